@@ -1,0 +1,30 @@
+"""What every command shares: settings made before jax is imported, and errors turned into one line."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from vos3d_jax import runtime
+from vos3d_jax.errors import UserError
+
+SUCCESS, DEFECT, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(name: str, function: Callable[[list[str]], None], arguments: list[str] | None = None) -> int:
+    """Returns the exit status of `function(arguments)`: 0, 2 after a `UserError`, 130 after Ctrl-C.
+
+    Any other exception is a defect of ours and keeps its traceback (status 1).
+    """
+    runtime.tune()
+    try:
+        function(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_MISTAKE
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SUCCESS
+    return SUCCESS
