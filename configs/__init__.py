@@ -1,0 +1,1 @@
+"""The recipes: one file an experiment, readable from top to bottom."""

@@ -1,0 +1,50 @@
+"""Packaging. The recipes in configs/ travel in the wheel as `vos3d_jax.configs`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def _requirements() -> list[str]:
+    lines = (HERE / "requirements.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+setup(
+    name="vos3d_jax",
+    version=re.search(r'__version__ = "(.+)"', (HERE / "vos3d_jax/__init__.py").read_text())[1],
+    description="Video object segmentation in JAX: 3DC-Seg, RGMP and separable 3D convolutions",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=[*find_packages(include=["vos3d_jax", "vos3d_jax.*"]), "vos3d_jax.configs"],
+    package_dir={"vos3d_jax.configs": "configs"},
+    install_requires=_requirements(),
+    extras_require={
+        "cuda": ["jax[cuda13]"],
+        "tpu": ["jax[tpu]"],
+        "test": [
+            "beartype>=0.23",
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "import-linter>=2.1",
+            "pytest>=8.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.17,<0.18",
+        ],
+        "notebooks": ["jupyter>=1.1", "jupytext>=1.16"],
+        "parity": ["torch>=2.6"],
+    },
+    entry_points={"console_scripts": ["vos3d = vos3d_jax.__main__:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)
