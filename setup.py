@@ -30,12 +30,12 @@ setup(
         "tpu": ["jax[tpu]"],
         "test": [
             "beartype>=0.23",
-            "build>=1.2",
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.17,<0.18",
+            "setuptools>=77",
         ],
         "notebooks": ["jupyter>=1.1", "jupytext>=1.16"],
         "parity": ["torch>=2.6"],

@@ -1,0 +1,62 @@
+"""The built wheel, used outside the checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A folder that holds just what the wheel holds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.splitlines():
+        if not name.startswith("tests/") and (ROOT / name).exists():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--wheel-dir", str(folder), str(source)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def _run(installed: Path, elsewhere: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_wheel_gives_the_commands(installed, tmp_path):
+    result = _run(installed, tmp_path, "vos3d_jax")
+    assert result.returncode == 0 and "segment" in result.stdout
+    (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "vos3d = vos3d_jax.__main__:main" in entry_points.read_text()
+
+
+@pytest.mark.slow
+def test_the_wheel_finds_its_recipes_by_name(installed, tmp_path):
+    result = _run(installed, tmp_path, "vos3d_jax.main", "--config=davis.py", f"--config.data_dir={tmp_path}/DAVIS")
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1 and f"{tmp_path}/DAVIS" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_no_tests_and_no_data(installed):
+    names = {path.relative_to(installed).parts[0] for path in installed.rglob("*.py")}
+    assert names == {"vos3d_jax"}
+    assert not list(installed.rglob("*.npz"))
