@@ -1,0 +1,1 @@
+"""From a trained network and a video to masks: clips, votes, sizes, the streaming predictor."""

@@ -1,0 +1,69 @@
+import golden_files
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vos3d_jax.inference import sizes
+
+PIPELINE = golden_files.load_json("3dcseg/pipeline_golden.json")
+SIDES = st.integers(1, 200)
+
+
+def _input(name, shape, scale):
+    return np.uint8(golden_files.recipe.array(name, shape) * scale)
+
+
+def test_padding_is_the_published_one():
+    for case in PIPELINE["padding"]:
+        size, amount = tuple(case["size"]), sizes.padding(tuple(case["size"]))
+        assert amount._asdict() == {side: case[side] for side in ("top", "bottom", "left", "right")}
+        assert sizes.pad(np.zeros((*size, 3), np.uint8), amount).shape[:2] == tuple(case["padded"])
+
+
+def test_the_short_edge_is_resized_to_480_with_both_sides_rounded_half_to_even():
+    for case in PIPELINE["short_edge_480"]:
+        assert sizes.short_edge_size(tuple(case["size"]), 480) == tuple(case["resized"])
+    assert sizes.short_edge_size((2, 5), 1) == (1, 2)
+    assert sizes.short_edge_size((2, 7), 1) == (1, 4)
+
+
+def test_resizing_is_pillows():
+    golden = PIPELINE["pillow_resize"]
+    mask = _input("dcseg.golden.nearest", (7, 9), 3)
+    assert sizes.resize_mask(mask, tuple(golden["to"])).tolist() == golden["output"]
+    frame = np.uint8(golden_files.recipe.array("dcseg.golden.bilinear", (9, 12, 3), 0, 256))
+    for to in ("bilinear", "bilinear_up"):
+        resized = sizes.resize_frame(frame, tuple(golden[f"{to}_to"]))
+        assert resized.tolist() == golden[f"{to}_output"]
+
+
+def test_padding_is_black():
+    # spec-3dc-seg.md 6, trap 19: before normalisation, so not the mean
+    padded = sizes.pad(np.full((30, 31, 3), 255, np.uint8), sizes.padding((30, 31)))
+    assert padded.sum() == 30 * 31 * 3 * 255 and (padded[0] == 0).all() and (padded[:, -1] == 0).all()
+
+
+@given(height=SIDES, width=SIDES)
+def test_cropping_undoes_padding(height, width):
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    amount = sizes.padding((height, width))
+    padded = sizes.pad(frame, amount)
+    assert padded.shape[0] % 32 == padded.shape[1] % 32 == 0
+    assert max(amount) < 32 and 0 <= amount.bottom - amount.top <= 1 and 0 <= amount.right - amount.left <= 1
+    np.testing.assert_array_equal(sizes.crop(padded, amount), frame)
+
+
+@given(height=SIDES, width=SIDES, to_height=SIDES, to_width=SIDES)
+def test_nearest_takes_the_pixel_under_the_centre(height, width, to_height, to_width):
+    mask = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
+    rows, row_ties = divmod((2 * np.arange(to_height) + 1) * height, 2 * to_height)
+    columns, column_ties = divmod((2 * np.arange(to_width) + 1) * width, 2 * to_width)
+    resized = sizes.resize_mask(mask, (to_height, to_width))
+    # A centre on the border of two pixels takes either: Pillow adds up positions in floating point.
+    clear = np.ix_(row_ties > 0, column_ties > 0)
+    np.testing.assert_array_equal(resized[clear], mask[np.ix_(rows, columns)][clear])
+
+
+def test_a_constant_probability_stays_constant():
+    resized = sizes.resize_probability(np.full((5, 7), 0.25, np.float32), (9, 4))
+    assert resized.shape == (9, 4) and np.abs(resized - 0.25).max() < 1e-6

@@ -1,0 +1,70 @@
+"""The published rules for bringing frames to the network's size and masks back to the frame's.
+
+Facts: spec-3dc-seg.md 4.7 (1, 2, 5). All resizing is Pillow's: its bilinear filter is widened when
+shrinking (antialiased), unlike OpenCV's, and its nearest takes source floor((i + 0.5) * in / out).
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+from PIL import Image
+
+MULTIPLE = 32
+
+
+class Padding(NamedTuple):
+    """Pixels to add on each side."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
+    """Returns (height, width) with the shorter side at `short_edge`, both rounded half to even."""
+    scale = Fraction(short_edge, min(size))
+    height, width = (round(side * scale) for side in size)
+    return height, width
+
+
+def padding(size: tuple[int, int], multiple: int = MULTIPLE) -> Padding:
+    """Returns what brings (height, width) to the next multiple; an odd pixel goes to the bottom or right."""
+    height, width = (-side % multiple for side in size)
+    return Padding(height // 2, height - height // 2, width // 2, width - width // 2)
+
+
+def pad(frame: UInt8[np.ndarray, "h w 3"], amount: Padding) -> UInt8[np.ndarray, "padded_h padded_w 3"]:
+    """Returns the raw frame with black around it (before normalisation, so not at the mean)."""
+    return np.pad(frame, ((amount.top, amount.bottom), (amount.left, amount.right), (0, 0)))
+
+
+def crop(padded: Shaped[np.ndarray, "h w *rest"], amount: Padding) -> Shaped[np.ndarray, "_h _w *rest"]:
+    """Returns the inverse of `pad`, for anything of the padded size."""
+    height, width = padded.shape[:2]
+    return padded[amount.top : height - amount.bottom, amount.left : width - amount.right]
+
+
+def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w 3"]:
+    """Returns the frame at `size` (height, width), bilinear, antialiased when shrinking."""
+    return _resize(frame, size, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w"]:
+    """Returns the ids at `size` (height, width), nearest: no id is made up."""
+    return _resize(mask, size, Image.Resampling.NEAREST)
+
+
+def resize_probability(
+    probability: Float32[np.ndarray, "h w"], size: tuple[int, int]
+) -> Float32[np.ndarray, "_h _w"]:
+    """Returns the map at `size` (height, width), bilinear in float32, antialiased when shrinking."""
+    return _resize(probability, size, Image.Resampling.BILINEAR)
+
+
+def _resize(array: np.ndarray, size: tuple[int, int], filter: Image.Resampling) -> np.ndarray:
+    if array.shape[:2] == size:
+        return array
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), filter))
