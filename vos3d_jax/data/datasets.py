@@ -1,0 +1,51 @@
+"""The data sets by name: one row a reader. Loading one gives a list of `Video`."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from vos3d_jax.data import readers
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+
+
+def _moving_shapes(split: str, **options) -> list[Video]:
+    from vos3d_jax.data import moving_shapes
+
+    return moving_shapes.videos(split, **options)
+
+
+DATASETS: dict[str, Callable[..., list[Video]]] = {
+    "davis2016": readers.davis2016,
+    "folder": readers.folder,
+    "moving_shapes": _moving_shapes,
+}
+_GENERATED = ("moving_shapes",)
+
+
+def load(
+    name: str, split: str, *, data_dir: str | Path | None = None, resolution: str = "480p", **options
+) -> list[Video]:
+    """The videos of a data set's split.
+
+    Args:
+        name: a row of `DATASETS`.
+        split: "train", "val"; for `folder` also "all" (every video, no list needed).
+        data_dir: the folder of the data set; `moving_shapes` is generated and needs none.
+        resolution: the folder below JPEGImages and Annotations ("480p", "240p"); not for `moving_shapes`.
+        options: what the reader takes besides: `strict` (`folder`), `count`, `length`, `size`, `seed`
+            (`moving_shapes`).
+
+    Raises:
+        UserError: no such data set or option; data missing or damaged (what, where it was looked for, where
+            to get it, which flag).
+    """
+    if name not in DATASETS:
+        raise UserError(f"there is no data set {name!r}: choose one of {', '.join(DATASETS)}")
+    reader = DATASETS[name]
+    if name not in _GENERATED:
+        options = {"data_dir": data_dir, "resolution": resolution, **options}
+        unknown = sorted(set(options) - set(inspect.signature(reader).parameters))
+        if unknown:
+            raise UserError(f"the data set {name} takes no option {unknown[0]!r}: remove it")
+    return reader(split, **options)

@@ -1,0 +1,31 @@
+"""A video with its masks, wherever they come from: what every reader gives and every consumer takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames and masks of one sequence, read one at a time, so that a long video costs no memory.
+
+    Both readers can be pickled (worker processes of the pipeline) and are called with an index 0..length-1.
+
+    Attributes:
+        name: what results, tables and folders call it.
+        length: number of frames, at least 1.
+        read_frame: index -> RGB, uint8 [h, w, 3].
+        read_mask: index -> ids, uint8 [h, w]: 0 is background, 1.. are objects, 255 is void (neither object
+            nor background, ignored by losses and metrics). None where the frame has no mask.
+        size: (height, width) of every frame and mask.
+        frame_names: one a frame, the stem of its file ("00000"); results are written under these names.
+    """
+
+    name: str
+    length: int
+    read_frame: Callable[[int], UInt8[np.ndarray, "h w 3"]]
+    read_mask: Callable[[int], UInt8[np.ndarray, "h w"] | None]
+    size: tuple[int, int]
+    frame_names: tuple[str, ...]
