@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vos3d_jax.inference import sizes
+from vos3d_jax.media.images import resize_mask_nearest
 
 PIPELINE = golden_files.load_json("3dcseg/pipeline_golden.json")
 SIDES = st.integers(1, 200)
@@ -30,7 +31,7 @@ def test_the_short_edge_is_resized_to_480_with_both_sides_rounded_half_to_even()
 def test_resizing_is_pillows():
     golden = PIPELINE["pillow_resize"]
     mask = _input("dcseg.golden.nearest", (7, 9), 3)
-    assert sizes.resize_mask(mask, tuple(golden["to"])).tolist() == golden["output"]
+    assert resize_mask_nearest(mask, tuple(golden["to"])).tolist() == golden["output"]
     frame = np.uint8(golden_files.recipe.array("dcseg.golden.bilinear", (9, 12, 3), 0, 256))
     for to in ("bilinear", "bilinear_up"):
         resized = sizes.resize_frame(frame, tuple(golden[f"{to}_to"]))
@@ -58,7 +59,7 @@ def test_nearest_takes_the_pixel_under_the_centre(height, width, to_height, to_w
     mask = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
     rows, row_ties = divmod((2 * np.arange(to_height) + 1) * height, 2 * to_height)
     columns, column_ties = divmod((2 * np.arange(to_width) + 1) * width, 2 * to_width)
-    resized = sizes.resize_mask(mask, (to_height, to_width))
+    resized = resize_mask_nearest(mask, (to_height, to_width))
     # A centre on the border of two pixels takes either: Pillow adds up positions in floating point.
     clear = np.ix_(row_ties > 0, column_ties > 0)
     np.testing.assert_array_equal(resized[clear], mask[np.ix_(rows, columns)][clear])

@@ -1,7 +1,7 @@
 """The published rules for bringing frames to the network's size and masks back to the frame's.
 
 Facts: spec-3dc-seg.md 4.7 (1, 2, 5). All resizing is Pillow's: its bilinear filter is widened when
-shrinking (antialiased), unlike OpenCV's, and its nearest takes source floor((i + 0.5) * in / out).
+shrinking (antialiased), unlike OpenCV's. Masks go back by `media.images.resize_mask_nearest`.
 """
 
 from fractions import Fraction
@@ -49,22 +49,17 @@ def crop(padded: Shaped[np.ndarray, "h w *rest"], amount: Padding) -> Shaped[np.
 
 def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w 3"]:
     """Returns the frame at `size` (height, width), bilinear, antialiased when shrinking."""
-    return _resize(frame, size, Image.Resampling.BILINEAR)
-
-
-def resize_mask(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w"]:
-    """Returns the ids at `size` (height, width), nearest: no id is made up."""
-    return _resize(mask, size, Image.Resampling.NEAREST)
+    return _resize_bilinear(frame, size)
 
 
 def resize_probability(
     probability: Float32[np.ndarray, "h w"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "_h _w"]:
     """Returns the map at `size` (height, width), bilinear in float32, antialiased when shrinking."""
-    return _resize(probability, size, Image.Resampling.BILINEAR)
+    return _resize_bilinear(probability, size)
 
 
-def _resize(array: np.ndarray, size: tuple[int, int], filter: Image.Resampling) -> np.ndarray:
+def _resize_bilinear(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if array.shape[:2] == size:
         return array
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), filter))
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), Image.Resampling.BILINEAR))
