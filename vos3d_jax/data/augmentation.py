@@ -1,0 +1,200 @@
+"""From frames of any size to training clips of one size: resize, crop, flip, colour, pad.
+
+Resizing, padding and the published crop are those of specs/spec-3dc-seg.md, sections 4.4 and 4.7. What the
+released code does not do (one crop for the whole clip, flip, scale and colour jitter) is ours.
+`prepare` is deterministic, so its result can be cached; `augment` draws from the generator it is given.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from vos3d_jax.errors import UserError
+
+CROPS = ("clip", "published", "centre")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How clips are cut from frames.
+
+    Attributes:
+        short_edge: the frames' short edge is resized to this many pixels; None leaves them.
+        crop: "clip": one random place for the whole clip. "published": the released code's, a place of
+            its own for *every frame* (so the crop itself shakes), the slip in its left border, and
+            stretching of frames that are too small. "centre": the middle, nothing random.
+        crop_size: (height, width) cut from the frame before padding; None: the output size. The released
+            code cuts 480x854 and pads to 480x864.
+        scale: range of a random factor by which the clip is enlarged; 1 means pixels as they are.
+        flip: probability of a horizontal flip of the whole clip.
+        colour: strength s of a colour change of the whole clip: brightness, contrast and saturation are
+            multiplied by factors from 1 - s to 1 + s.
+    """
+
+    short_edge: int | None = 480
+    crop: str = "clip"
+    crop_size: tuple[int, int] | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.0
+    colour: float = 0.0
+
+    def __post_init__(self):
+        if self.crop not in CROPS:
+            raise UserError(f"crop {self.crop!r} is unknown: choose one of {', '.join(CROPS)}")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise UserError(f"scale is {self.scale}: expected (low, high) with 0 < low <= high")
+        if not 0 <= self.colour < 1:
+            raise UserError(f"colour is {self.colour}: expected 0 to below 1")
+
+
+PUBLISHED = Augmentation(short_edge=480, crop="published", crop_size=(480, 854))
+
+
+def prepare(
+    settings: Augmentation, frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"]
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], UInt8[np.ndarray, "h2 w2"]]:
+    """The frame and its mask, resized to the short edge of the settings."""
+    if settings.short_edge is None:
+        return frame, mask
+    size = short_edge_size(frame.shape[:2], settings.short_edge)
+    return resize_frame(frame, size), resize_mask(mask, size)
+
+
+def augment(
+    settings: Augmentation,
+    frames: list[np.ndarray],
+    masks: list[np.ndarray],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w"]]:
+    """A clip of exactly `size` (height, width) from prepared frames [h, w, 3] and masks [h, w] of ids.
+
+    What the crop does not fill is black (0) and background, split as `padding` says.
+
+    Raises:
+        UserError: the crop size is larger than the output.
+    """
+    crop_size = settings.crop_size or size
+    if crop_size[0] > size[0] or crop_size[1] > size[1]:
+        raise UserError(f"crop_size {crop_size} does not fit in the output size {size}")
+    factor = float(rng.uniform(*settings.scale))
+    flipped = bool(rng.uniform() < settings.flip)
+    colours = _colour_matrix(settings.colour, rng)
+    wanted = (max(1, round(crop_size[0] / factor)), max(1, round(crop_size[1] / factor)))
+    if settings.crop == "published":
+        places = [crop_place(_objects(mask[None]), mask.shape, wanted, rng, slip=True) for mask in masks]
+    elif settings.crop == "clip":
+        places = [crop_place(_objects(np.stack(masks)), masks[0].shape, wanted, rng)] * len(masks)
+    else:
+        places = [
+            tuple(max(0, full - part) // 2 for full, part in zip(masks[0].shape, wanted, strict=True))
+        ] * len(masks)
+    stretch = settings.crop == "published"
+    clip = np.zeros((len(frames), *size, 3), np.uint8)
+    clip_mask = np.zeros((len(frames), *size), np.uint8)
+    for time, (frame, mask, (top, left)) in enumerate(zip(frames, masks, places, strict=True)):
+        frame = frame[top : top + wanted[0], left : left + wanted[1]]
+        mask = mask[top : top + wanted[0], left : left + wanted[1]]
+        inner = (
+            crop_size
+            if stretch
+            else tuple(min(c, round(s * factor)) for c, s in zip(crop_size, mask.shape, strict=True))
+        )
+        if mask.shape != inner:
+            resize = resize_frame if stretch else _resize_quickly
+            frame, mask = resize(frame, inner), resize_mask(mask, inner)
+        if colours is not None:
+            frame = cv2.transform(frame, colours)
+        if flipped:
+            frame, mask = frame[:, ::-1], mask[:, ::-1]
+        y, x = ((full - part) // 2 for full, part in zip(size, inner, strict=True))
+        clip[time, y : y + inner[0], x : x + inner[1]] = frame
+        clip_mask[time, y : y + inner[0], x : x + inner[1]] = mask
+    return clip, clip_mask
+
+
+def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
+    """The (height, width) after scaling the short edge to `short_edge`; rounded half to even."""
+    scale = short_edge / min(size)
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def padding(size: tuple[int, int], multiple: int = 32) -> tuple[int, int, int, int]:
+    """The published (top, bottom, left, right) to the next multiple: the smaller half comes first."""
+    missing_y, missing_x = -size[0] % multiple, -size[1] % multiple
+    return missing_y // 2, missing_y - missing_y // 2, missing_x // 2, missing_x - missing_x // 2
+
+
+def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The frame at `size` (height, width): Pillow's bilinear, which averages when it shrinks."""
+    if frame.shape[:2] == tuple(size):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2"]:
+    """The mask at `size` (height, width): nearest pixel, source = floor((i + 0.5) * in / out) as Pillow's."""
+    if mask.shape == tuple(size):
+        return mask
+    return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def crop_place(
+    objects: tuple[int, int, int, int] | None,
+    size: tuple[int, int],
+    crop_size: tuple[int, int],
+    rng: np.random.Generator,
+    slip: bool = False,
+) -> tuple[int, int]:
+    """A random (top, left) for a crop that keeps the objects in as far as possible.
+
+    Args:
+        objects: the box (top, bottom, left, right), last row and column included, or None: anywhere.
+        size: (height, width) of the frame.
+        crop_size: (height, width) of the crop.
+        rng: where the place is drawn from.
+        slip: the released code takes the largest column for the objects' left border too, so that it
+            may cut them off on the left.
+    """
+    if objects is None:
+        objects = (0, size[0] - 1, 0, size[1] - 1)
+    top, bottom, left, right = objects
+    if slip:
+        left = right
+    return tuple(
+        _offset(first, last, full, part, rng)
+        for first, last, full, part in zip((top, left), (bottom, right), size, crop_size, strict=True)
+    )
+
+
+def _offset(first: int, last: int, full: int, part: int, rng: np.random.Generator) -> int:
+    """Between the offsets that hold both ends of the objects, or, where they are too long, only objects."""
+    bounds = sorted((last + 1 - part, first))
+    low, high = (min(max(bound, 0), max(full - part, 0)) for bound in bounds)
+    return int(rng.integers(low, high + 1))
+
+
+def _objects(masks: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The box around all ids of all masks [t, h, w], or None when there is no object."""
+    seen = masks.any(0)
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    if not len(rows):
+        return None
+    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+
+
+def _resize_quickly(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _colour_matrix(strength: float, rng: np.random.Generator) -> np.ndarray | None:
+    """[3, 4]: saturation about the grey value, contrast about mid-grey, brightness; None: no change."""
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+    if strength == 0:
+        return None
+    grey = np.tile([0.299, 0.587, 0.114], (3, 1))
+    matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * grey)
+    return np.hstack([matrix, np.full((3, 1), brightness * 127.5 * (1 - contrast))])
