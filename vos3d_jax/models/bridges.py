@@ -1,0 +1,28 @@
+"""Bridges: what stands between encoder and decoder. Facts: spec-3dc-seg 2.2."""
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.models.layers import Conv, Setting
+
+
+class GC3D(nnx.Module):
+    """The published bridge: two branches of a tall and a wide convolution, in either order, added.
+
+    7 rows (1,7,1) and 7 columns (1,1,7) in place of a 7x7 kernel; no activation, no norm.
+    """
+
+    def __init__(self, inputs: int, inner: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        tall, wide = (1, 7, 1), (1, 1, 7)
+        self.left1 = Conv(inputs, inner, tall, rng=rng, setting=setting)
+        self.left2 = Conv(inner, outputs, wide, rng=rng, setting=setting)
+        self.right1 = Conv(inputs, inner, wide, rng=rng, setting=setting)
+        self.right2 = Conv(inner, outputs, tall, rng=rng, setting=setting)
+
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
+        """The sum of both branches."""
+        return self.left2(self.left1(x)) + self.right2(self.right1(x))
+
+
+BRIDGES = {"gc3d": GC3D}

@@ -1,0 +1,183 @@
+"""3DC-Seg: finds and segments the moving objects of a clip. Facts: spec-3dc-seg 1, 2 and 4.6.
+
+Encoder (channel-separated 3D ResNet) -> bridge -> three refinements -> two-class logits for every frame.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Num
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.models._stand_in import resize_trilinear
+from vos3d_jax.models.bridges import BRIDGES
+from vos3d_jax.models.csn import BLOCKS, CSN
+from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting, rematerialised
+from vos3d_jax.models.refinement import REFINEMENTS
+
+MEAN = (114.7748, 107.7354, 99.4750)
+DTYPES = ("float32", "bfloat16", "float64")
+
+
+class Features(NamedTuple):
+    """Every map of the network on its way to the logits, in the names of spec-3dc-seg 1."""
+
+    pool: Float[Array, "..."]
+    r2: Float[Array, "..."]
+    r3: Float[Array, "..."]
+    r4: Float[Array, "..."]
+    r5: Float[Array, "..."]
+    bridge: Float[Array, "..."]
+    m5: Float[Array, "..."]
+    m4: Float[Array, "..."]
+    m3: Float[Array, "..."]
+    m2: Float[Array, "..."]
+    pred2: Float[Array, "..."]
+    logits: Float[Array, "..."]
+
+
+def normalise(
+    clip: Num[Array, "b t h w 3"], mean: Sequence[float], std: Sequence[float], dtype: str
+) -> Float[Array, "b t h w 3"]:
+    """((clip - mean) / std) / 255 in `dtype`; clip is RGB 0..255.
+
+    The extra division by 255 is the original's (spec-3dc-seg 4.6): values lie in about [-0.45, 0.61].
+    """
+    wide = jnp.promote_types(dtype, jnp.float32)
+    x = (clip.astype(wide) - jnp.asarray(mean, wide)) / jnp.asarray(std, wide) / 255
+    return x.astype(dtype)
+
+
+class DCSeg(nnx.Module):
+    """The network of 3DC-Seg, every choice an argument; the defaults are the published ones.
+
+    Args:
+        depth: 14 (ours, the smallest), 26, 50, 101 or 152 layers in the encoder.
+        width: channels of the stem and of stage 1's bottlenecks; the stages give 4, 8, 16, 32 times that.
+        separation: "ir" or "ip" (interaction-reduced or -preserved) channel separation.
+        stem_time_padding: 1, or 3 for the slip of the released ip-CSN (4 more frames come out).
+        bridge: a key of `BRIDGES`.
+        refinement: a key of `REFINEMENTS`.
+        decoder_width: channels of the decoder and inside the bridge.
+        classes: channels of the logits; the last is the foreground.
+        epsilon: of batch norm: 1e-5 in 3DC-Seg although its backbone was trained with 1e-3.
+        momentum: of batch norm: the share of the old running value (PyTorch's 0.1 is 0.9 here).
+        mean: of RGB 0..255, subtracted.
+        std: of RGB 0..255, divided by (then 255 divides once more).
+        dtype: of the computation: "float32", "bfloat16", or "float64" for exactness checks under x64.
+        remat: compute each block again in the backward pass, instead of keeping its inner maps.
+        implementation: of the convolutions: "auto" is the fastest here, "lax" the one for meshes.
+        rng: makes the first weights.
+
+    Raises:
+        UserError: for a value that is none of these.
+    """
+
+    system = "dcseg"
+
+    def __init__(
+        self,
+        *,
+        depth: int = 152,
+        width: int = 64,
+        separation: str = "ir",
+        stem_time_padding: int = 1,
+        bridge: str = "gc3d",
+        refinement: str = "rf3d",
+        decoder_width: int = 256,
+        classes: int = 2,
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        dtype: str = "float32",
+        remat: bool = False,
+        implementation: str = "auto",
+        rng: np.random.Generator,
+    ):
+        self._arguments = tuple(
+            (name, tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value)
+            for name, value in locals().items()
+            if name not in ("self", "rng", "__class__")
+        )
+        _check(self.arguments)
+        self.mean, self.std, self.dtype, self.remat = tuple(mean), tuple(std), dtype, remat
+        setting = Setting(implementation=implementation, epsilon=epsilon, momentum=momentum)
+        make = dict(rng=rng, setting=setting)
+        self.encoder = CSN(
+            depth,
+            width=width,
+            separation=separation,
+            stem_time_padding=stem_time_padding,
+            remat=remat,
+            **make,
+        )
+        c2, c3, c4, c5 = self.encoder.outputs
+        self.bridge = BRIDGES[bridge](c5, decoder_width, decoder_width, **make)
+        self.bridge_residual = ResidualPair(decoder_width, **make)
+        refine = REFINEMENTS[refinement]
+        self.refine4 = refine(c4, decoder_width, **make)
+        self.refine3 = refine(c3, decoder_width, **make)
+        self.refine2 = refine(c2, decoder_width, **make)
+        self.head = Conv(decoder_width, classes, (3, 3, 3), **make)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._arguments}
+
+    def __call__(
+        self, clip: Num[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 k"]:
+        """Logits (float32) of every pixel and frame; clip is RGB 0..255, uint8 or float.
+
+        Height and width of the logits are those of the clip if they are multiples of 4, else the next
+        multiple (nothing is padded or cropped inside).
+        """
+        return self.features(clip, batch_norm).logits
+
+    def features(self, clip: Num[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> Features:
+        """All the maps on the way to the logits."""
+        encoded = self.encoder(normalise(clip, self.mean, self.std, self.dtype), batch_norm)
+        bridge = self.bridge(encoded.r5)
+        m5 = self.bridge_residual(bridge)
+        m4 = self._refine(self.refine4, encoded.r4, m5)
+        m3 = self._refine(self.refine3, encoded.r3, m4)
+        m2 = self._refine(self.refine2, encoded.r2, m3)
+        pred2 = self.head(jax.nn.relu(m2))
+        pred2 = pred2.astype(jnp.promote_types(pred2.dtype, jnp.float32))
+        t, h, w = pred2.shape[1:4]
+        # Exactly four times the map, not the size of the clip: 50x70 gives 52x72 (spec-3dc-seg, trap 11).
+        logits = resize_trilinear(pred2, (t, 4 * h, 4 * w))
+        return Features(*encoded, bridge, m5, m4, m3, m2, pred2, logits)
+
+    def _refine(self, module: nnx.Module, skip: Array, coarse: Array) -> Array:
+        return rematerialised(module, "frozen", skip, coarse) if self.remat else module(skip, coarse)
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    choices = {
+        "depth": tuple(BLOCKS),
+        "separation": ("ir", "ip"),
+        "bridge": tuple(BRIDGES),
+        "refinement": tuple(REFINEMENTS),
+        "dtype": DTYPES,
+        "remat": (False, True),
+    }
+    for name, allowed in choices.items():
+        if arguments[name] not in allowed:
+            raise UserError(
+                f"dcseg has no {name}={arguments[name]!r}: choose from {', '.join(map(str, allowed))}"
+            )
+    for name in ("width", "decoder_width", "classes"):
+        if not (isinstance(arguments[name], int) and arguments[name] >= 1):
+            raise UserError(f"dcseg needs a positive whole number as {name}, not {arguments[name]!r}")
+    for name in ("mean", "std"):
+        if len(arguments[name]) != 3:
+            raise UserError(
+                f"dcseg needs three numbers as {name} (red, green, blue), not {arguments[name]!r}"
+            )

@@ -1,0 +1,179 @@
+"""The layers that every network here is made of: convolution with bias or batch norm, residual pairs, remat.
+
+Facts: batch norm and initialisation from spec-3dc-seg 2.1 (PyTorch's conventions, except that `momentum`
+is the share of the *old* running value). Everything is channels last, [batch, time, height, width, channels].
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.models import _stand_in as convolution
+
+BatchNormMode = Literal["frozen", "train"]
+Triple = tuple[int, int, int]
+Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all layers of a network share: how they compute, and the constants of batch norm."""
+
+    implementation: str = "auto"
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+
+
+def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """PyTorch's default for a kernel [t, h, w, inputs, outputs]: uniform in +-1/sqrt(t h w inputs)."""
+    bound = 1 / np.sqrt(np.prod(shape[:-1]))
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def encoder_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """The encoders' rule: normal with deviation sqrt(2 / (t h outputs)); the width is left out on purpose."""
+    return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / (shape[0] * shape[1] * shape[-1])))
+
+
+class BatchNorm(nnx.Module):
+    """Batch norm whose statistics are the running ones or, in train mode, those of the (global) batch.
+
+    The running variance takes the unbiased batch variance, as PyTorch's does and `nnx.BatchNorm`'s does not.
+    """
+
+    def __init__(self, channels: int, setting: Setting):
+        self.epsilon, self.momentum = setting.epsilon, setting.momentum
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.bias = nnx.Param(jnp.zeros(channels))
+        self.mean = nnx.BatchStat(jnp.zeros(channels))
+        self.var = nnx.BatchStat(jnp.ones(channels))
+
+    def affine(self) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """Factor and offset per channel that the running statistics amount to."""
+        factor = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.epsilon)
+        return factor, self.bias[...] - self.mean[...] * factor
+
+    def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
+        """`x` normalised by its own statistics; moves the running ones."""
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean = wide.mean((0, 1, 2, 3))
+        var = jnp.square(wide - mean).mean((0, 1, 2, 3))
+        count = x.size // x.shape[-1]
+        self._move(self.mean, mean)
+        self._move(self.var, var * (count / max(count - 1, 1)))
+        factor = jax.lax.rsqrt(var + self.epsilon) * self.scale[...]
+        return ((wide - mean) * factor + self.bias[...]).astype(x.dtype)
+
+    def _move(self, running: nnx.BatchStat, value: Array) -> None:
+        old = running[...]
+        value = jax.lax.stop_gradient(value).astype(old.dtype)
+        running[...] = self.momentum * old + (1 - self.momentum) * value
+
+
+class Conv(nnx.Module):
+    """A convolution with what follows it: nothing, a bias, or a batch norm (`ending`).
+
+    With a frozen batch norm its factor goes into the kernel inside the computation, which is the same
+    function, gradients included, and saves a pass over the map. `padding` defaults to the symmetric one that
+    keeps the size at stride 1 (so stride 2 gives ceil(n / 2); "SAME" of JAX would shift even sizes).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: Triple,
+        *,
+        rng: np.random.Generator,
+        setting: Setting,
+        stride: Triple = (1, 1, 1),
+        padding: Triple | None = None,
+        dilation: Triple = (1, 1, 1),
+        depthwise: bool = False,
+        ending: Literal["none", "bias", "norm"] = "bias",
+        initial: Initialiser = fan_in_uniform,
+    ):
+        if depthwise and inputs != outputs:
+            raise ValueError(f"a depthwise convolution keeps its channels, not {inputs} -> {outputs}")
+        if padding is None:
+            padding = tuple(k // 2 * d for k, d in zip(kernel_size, dilation, strict=True))
+        self.kernel_shape = (*kernel_size, 1 if depthwise else inputs, outputs)
+        self.stride, self.dilation, self.depthwise = stride, dilation, depthwise
+        self.padding = tuple((p, p) for p in padding)
+        self.implementation = setting.implementation
+        self.kernel = nnx.Param(jnp.asarray(initial(rng, self.kernel_shape)))
+        bound = 1 / np.sqrt(np.prod(self.kernel_shape[:-1]))
+        self.bias = (
+            nnx.Param(jnp.asarray(rng.uniform(-bound, bound, outputs), jnp.float32))
+            if ending == "bias"
+            else None
+        )
+        self.norm = BatchNorm(outputs, setting) if ending == "norm" else None
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 o"]:
+        """The convolution of `x`, then its bias or batch norm, in the dtype of `x`."""
+        if self.norm is not None and batch_norm == "train":
+            return self.norm(self._convolve(x, self.kernel[...]))
+        if self.norm is not None:
+            factor, bias = self.norm.affine()
+            y = self._convolve(x, self.kernel[...] * factor)
+        else:
+            y = self._convolve(x, self.kernel[...])
+            bias = None if self.bias is None else self.bias[...]
+        return y if bias is None else convolution.bias_add(y, bias.astype(y.dtype))
+
+    def _convolve(self, x: Array, kernel: Array) -> Array:
+        function = convolution.depthwise_conv3d if self.depthwise else convolution.conv3d
+        return function(
+            x,
+            kernel.astype(x.dtype),
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            implementation=self.implementation,
+        )
+
+
+class ResidualPair(nnx.Module):
+    """x + conv2(ReLU(conv1(ReLU(x)))), both 3x3x3 with bias: the decoder's repeated piece."""
+
+    def __init__(self, channels: int, *, rng: np.random.Generator, setting: Setting):
+        self.conv1 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
+        self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
+
+    def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
+        """The refined `x`."""
+        return x + self.conv2(jax.nn.relu(self.conv1(jax.nn.relu(x))))
+
+
+def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:
+    """(function, parameters, statistics): function(parameters, statistics, *inputs) -> (output, statistics).
+
+    For transformations (remat, scan), which want arrays instead of modules. In frozen mode the returned
+    statistics are an empty dict, so that nothing is carried through the transformation for naught.
+    """
+    graphdef, parameters, statistics = nnx.split(module, nnx.Param, nnx.BatchStat)
+
+    def function(parameters: dict, statistics: dict, *inputs: Array) -> tuple[Array, dict]:
+        copy = nnx.merge(graphdef, parameters, statistics, copy=True)
+        output = copy(*inputs, batch_norm)
+        moved = nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat)) if batch_norm == "train" else {}
+        return output, moved
+
+    return function, nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics)
+
+
+def rematerialised(module: nnx.Module, batch_norm: BatchNormMode, *inputs: Array) -> Array:
+    """module(*inputs, batch_norm), whose inner activations are computed again in the backward pass."""
+    function, parameters, statistics = pure(module, batch_norm)
+    output, moved = jax.checkpoint(function)(parameters, statistics, *inputs)
+    nnx.update(module, moved)
+    return output

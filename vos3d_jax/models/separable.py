@@ -1,0 +1,56 @@
+"""The depthwise-separable 3D convolution: one kernel per channel, then a 1x1x1 mix of the channels.
+
+Used by channel-separated ResNets (spec-3dc-seg 2.1: batch norm and ReLU between the two steps) and by the
+separable 3D convolutions of Hou et al. (spec-hou-3dcnn 2: nothing between them).
+"""
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, Triple, fan_in_uniform
+
+
+class SeparableConv(nnx.Module):
+    """Depthwise convolution (`kernel_size`, `stride`, `dilation`), then pointwise convolution and batch norm.
+
+    With `inner_norm` a batch norm and a ReLU stand between the two; there is no ReLU at the end.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: Triple = (3, 3, 3),
+        *,
+        rng: np.random.Generator,
+        setting: Setting,
+        stride: Triple = (1, 1, 1),
+        dilation: Triple = (1, 1, 1),
+        inner_norm: bool = False,
+        initial: Initialiser = fan_in_uniform,
+    ):
+        self.inner_norm = inner_norm
+        self.depthwise = Conv(
+            inputs,
+            inputs,
+            kernel_size,
+            stride=stride,
+            dilation=dilation,
+            depthwise=True,
+            ending="norm" if inner_norm else "none",
+            rng=rng,
+            setting=setting,
+            initial=initial,
+        )
+        self.pointwise = Conv(
+            inputs, outputs, (1, 1, 1), ending="norm", rng=rng, setting=setting, initial=initial
+        )
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 o"]:
+        """The separable convolution of `x`."""
+        x = self.depthwise(x, batch_norm)
+        return self.pointwise(jax.nn.relu(x) if self.inner_norm else x, batch_norm)

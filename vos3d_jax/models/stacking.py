@@ -1,0 +1,86 @@
+"""Between the stacked parameters of scanned blocks and one entry per block, as every table shows them.
+
+The equal blocks of a stage live under `.../rest` with a leading axis, the block before them under
+`.../first` (see `csn.Stage`); unstacked, block i is `.../i`. Used by porting, freezing, tables, export.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+FIRST, REST = "first", "rest"
+
+
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """{"encoder/stage1/rest/reduce/kernel": leaf}: the nested dict `tree` with its keys joined, sorted."""
+    return dict(_leaves(tree, ""))
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, leaf in flat.items():
+        *parents, name = path.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = leaf
+    return tree
+
+
+def unstack(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """{"encoder/stage1/0/reduce/kernel": array}: one entry per block of the pure dict `tree` of a model.
+
+    Blocks are in order, 2 before 10. Slices of numpy arrays are views.
+    """
+    flat: dict[str, Any] = {}
+    for path, leaf in flatten(tree).items():
+        parts = path.split("/")
+        if FIRST in parts:
+            flat[path.replace(f"/{FIRST}/", "/0/")] = leaf
+        elif REST in parts:
+            for index in range(len(leaf)):
+                flat[path.replace(f"/{REST}/", f"/{index + 1}/")] = leaf[index]
+        else:
+            flat[path] = leaf
+    return {path: flat[path] for path in sorted(flat, key=_order)}
+
+
+def stack(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested dict with stacked blocks (numpy arrays) that `unstack` came from: its exact inverse.
+
+    Raises:
+        ValueError: when a block is missing between others, or blocks have entries of different shapes.
+    """
+    plain: dict[str, Any] = {}
+    blocks: dict[str, dict[int, Any]] = {}
+    for path, leaf in flat.items():
+        parts = path.split("/")
+        number = next((i for i, part in enumerate(parts) if part.isdigit()), None)
+        if number is None:
+            plain[path] = leaf
+        elif parts[number] == "0":
+            plain["/".join([*parts[:number], FIRST, *parts[number + 1 :]])] = leaf
+        else:
+            stacked = "/".join([*parts[:number], REST, *parts[number + 1 :]])
+            blocks.setdefault(stacked, {})[int(parts[number])] = leaf
+    for path, leaves in blocks.items():
+        numbers = sorted(leaves)
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise ValueError(f"{path}: blocks {numbers} are not 1 to {len(numbers)} without a gap")
+        plain[path] = np.stack([np.asarray(leaves[number]) for number in numbers])
+    return nest(plain)
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name in sorted(node):
+        path = f"{prefix}{name}"
+        if isinstance(node[name], Mapping):
+            yield from _leaves(node[name], f"{path}/")
+        else:
+            yield path, node[name]
+
+
+def _order(path: str) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in path.split("/")]
