@@ -35,7 +35,7 @@ def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    if data_dir is None:
+    if not data_dir:
         raise UserError(
             f"no folder was given for DAVIS-2016: fetch it from {DAVIS2016_PAGE} and name its folder with "
             "--config.data_dir=DIR"
@@ -82,7 +82,7 @@ def folder(
     Raises:
         UserError: the folder, a list, a video or one of its files is missing or damaged.
     """
-    if data_dir is None:
+    if not data_dir:
         raise UserError("no folder was given for your videos: name it with --config.data_dir=DIR")
     root = Path(data_dir)
     if not root.is_dir():
