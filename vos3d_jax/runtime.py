@@ -26,7 +26,7 @@ def _set_xla_flags() -> None:
     # given to the versions on which it was tried.
     version = tuple(int(part) for part in metadata.version("jaxlib").split(".")[:2])
     flags = os.environ.get("XLA_FLAGS", "")
-    if version == (0, 10) and "xla_cpu_experimental_ynn_fusion_type" not in flags:
+    if version in ((0, 10), (0, 12)) and "xla_cpu_experimental_ynn_fusion_type" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=".strip()
 
 
