@@ -4,6 +4,7 @@ Facts: spec-3dc-seg.md 4.7 (1, 2, 5). All resizing is Pillow's: its bilinear fil
 shrinking (antialiased), unlike OpenCV's. Masks go back by `media.images.resize_mask_nearest`.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
-MULTIPLE = 32
+from vos3d_jax.media.images import resize_mask_nearest
+
+MULTIPLE = 32  # the network halves its input five times
 
 
 class Padding(NamedTuple):
@@ -21,6 +24,52 @@ class Padding(NamedTuple):
     bottom: int
     left: int
     right: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How frames of one size enter the network, and how what it says comes back to their size.
+
+    All sizes are (height, width). `short_edge` None leaves the size as it is, but for the padding.
+    """
+
+    original: tuple[int, int]
+    short_edge: int | None
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """The size without the padding."""
+        if self.short_edge is None:
+            return self.original
+        return short_edge_size(self.original, self.short_edge)
+
+    @property
+    def network(self) -> tuple[int, int]:
+        """The size the network sees."""
+        amount = padding(self.resized)
+        return self.resized[0] + amount.top + amount.bottom, self.resized[1] + amount.left + amount.right
+
+    def enter(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
+        """Returns the frame resized and padded."""
+        return pad(resize_frame(frame, self.resized), padding(self.resized))
+
+    def crop(
+        self, network: Shaped[np.ndarray, "network_h network_w *rest"]
+    ) -> Shaped[np.ndarray, "h w *rest"]:
+        """Returns an output of the network without the padding."""
+        return crop(network, padding(self.resized))
+
+    def mask(self, ids: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "original_h original_w"]:
+        """Returns cropped ids at the frame's size, by nearest neighbour as published."""
+        return ids if ids.shape == self.original else resize_mask_nearest(ids, self.original)
+
+    def probability(
+        self, cropped: Float32[np.ndarray, "h w *classes"]
+    ) -> Float32[np.ndarray, "original_h original_w *classes"]:
+        """Returns cropped probabilities at the frame's size, bilinear (our choice: none is published)."""
+        if cropped.ndim == 2:
+            return resize_probability(cropped, self.original)
+        return np.stack([resize_probability(c, self.original) for c in np.moveaxis(cropped, -1, 0)], -1)
 
 
 def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
