@@ -1,0 +1,75 @@
+"""Two forms that turn a small or thin convolution into one matrix product."""
+
+from functools import reduce
+from itertools import product
+from operator import add
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from vos3d_jax.models.convolution.fence import fence
+from vos3d_jax.models.convolution.geometry import Geometry, pad, trim
+
+
+def refuses_columns(geometry: Geometry) -> str | None:
+    """Returns why `columns` does not apply, or None."""
+    return None if geometry.taps <= 343 else "more than 343 taps would be copied side by side"
+
+
+def columns(
+    x: Float[Array, "b t h w i"], kernel: Float[Array, "kt kh kw i o"], geometry: Geometry
+) -> Float[Array, "b t2 h2 w2 o"]:
+    """Returns the product of the shifted copies of x, side by side, with the kernel as one tall matrix.
+
+    For kernels along one axis and for maps so small that reading the kernel is what costs (GC3D).
+    """
+    kernel, geometry = trim(kernel, geometry)
+
+    def side_by_side(x):
+        padded = pad(x, geometry.padding)
+        return jnp.concatenate([_shifted(padded, tap, geometry) for tap in _taps(geometry)], -1)
+
+    return jnp.dot(fence(side_by_side)(x), kernel.reshape(-1, geometry.outputs))
+
+
+def refuses_few_outputs(geometry: Geometry) -> str | None:
+    """Returns why `few_outputs` does not apply, or None."""
+    width = geometry.taps * geometry.outputs
+    return None if width <= 512 else f"taps times outputs is {width}, more than 512 columns"
+
+
+def few_outputs(
+    x: Float[Array, "b t h w i"], kernel: Float[Array, "kt kh kw i o"], geometry: Geometry
+) -> Float[Array, "b t2 h2 w2 o"]:
+    """Returns the sum of shifted planes of one product whose columns are all taps of all outputs.
+
+    A matrix product with two columns wastes the machine; one with 27 x 2 does not (the head, 256 -> 2).
+    """
+    kernel, geometry = trim(kernel, geometry)
+    wide = kernel.transpose(4, 0, 1, 2, 3).reshape(-1, geometry.inputs)  # [outputs * taps, inputs]
+    planes = jnp.einsum("bthwi,ki->bkthw", x, wide)
+
+    def sums(planes):
+        padded = jnp.pad(planes, ((0, 0), (0, 0), *geometry.padding))
+        padded = padded.reshape(geometry.batch, geometry.outputs, geometry.taps, *padded.shape[2:])
+        shifted = [
+            _shifted(padded[:, :, number], tap, geometry, first_axis=2)
+            for number, tap in enumerate(_taps(geometry))
+        ]
+        return reduce(add, shifted).transpose(0, 2, 3, 4, 1)
+
+    return fence(sums)(fence(lambda planes: planes)(planes))
+
+
+def _taps(geometry):
+    return product(*map(range, geometry.kernel))
+
+
+def _shifted(padded, tap, geometry, first_axis=1):
+    """The positions of the padded input that `tap` meets, one for each output."""
+    for axis in range(3):
+        start = tap[axis] * geometry.dilation[axis]
+        stop = start + (geometry.output[axis] - 1) * geometry.stride[axis] + 1
+        padded = lax.slice_in_dim(padded, start, stop, geometry.stride[axis], axis=first_axis + axis)
+    return padded

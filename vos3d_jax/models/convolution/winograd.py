@@ -1,0 +1,266 @@
+"""Nested Winograd convolution: a 3x3x3 kernel with 1/3.4 to 1/8 of the multiplications.
+
+F(m, 3) on time, width and height in turn: the input is cut into tiles, (m + 2)^3 linear combinations of
+each tile are multiplied by as many combinations of the kernel, one matrix product each, and the results are
+combined back. The backward pass stays in the transformed domain, so that it shares the transforms.
+
+XLA:CPU is only fast here if each stage is materialised (`fence`) and if each of the products reads arrays
+of its own: slices of one stacked array would be copied at every call. Evidence: docs/performance.md.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import add
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from vos3d_jax.models.convolution.fence import fence
+from vos3d_jax.models.convolution.geometry import Geometry
+from vos3d_jax.models.convolution.winograd_matrices import Matrices, matrices
+
+# Every list of arrays below holds one per frequency, ordered (time, width, height), height fastest.
+_AXES = (0, 2, 1)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Outputs of one tile: `time` frames of `side` x `side` pixels."""
+
+    time: int
+    side: int
+
+    def axis(self, axis: int, taps: int) -> tuple[int, Matrices]:
+        """Returns the tile's size on `axis` (0 time, 1 height, 2 width) and its matrices."""
+        m = 1 if taps == 1 else (self.time if axis == 0 else self.side)
+        return m, matrices(m, taps)
+
+
+def refuses(geometry: Geometry) -> str | None:
+    """Returns why this form does not apply, or None."""
+    if not geometry.plain:
+        return "stride and dilation must be 1"
+    if not set(geometry.kernel) <= {1, 3} or geometry.taps == 1:
+        return "the kernel must have 3 taps on at least one axis and 3 or 1 on the others"
+    return None
+
+
+def tiles(geometry: Geometry, tile: Tile) -> int:
+    """Returns how many tiles cover the output: the rows of each matrix product."""
+    return geometry.batch * math.prod(
+        -(-n // tile.axis(axis, geometry.kernel[axis])[0]) for axis, n in enumerate(geometry.output)
+    )
+
+
+def prepare(kernel: Float[Array, "kt kh kw i o"] | Float[np.ndarray, "kt kh kw i o"], tile: Tile) -> tuple:
+    """Returns the transformed kernels, one [inputs, outputs] array a frequency, computed in float64 on the host.
+
+    Once for a checkpoint: it costs time and up to 8 times the kernel's memory.
+    """
+    g = [tile.axis(axis, kernel.shape[axis])[1].kernel for axis in range(3)]
+    transformed = np.einsum("qt,ah,bw,thwio->qbaio", *g, np.asarray(kernel, np.float64))
+    flat = transformed.reshape(-1, *kernel.shape[3:])
+    return tuple(jnp.asarray(matrix, kernel.dtype) for matrix in flat)
+
+
+def convolve(
+    x: Float[Array, "b t h w i"],
+    kernel: Float[Array, "kt kh kw i o"],
+    geometry: Geometry,
+    tile: Tile,
+    prepared: tuple | None = None,
+) -> Float[Array, "b t2 h2 w2 o"]:
+    """Returns the convolution by tiles; `prepared` (from `prepare`) saves the kernel transform, without gradient."""
+    if prepared is not None:
+        products = _products(_transform_input(x, geometry, tile), prepared)
+        return _transform_output(products, geometry, tile)
+    return _convolve(x, kernel, geometry, tile)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x, kernel, geometry, tile):
+    return _forward(x, kernel, geometry, tile)[0]
+
+
+def _forward(x, kernel, geometry, tile):
+    u = _transform_kernel(kernel, tile)
+    v = _transform_input(x, geometry, tile)
+    return _transform_output(_products(v, u), geometry, tile), (v, u)
+
+
+def _backward(geometry, tile, residuals, dy):
+    v, u = residuals
+    dm = _transpose_output(dy, geometry, tile)
+    dv = [jnp.einsum("no,io->ni", d, matrix) for d, matrix in zip(dm, u, strict=True)]
+    du = [jnp.einsum("ni,no->io", rows, d) for rows, d in zip(v, dm, strict=True)]
+    return _transpose_input(dv, geometry, tile), _transpose_kernel(du, geometry, tile)
+
+
+_convolve.defvjp(_forward, _backward)
+
+
+def _products(v, u):
+    return [jnp.dot(rows, matrix) for rows, matrix in zip(v, u, strict=True)]
+
+
+def _transform_input(x, geometry, tile):
+    sizes = _tile_sizes(geometry, tile)
+    widths = [
+        (before, count * m + taps - 1 - n - before)
+        for (before, _), (m, count, _), taps, n in zip(
+            geometry.padding, sizes, geometry.kernel, geometry.size, strict=True
+        )
+    ]
+
+    def first(x):
+        m, count, of = sizes[_AXES[0]]
+        padded = jnp.pad(x, ((0, 0), *widths, (0, 0)))
+        return _spread([padded], of.input, _AXES[0], m, count)
+
+    def later(axis, arrays):
+        m, count, of = sizes[axis]
+        return _spread(arrays, of.input, axis, m, count)
+
+    arrays = fence(first)(x)
+    arrays = fence(partial(later, _AXES[1]))(arrays)
+    return fence(lambda arrays: [a.reshape(-1, a.shape[-1]) for a in later(_AXES[2], arrays)])(arrays)
+
+
+def _transform_output(products, geometry, tile):
+    sizes = _tile_sizes(geometry, tile)
+    grid = [count for _, count, _ in sizes]
+    arrays = [y.reshape(geometry.batch, *grid, geometry.outputs) for y in products]
+    for axis in _AXES:
+        arrays = fence(partial(_gather, sizes[axis][2].output))(arrays)
+    return fence(partial(_interleave, geometry, sizes))(arrays)
+
+
+def _transpose_output(dy, geometry, tile):
+    """From the gradient of the output to that of each product: the transpose of `_transform_output`."""
+    sizes = _tile_sizes(geometry, tile)
+    widths = [(0, count * m - n) for (m, count, _), n in zip(sizes, geometry.output, strict=True)]
+
+    def stage(axis, arrays):
+        m, count, of = sizes[axis]
+        if axis == _AXES[0]:
+            arrays = [jnp.pad(y, ((0, 0), *widths, (0, 0))) for y in arrays]
+        arrays = _spread(arrays, of.output.T, axis, m, count)
+        return [a.reshape(-1, a.shape[-1]) for a in arrays] if axis == _AXES[-1] else arrays
+
+    arrays = [dy]
+    for axis in _AXES:
+        arrays = fence(partial(stage, axis))(arrays)
+    return arrays
+
+
+def _transpose_input(dv, geometry, tile):
+    """From the gradient of each transformed input to that of x: the transpose of `_transform_input`."""
+    sizes = _tile_sizes(geometry, tile)
+    grid = [count for _, count, _ in sizes]
+
+    def stage(axis, arrays):
+        m, _, of = sizes[axis]
+        taps = _gather(of.input.T, arrays)
+        n, before, width = len(of.input), geometry.padding[axis][0], geometry.size[axis]
+        per_group = [taps[group : group + n] for group in range(0, len(taps), n)]
+        return [
+            _overlap(group, axis, m, phase, before, -(-width // m))
+            for group in per_group
+            for phase in range(m)
+        ]
+
+    arrays = [d.reshape(geometry.batch, *grid, geometry.inputs) for d in dv]
+    for axis in _AXES:
+        arrays = fence(partial(stage, axis))(arrays)
+    phases = [(m, -(-n // m), None) for (m, _, _), n in zip(sizes, geometry.size, strict=True)]
+
+    def interleave(arrays):
+        y = _stack_phases(arrays, phases)
+        return y[:, : geometry.size[0], : geometry.size[1], : geometry.size[2]]
+
+    return fence(interleave)(arrays)
+
+
+def _overlap(taps, axis, m, phase, before, count):
+    """Adds the taps of neighbouring tiles that fall on positions `phase`, `phase` + m, ... of x."""
+    shifted = []
+    for tap, array in enumerate(taps):
+        shift, remainder = divmod(tap - before, m)
+        if remainder == phase:
+            edges = [(0, 0, 0)] * array.ndim
+            edges[axis + 1] = (shift, count - shift - array.shape[axis + 1], 0)
+            shifted.append(lax.pad(array, jnp.zeros((), array.dtype), edges))
+    return reduce(add, shifted)
+
+
+def _transform_kernel(kernel, tile):
+    kt, kh, kw = kernel.shape[:3]
+    g = [tile.axis(axis, taps)[1].kernel for axis, taps in enumerate((kt, kh, kw))]
+    arrays = [kernel[t, h, w] for t in range(kt) for w in range(kw) for h in range(kh)]
+    for axis in _AXES:
+        arrays = fence(partial(_gather, g[axis]))(arrays)
+    return arrays
+
+
+def _transpose_kernel(du, geometry, tile):
+    g = [tile.axis(axis, taps)[1].kernel for axis, taps in enumerate(geometry.kernel)]
+    arrays = du
+    for axis in _AXES:
+        arrays = fence(partial(_gather, g[axis].T))(arrays)
+    kt, kh, kw = geometry.kernel
+    stacked = jnp.stack(arrays).reshape(kt, kw, kh, geometry.inputs, geometry.outputs)
+    return stacked.transpose(0, 2, 1, 3, 4)
+
+
+def _tile_sizes(geometry, tile):
+    """For each axis: the tile's size, how many tiles cover the output, and the matrices."""
+    sizes = []
+    for axis, (taps, n) in enumerate(zip(geometry.kernel, geometry.output, strict=True)):
+        m, of = tile.axis(axis, taps)
+        sizes.append((m, -(-n // m), of))
+    return sizes
+
+
+def _spread(arrays, matrix, axis, m, count):
+    """Each array -> one array a row of `matrix`: combinations of its samples i, i + m, ... along `axis`."""
+
+    def sample(array, i):
+        return lax.slice_in_dim(array, i, i + (count - 1) * m + 1, m, axis=axis + 1)
+
+    return [
+        _combine(row, [sample(array, i) for i in range(matrix.shape[1])])
+        for array in arrays
+        for row in matrix
+    ]
+
+
+def _gather(matrix, arrays):
+    """Combines the slowest index of the list by `matrix`; the new index becomes the fastest."""
+    rest = len(arrays) // matrix.shape[1]
+    return [_combine(row, arrays[group::rest]) for group in range(rest) for row in matrix]
+
+
+def _combine(row, arrays):
+    terms = [a if c == 1 else a * np.asarray(c, a.dtype) for c, a in zip(row, arrays, strict=True) if c != 0]
+    return reduce(add, terms)
+
+
+def _interleave(geometry, sizes, arrays):
+    time, height, width = geometry.output
+    return _stack_phases(arrays, sizes)[:, :time, :height, :width]
+
+
+def _stack_phases(arrays, sizes):
+    """Puts the positions within a tile, spread over the list (time, width, height), back into one map."""
+    (mt, nt, _), (mh, nh, _), (mw, nw, _) = sizes
+    batch, channels = arrays[0].shape[0], arrays[0].shape[-1]
+    y = [
+        jnp.stack([jnp.stack(arrays[(t * mw + w) * mh : (t * mw + w + 1) * mh], 3) for w in range(mw)], 5)
+        for t in range(mt)
+    ]
+    # [batch, nt, nh, mh, nw, mw, channels] each
+    return jnp.stack(y, 2).reshape(batch, nt * mt, nh * mh, nw * mw, channels)
