@@ -223,7 +223,7 @@ def _other_resolutions(root: Path, resolution: str) -> str:
     parent = root / "JPEGImages"
     others = sorted(path.name for path in _visible(parent)) if parent.is_dir() else []
     others = [name for name in others if name != resolution and (parent / name).is_dir()]
-    return f" (found there: {', '.join(others)}; choose one with --config.resolution)" if others else ""
+    return f" (found there: {', '.join(others)}; set `resolution` to one of them)" if others else ""
 
 
 def _visible(directory: Path) -> list[Path]:

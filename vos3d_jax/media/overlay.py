@@ -1,0 +1,98 @@
+"""Pictures for people: masks laid over frames, and frame, truth and mask side by side with their names."""
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from vos3d_jax.media.images import PALETTE, VOID, resize_mask_nearest
+
+_PANEL_WIDTHS = (320, 640)  # narrower frames are enlarged, wider ones reduced, so that the text stays legible
+_GAP, _BAR, _FONT_SIZE, _SMALLEST_FONT = 6, 26, 16, 10
+_PAPER, _INK = (255, 255, 255), (20, 20, 20)
+
+
+def _overlay_colours() -> UInt8[np.ndarray, "256 3"]:
+    """The palette at full brightness: its own first colours are too dark to be seen over a frame."""
+    brightest = np.maximum(PALETTE.max(1, keepdims=True), 1)
+    colours = (PALETTE.astype(np.int64) * 255 // brightest).astype(np.uint8)
+    colours[VOID] = (128, 128, 128)
+    return colours
+
+
+_COLOURS = _overlay_colours()
+
+
+def overlay(
+    frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"], opacity: float = 0.45
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The frame [h, w, 3] with each id of the mask [h, w] tinted in its colour and outlined in white.
+
+    Object 1 is red, 2 green, 3 yellow, ... (the brightened DAVIS palette); void (255) is grey; background
+    stays as it is. `opacity` is 0 (no tint) to 1.
+    """
+    tinted = cv2.addWeighted(frame, 1 - opacity, _COLOURS[mask], opacity, 0)
+    picture = np.where((mask != 0)[..., None], tinted, frame)
+    height, width = mask.shape
+    thickness = max(1, round(min(height, width) / 240))
+    for label in np.unique(mask):
+        if label in (0, VOID):
+            continue
+        # The outline lies inside the object; the ring of padding outlines it along the image's border too.
+        inside = np.pad((mask == label).astype(np.uint8), thickness)
+        square = np.ones((2 * thickness + 1,) * 2, np.uint8)
+        core = cv2.erode(inside, square)[thickness : thickness + height, thickness : thickness + width]
+        picture[(mask == label) & (core == 0)] = 255
+    return picture
+
+
+def side_by_side(
+    frame: UInt8[np.ndarray, "h w 3"],
+    truth: UInt8[np.ndarray, "h w"] | None,
+    mask: UInt8[np.ndarray, "h w"],
+    *,
+    caption: str = "",
+    names: tuple[str, str, str] = ("frame", "truth", "mask"),
+) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture of the frame, the truth and the mask over it, each under its name, and a caption below.
+
+    Panels of small frames are enlarged by a whole factor, those of large frames reduced. Without truth its
+    panel is left out.
+    """
+    panels = [(names[0], frame, None), (names[1], frame, truth), (names[2], frame, mask)]
+    pictures = [
+        (name, _panel(picture, labels))
+        for name, picture, labels in panels
+        if labels is not None or name == names[0]
+    ]
+    height, width = pictures[0][1].shape[:2]
+    bottom = _BAR if caption else _GAP
+    sheet = Image.new("RGB", (len(pictures) * (width + _GAP) + _GAP, _BAR + height + bottom), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(_FONT_SIZE)
+    for position, (name, picture) in enumerate(pictures):
+        left = _GAP + position * (width + _GAP)
+        draw.text((left + 2, _BAR // 2), name, fill=_INK, font=font, anchor="lm")
+        sheet.paste(Image.fromarray(picture), (left, _BAR))
+    if caption:
+        room, size = sheet.width - 2 * _GAP, _FONT_SIZE
+        while draw.textlength(caption, font) > room and size > _SMALLEST_FONT:
+            size -= 1
+            font = ImageFont.load_default(size)
+        draw.text((_GAP + 2, _BAR + height + bottom // 2), caption, fill=_INK, font=font, anchor="lm")
+    return np.array(sheet)
+
+
+def _panel(frame: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The frame at the width of a panel, with the mask over it: scaled first, so that outlines stay crisp."""
+    height, width = frame.shape[:2]
+    low, high = _PANEL_WIDTHS
+    if width > high:
+        size = round(height * high / width), high
+        resampling = Image.Resampling.LANCZOS
+    else:
+        factor = max(1, -(-low // width))
+        size = height * factor, width * factor
+        resampling = Image.Resampling.NEAREST
+    picture = np.array(Image.fromarray(frame).resize((size[1], size[0]), resampling))
+    return picture if mask is None else overlay(picture, resize_mask_nearest(mask, size))
