@@ -97,7 +97,7 @@ class VideoWriter:
     the format does not have, are filled by repeating the last row or column.
     """
 
-    def __init__(self, path: str | Path, rate: Fraction | float = DEFAULT_RATE):
+    def __init__(self, path: str | Path, rate: Fraction | float | int = DEFAULT_RATE):
         self.path = Path(path)
         self._partial = self.path.with_name(f".{self.path.name}.partial")
         self._rate = Fraction(rate).limit_denominator(1001)

@@ -1,0 +1,159 @@
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from vos3d_jax import models, segment, storage
+from vos3d_jax.errors import UserError
+from vos3d_jax.media.images import PALETTE, read_mask
+from vos3d_jax.media.video import VideoWriter, open_frames
+
+
+class _Brightness(nnx.Module):
+    """Stands in for a network: foreground where red is bright."""
+
+
+def _prepare(model, shape):
+    return lambda clip: jnp.stack(
+        [jnp.zeros(clip.shape[:4]), jnp.asarray(clip[..., 0], jnp.float32) - 127], -1
+    )
+
+
+@pytest.fixture
+def _stand_in(monkeypatch):
+    def load_model(folder):
+        if not folder.endswith("model"):
+            raise UserError(f"{folder} is missing: give a folder that holds a model")
+        return _Brightness()
+
+    monkeypatch.setattr(models, "prepare", _prepare)
+    monkeypatch.setattr(storage, "load_model", load_model)
+
+
+def _square(length=11, height=48, width=64):
+    frames = np.zeros((length, height, width, 3), np.uint8)
+    for t in range(length):
+        frames[t, 8:24, 2 * t : 2 * t + 16] = 255
+    return frames
+
+
+def _segment(folder, name, *options):
+    out = str(folder / "out")
+    return segment.main(["--checkpoint=model", f"--input={folder / name}", f"--output={out}", *options])
+
+
+def _everything_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def video(tmp_path, _stand_in):
+    np.save(tmp_path / "square.npy", _square())
+    return tmp_path
+
+
+def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(video, capsys):
+    assert _segment(video, "square.npy", "--short_edge=0", "--soft") == 0
+    out = video / "out"
+    names = [f"{index:05d}.png" for index in range(11)]
+    assert sorted(path.name for path in out.iterdir()) == ["soft", "square", "square.mp4"]
+    assert sorted(path.name for path in (out / "square").iterdir()) == names
+    for index, name in enumerate(names):
+        with Image.open(out / "square" / name) as image:
+            assert image.mode == "P" and image.getpalette()[:12] == PALETTE[:4].ravel().tolist()
+        np.testing.assert_array_equal(read_mask(out / "square" / name), _square()[index, :, :, 0] > 0)
+        with Image.open(out / "soft" / "square" / name) as image:
+            np.testing.assert_array_equal(np.array(image), (_square()[index, :, :, 0] > 0) * 65535)
+    overlay = open_frames(out / "square.mp4")
+    assert (overlay.length, overlay.size, overlay.rate) == (11, (48, 64), 24)
+    said = capsys.readouterr()
+    assert "11 frames in " in said.out and str(out / "square") in said.out
+    assert "compiling for clips of 8 frames of 64x64" in said.err
+
+
+def test_a_video_keeps_its_rate_and_a_folder_its_names(tmp_path, _stand_in):
+    with VideoWriter(tmp_path / "clip.mp4", 10) as writer:
+        for frame in _square():
+            writer.write(frame)
+    (tmp_path / "folder").mkdir()
+    for index, frame in enumerate(_square()[:3]):
+        Image.fromarray(frame).save(tmp_path / "folder" / f"frame{index + 7}.png")
+    assert _segment(tmp_path, "clip.mp4", "--short_edge=96", "--dense", "--tail=paper") == 0
+    assert _segment(tmp_path, "folder", "--no-overlay", "--clip_length=4", "--overlap=0") == 0
+    out = tmp_path / "out"
+    assert open_frames(out / "clip.mp4").rate == 10
+    assert _everything_in(out)[:1] == ["clip"] and len(list((out / "clip").iterdir())) == 11
+    assert _everything_in(out / "folder") == ["frame7.png", "frame8.png", "frame9.png"]
+    assert not (out / "folder.mp4").exists()
+
+
+def test_results_that_are_there_are_refused_unless_told_otherwise(video, capsys):
+    assert _segment(video, "square.npy", "--short_edge=0") == 0
+    before = {path: path.stat().st_mtime_ns for path in (video / "out").rglob("*")}
+    assert _segment(video, "square.npy") == 2
+    assert "out/square is there already: give another --output, or add --overwrite" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in (video / "out").rglob("*")} == before
+    np.save(video / "square.npy", _square(3))
+    assert _segment(video, "square.npy", "--short_edge=0", "--overwrite") == 0
+    assert len(list((video / "out" / "square").iterdir())) == 3
+
+
+def test_the_input_is_never_overwritten(tmp_path, _stand_in, capsys):
+    (tmp_path / "out").mkdir()
+    with VideoWriter(tmp_path / "out" / "clip.mp4") as writer:
+        writer.write(_square()[0])
+    assert _segment(tmp_path / "out" / "..", "out/clip.mp4", "--overwrite") == 2
+    assert "is the input itself" in capsys.readouterr().err
+    assert _everything_in(tmp_path) == ["out", "out/clip.mp4"]
+
+
+def test_what_a_killed_run_left_is_cleared(video):
+    partial = video / "out" / ".square.partial" / "masks"
+    partial.mkdir(parents=True)
+    (partial / "99999.png").write_bytes(b"half")
+    assert _segment(video, "square.npy", "--short_edge=0", "--no-overlay") == 0
+    assert sorted(path.name for path in (video / "out").iterdir()) == ["square"]
+    assert not (video / "out" / "square" / "99999.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--checkpoint=nothing"], "nothing is missing"),
+        (["--input=nothing.mp4"], "nothing.mp4 does not exist"),
+        (["--overlap=8"], "overlap is 8"),
+        (["--short_edge=-1"], "short_edge is -1"),
+        (["--output={folder}/square.npy"], "cannot write to"),
+        (["--output={folder}/square.npy/deeper"], "cannot write to"),
+    ],
+)
+def test_a_mistake_gives_one_line_and_leaves_nothing(video, capsys, options, words):
+    before = _everything_in(video)
+    assert _segment(video, "square.npy", *[option.format(folder=video) for option in options]) == 2
+    errors = [
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("vos3d segment: error:")
+    ]
+    assert len(errors) == 1 and words in errors[0]
+    assert _everything_in(video) == before
+
+
+def test_damage_late_in_a_video_leaves_nothing_and_names_the_frame(video, capsys):
+    data = (video / "square.npy").read_bytes()
+    (video / "square.npy").write_bytes(data[:-100])
+    assert _segment(video, "square.npy", "--short_edge=0") == 2
+    assert "ends within frame 10 of 11" in capsys.readouterr().err
+    assert _everything_in(video) == ["square.npy"]
+
+
+def test_help_and_a_wrong_flag_do_not_wait_for_jax():
+    script = """import sys
+from vos3d_jax import segment
+try: segment.main(sys.argv[1:])
+finally: print('jax' in sys.modules)"""
+    for flag, status in (("--help", 0), ("--unknown", 2)):
+        done = subprocess.run([sys.executable, "-c", script, flag], capture_output=True, text=True)
+        assert done.returncode == status and done.stdout.endswith("False\n")

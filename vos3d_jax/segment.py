@@ -1,0 +1,88 @@
+"""`python -m vos3d_jax.segment`: masks for a video, a folder of frames or an array file."""
+
+import argparse
+import sys
+
+from vos3d_jax import command
+
+_EXAMPLE = """example:
+  python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
+  writes OUT/clip/00000.png, 00001.png, ... (palette PNG, ids) and OUT/clip.mp4 (overlay)
+  more in docs/inference.md"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 after a user's mistake."""
+    return command.run("vos3d segment", _run, arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    options = _parser().parse_args(arguments)
+    from vos3d_jax.inference.segmentation import segment  # brings jax: not for --help
+
+    segment(
+        options.checkpoint,
+        options.input,
+        options.output,
+        clip_length=options.clip_length,
+        overlap=options.clip_length - 1 if options.dense else options.overlap,
+        tail=options.tail,
+        short_edge=options.short_edge or None,
+        overlay=options.overlay,
+        soft=options.soft,
+        overwrite=options.overwrite,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vos3d segment",
+        description="Finds and segments the moving objects of a video, with no hint.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--checkpoint", required=True, metavar="DIR", help="a training workdir, or a folder of ported weights"
+    )
+    add(
+        "--input",
+        required=True,
+        metavar="PATH",
+        help="a video, a folder of frames, or .npy/.npz [t, h, w, 3] uint8",
+    )
+    add("--output", required=True, metavar="DIR", help="folder for the results; made if missing")
+    add("--clip_length", type=int, default=8, metavar="N", help="frames of a clip (default: 8, as published)")
+    overlap = parser.add_mutually_exclusive_group()
+    overlap.add_argument(
+        "--overlap",
+        type=int,
+        default=3,
+        metavar="N",
+        help="frames that clips share (default: 3, as published)",
+    )
+    overlap.add_argument(
+        "--dense", action="store_true", help="a clip starts at every frame (slower, a bit better)"
+    )
+    add(
+        "--tail",
+        choices=("code", "paper"),
+        default="code",
+        help="how the last clips are made (default: code)",
+    )
+    add(
+        "--short_edge",
+        type=int,
+        default=480,
+        metavar="N",
+        help="pixels of the shorter side in the network (default: 480, as for DAVIS; 0 keeps the size)",
+    )
+    add("--no-overlay", dest="overlay", action="store_false", help="do not write the overlay video")
+    add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")
+    add("--overwrite", action="store_true", help="replace results that are there already")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
