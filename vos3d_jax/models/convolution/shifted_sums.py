@@ -98,7 +98,7 @@ def _input_gradient(kernel, dy, geometry):
 
 
 def _taps_of_phase(geometry, axis, phase):
-    """The (tap, shift) pairs with which positions phase, phase + stride, ... of x entered: output = q + shift."""
+    """The (tap, shift) pairs by which position phase + q * stride of x entered output q + shift."""
     stride, before = geometry.stride[axis], geometry.padding[axis][0]
     pairs = []
     for tap in range(geometry.kernel[axis]):

@@ -57,7 +57,7 @@ def tiles(geometry: Geometry, tile: Tile) -> int:
 
 
 def prepare(kernel: Float[Array, "kt kh kw i o"] | Float[np.ndarray, "kt kh kw i o"], tile: Tile) -> tuple:
-    """Returns the transformed kernels, one [inputs, outputs] array a frequency, computed in float64 on the host.
+    """Returns the transformed kernels, one [inputs, outputs] array a frequency, made in float64 on the host.
 
     Once for a checkpoint: it costs time and up to 8 times the kernel's memory.
     """
@@ -74,7 +74,7 @@ def convolve(
     tile: Tile,
     prepared: tuple | None = None,
 ) -> Float[Array, "b t2 h2 w2 o"]:
-    """Returns the convolution by tiles; `prepared` (from `prepare`) saves the kernel transform, without gradient."""
+    """Returns the convolution by tiles; with `prepared` (from `prepare`) nothing reads `kernel`."""
     if prepared is not None:
         products = _products(_transform_input(x, geometry, tile), prepared)
         return _transform_output(products, geometry, tile)
