@@ -126,7 +126,7 @@ def _drawn(split: str, index: int, size: tuple[int, int], seed: int, time: int):
 def _scene(split: int, index: int, aspect: float, seed: int) -> _Scene:
     """What a video shows, in short edges from the centre of the frame."""
     rng = np.random.default_rng([seed, split, index])
-    hue, saturation = rng.uniform(), rng.uniform(0.05, 0.4)
+    hue, saturation = rng.uniform(), rng.uniform(0.05, 0.55)
     spots = rng.uniform() < 0.35
     background = _texture(rng, _palette(rng, hue, saturation))
     if spots:
@@ -182,7 +182,7 @@ def _draw_object(rng, hue: float, saturation: float, count: int, half: np.ndarra
         turn=rng.uniform(0.2, 1.0),
         zoom=rng.uniform(0.0, 0.15),
     )
-    colours = _palette(rng, hue + rng.uniform(0.2, 0.8), saturation + rng.uniform(0.3, 0.5))
+    colours = _palette(rng, hue + rng.uniform(0.2, 0.8), saturation + rng.uniform(0.25, 0.4))
     outline = distance[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1)
     return _Object(outline, wobble, wobble_phase, _texture(rng, colours), motion)
 
