@@ -201,7 +201,7 @@ def _palette(rng, hue: float, saturation: float) -> Float32[np.ndarray, "3 3"]:
 def _texture(rng, palette: np.ndarray) -> UInt8[np.ndarray, "tile tile 3"]:
     """A picture that repeats without a seam: noise, stripes or checkers through a palette."""
     y, x = np.meshgrid(np.arange(_TILE), np.arange(_TILE), indexing="ij")
-    bend = 1.2 * _noise(rng, 14)
+    bend = 1.2 * _noise(rng, 14.0)
     waves = rng.choice([-1, 1], 2) * rng.integers(3, 9, 2) * 2 * np.pi / _TILE
     kind = rng.choice(["noise", "stripes", "checkers"])
     if kind == "noise":
