@@ -1,7 +1,7 @@
 """The data sets by name: one row a reader. Loading one gives a list of `Video`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vos3d_jax.data import readers
@@ -9,10 +9,10 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
 
-def _moving_shapes(split: str, **options) -> list[Video]:
+def _moving_shapes(split: str, *, count: int, length: int, size: Sequence[int], seed: int = 0) -> list[Video]:
     from vos3d_jax.data import moving_shapes
 
-    return moving_shapes.videos(split, **options)
+    return moving_shapes.videos(split, count=count, length=length, size=(size[0], size[1]), seed=seed)
 
 
 DATASETS: dict[str, Callable[..., list[Video]]] = {
@@ -45,7 +45,8 @@ def load(
     reader = DATASETS[name]
     if name not in _GENERATED:
         options = {"data_dir": data_dir, "resolution": resolution, **options}
-        unknown = sorted(set(options) - set(inspect.signature(reader).parameters))
-        if unknown:
-            raise UserError(f"the data set {name} takes no option {unknown[0]!r}: remove it")
+    try:
+        inspect.signature(reader).bind(split, **options)
+    except TypeError as error:
+        raise UserError(f"the data set {name} cannot be read with the options {options}: {error}") from None
     return reader(split, **options)
