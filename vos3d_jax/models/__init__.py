@@ -7,12 +7,13 @@ import numpy as np
 from flax import nnx
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.models.classifier import CSNClassifier
 from vos3d_jax.models.dcseg import DCSeg
 from vos3d_jax.models.forward import forward, prepare
 
 __all__ = ["SYSTEMS", "build_model", "forward", "model_card", "prepare"]
 
-SYSTEMS: dict[str, type] = {model.system: model for model in (DCSeg,)}
+SYSTEMS: dict[str, type] = {model.system: model for model in (DCSeg, CSNClassifier)}
 
 
 def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:

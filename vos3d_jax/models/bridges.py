@@ -4,7 +4,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import Conv, Setting
+from vos3d_jax.models.layers import BatchNormMode, Conv, Setting
 
 
 class GC3D(nnx.Module):
@@ -20,9 +20,12 @@ class GC3D(nnx.Module):
         self.right1 = Conv(inputs, inner, wide, rng=rng, setting=setting)
         self.right2 = Conv(inner, outputs, tall, rng=rng, setting=setting)
 
-    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
         """The sum of both branches."""
-        return self.left2(self.left1(x)) + self.right2(self.right1(x))
+        left = self.left2(self.left1(x, batch_norm), batch_norm)
+        return left + self.right2(self.right1(x, batch_norm), batch_norm)
 
 
 BRIDGES = {"gc3d": GC3D}

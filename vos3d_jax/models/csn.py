@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models import _stand_in as convolution
+from vos3d_jax.models import convolution
 from vos3d_jax.models.layers import (
     BatchNormMode,
     Conv,
@@ -80,7 +80,7 @@ class Bottleneck(nnx.Module):
 
 
 class Stage(nnx.Module):
-    """`first` (projection and stride), then `rest`: the equal blocks, parameters stacked on a leading axis."""
+    """`first` (projection and stride), then `rest`: the equal blocks, parameters stacked on a new first axis."""
 
     def __init__(
         self,

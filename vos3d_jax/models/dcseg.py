@@ -12,15 +12,14 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
-from vos3d_jax.errors import UserError
-from vos3d_jax.models._stand_in import resize_trilinear
+from vos3d_jax.models import arguments as given
 from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.csn import BLOCKS, CSN
-from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting, rematerialised
+from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting, normalise, rematerialised
 from vos3d_jax.models.refinement import REFINEMENTS
+from vos3d_jax.models.resize import resize_trilinear
 
 MEAN = (114.7748, 107.7354, 99.4750)
-DTYPES = ("float32", "bfloat16", "float64")
 
 
 class Features(NamedTuple):
@@ -38,18 +37,6 @@ class Features(NamedTuple):
     m2: Float[Array, "..."]
     pred2: Float[Array, "..."]
     logits: Float[Array, "..."]
-
-
-def normalise(
-    clip: Num[Array, "b t h w 3"], mean: Sequence[float], std: Sequence[float], dtype: str
-) -> Float[Array, "b t h w 3"]:
-    """((clip - mean) / std) / 255 in `dtype`; clip is RGB 0..255.
-
-    The extra division by 255 is the original's (spec-3dc-seg 4.6): values lie in about [-0.45, 0.61].
-    """
-    wide = jnp.promote_types(dtype, jnp.float32)
-    x = (clip.astype(wide) - jnp.asarray(mean, wide)) / jnp.asarray(std, wide) / 255
-    return x.astype(dtype)
 
 
 class DCSeg(nnx.Module):
@@ -99,12 +86,32 @@ class DCSeg(nnx.Module):
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        self._arguments = tuple(
-            (name, tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value)
-            for name, value in locals().items()
-            if name not in ("self", "rng", "__class__")
+        self._arguments = given.freeze(
+            dict(
+                depth=depth,
+                width=width,
+                separation=separation,
+                stem_time_padding=stem_time_padding,
+                bridge=bridge,
+                refinement=refinement,
+                decoder_width=decoder_width,
+                classes=classes,
+                epsilon=epsilon,
+                momentum=momentum,
+                mean=mean,
+                std=std,
+                dtype=dtype,
+                remat=remat,
+                implementation=implementation,
+            )
         )
-        _check(self.arguments)
+        choices = {
+            "depth": tuple(BLOCKS),
+            "separation": ("ir", "ip"),
+            "bridge": tuple(BRIDGES),
+            "refinement": tuple(REFINEMENTS),
+        }
+        given.check(self.system, dict(self._arguments), choices)
         self.mean, self.std, self.dtype, self.remat = tuple(mean), tuple(std), dtype, remat
         setting = Setting(implementation=implementation, epsilon=epsilon, momentum=momentum)
         make = dict(rng=rng, setting=setting)
@@ -128,10 +135,12 @@ class DCSeg(nnx.Module):
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._arguments}
+        return given.thaw(self._arguments)
 
     def __call__(
-        self, clip: Num[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
+        self,
+        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
+        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b t2 h2 w2 k"]:
         """Logits (float32) of every pixel and frame; clip is RGB 0..255, uint8 or float.
 
@@ -140,14 +149,20 @@ class DCSeg(nnx.Module):
         """
         return self.features(clip, batch_norm).logits
 
-    def features(self, clip: Num[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> Features:
+    def features(
+        self,
+        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
+        batch_norm: BatchNormMode = "frozen",
+    ) -> Features:
         """All the maps on the way to the logits."""
-        encoded = self.encoder(normalise(clip, self.mean, self.std, self.dtype), batch_norm)
-        bridge = self.bridge(encoded.r5)
-        m5 = self.bridge_residual(bridge)
-        m4 = self._refine(self.refine4, encoded.r4, m5)
-        m3 = self._refine(self.refine3, encoded.r3, m4)
-        m2 = self._refine(self.refine2, encoded.r2, m3)
+        # The second division by 255 is the original's (spec-3dc-seg 4.6): values in about [-0.45, 0.61].
+        x = normalise(clip, self.mean, self.std, self.dtype) / 255
+        encoded = self.encoder(x.astype(self.dtype), batch_norm)
+        bridge = self.bridge(encoded.r5, batch_norm)
+        m5 = self.bridge_residual(bridge, batch_norm)
+        m4 = self._refine(self.refine4, batch_norm, encoded.r4, m5)
+        m3 = self._refine(self.refine3, batch_norm, encoded.r3, m4)
+        m2 = self._refine(self.refine2, batch_norm, encoded.r2, m3)
         pred2 = self.head(jax.nn.relu(m2))
         pred2 = pred2.astype(jnp.promote_types(pred2.dtype, jnp.float32))
         t, h, w = pred2.shape[1:4]
@@ -155,29 +170,7 @@ class DCSeg(nnx.Module):
         logits = resize_trilinear(pred2, (t, 4 * h, 4 * w))
         return Features(*encoded, bridge, m5, m4, m3, m2, pred2, logits)
 
-    def _refine(self, module: nnx.Module, skip: Array, coarse: Array) -> Array:
-        return rematerialised(module, "frozen", skip, coarse) if self.remat else module(skip, coarse)
-
-
-def _check(arguments: dict[str, Any]) -> None:
-    choices = {
-        "depth": tuple(BLOCKS),
-        "separation": ("ir", "ip"),
-        "bridge": tuple(BRIDGES),
-        "refinement": tuple(REFINEMENTS),
-        "dtype": DTYPES,
-        "remat": (False, True),
-    }
-    for name, allowed in choices.items():
-        if arguments[name] not in allowed:
-            raise UserError(
-                f"dcseg has no {name}={arguments[name]!r}: choose from {', '.join(map(str, allowed))}"
-            )
-    for name in ("width", "decoder_width", "classes"):
-        if not (isinstance(arguments[name], int) and arguments[name] >= 1):
-            raise UserError(f"dcseg needs a positive whole number as {name}, not {arguments[name]!r}")
-    for name in ("mean", "std"):
-        if len(arguments[name]) != 3:
-            raise UserError(
-                f"dcseg needs three numbers as {name} (red, green, blue), not {arguments[name]!r}"
-            )
+    def _refine(self, module: nnx.Module, batch_norm: BatchNormMode, skip: Array, coarse: Array) -> Array:
+        if self.remat:
+            return rematerialised(module, batch_norm, skip, coarse)
+        return module(skip, coarse, batch_norm)

@@ -4,11 +4,14 @@ import functools
 from collections.abc import Callable
 
 import jax
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
 
-def forward(model: nnx.Module, clip: Num[Array, "b t h w 3"]) -> Float[Array, "..."]:
+def forward(
+    model: nnx.Module, clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"]
+) -> Float[Array, "..."]:
     """The output of `model` for `clip` with frozen batch norm, compiled once per kind of model and shape.
 
     Changed weights are seen by the next call; nothing is compiled again for them.

@@ -5,16 +5,16 @@ is the share of the *old* running value). Everything is channels last, [batch, t
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
-from vos3d_jax.models import _stand_in as convolution
+from vos3d_jax.models import convolution
 
 BatchNormMode = Literal["frozen", "train"]
 Triple = tuple[int, int, int]
@@ -39,6 +39,17 @@ def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarr
 def encoder_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """The encoders' rule: normal with deviation sqrt(2 / (t h outputs)); the width is left out on purpose."""
     return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / (shape[0] * shape[1] * shape[-1])))
+
+
+def normalise(
+    clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: str,
+) -> Float[Array, "b t h w 3"]:
+    """(clip - mean) / std in float32, or in `dtype` if that is wider; clip is RGB 0..255."""
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return (jnp.asarray(clip, wide) - jnp.asarray(mean, wide)) / jnp.asarray(std, wide)
 
 
 class BatchNorm(nnx.Module):
@@ -149,9 +160,12 @@ class ResidualPair(nnx.Module):
         self.conv1 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
         self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
 
-    def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
+    def __call__(
+        self, x: Float[Array, "b t h w c"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w c"]:
         """The refined `x`."""
-        return x + self.conv2(jax.nn.relu(self.conv1(jax.nn.relu(x))))
+        y = self.conv1(jax.nn.relu(x), batch_norm)
+        return x + self.conv2(jax.nn.relu(y), batch_norm)
 
 
 def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:

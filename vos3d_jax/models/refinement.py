@@ -4,8 +4,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models._stand_in import resize_trilinear
-from vos3d_jax.models.layers import Conv, ResidualPair, Setting
+from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting
+from vos3d_jax.models.resize import resize_trilinear
 
 
 class RF3D(nnx.Module):
@@ -21,11 +21,14 @@ class RF3D(nnx.Module):
         self.merge_residual = ResidualPair(channels, rng=rng, setting=setting)
 
     def __call__(
-        self, skip: Float[Array, "b t h w i"], coarse: Float[Array, "b t2 h2 w2 c"]
+        self,
+        skip: Float[Array, "b t h w i"],
+        coarse: Float[Array, "b t2 h2 w2 c"],
+        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b t h w c"]:
         """The refined map, of the size of `skip`."""
-        fine = self.skip_residual(self.skip(skip))
-        return self.merge_residual(fine + resize_trilinear(coarse, skip.shape[1:4]))
+        fine = self.skip_residual(self.skip(skip, batch_norm), batch_norm)
+        return self.merge_residual(fine + resize_trilinear(coarse, skip.shape[1:4]), batch_norm)
 
 
 REFINEMENTS = {"rf3d": RF3D}
