@@ -13,8 +13,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.images import resize_mask_nearest
 
-CROPS = ("clip", "published", "centre")
+CROPS = ("clip", "published")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Augmentation:
         short_edge: the frames' short edge is resized to this many pixels; None leaves them.
         crop: "clip": one random place for the whole clip. "published": the released code's, a place of
             its own for *every frame* (so the crop itself shakes), the slip in its left border, and
-            stretching of frames that are too small. "centre": the middle, nothing random.
+            stretching of frames that are too small.
         crop_size: (height, width) cut from the frame before padding; None: the output size. The released
             code cuts 480x854 and pads to 480x864.
         scale: range of a random factor by which the clip is enlarged; 1 means pixels as they are.
@@ -60,7 +61,7 @@ def prepare(
     if settings.short_edge is None:
         return frame, mask
     size = short_edge_size(frame.shape[:2], settings.short_edge)
-    return resize_frame(frame, size), resize_mask(mask, size)
+    return resize_frame(frame, size), _resize_mask(mask, size)
 
 
 def augment(
@@ -72,47 +73,40 @@ def augment(
 ) -> tuple[UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w"]]:
     """A clip of exactly `size` (height, width) from prepared frames [h, w, 3] and masks [h, w] of ids.
 
-    What the crop does not fill is black (0) and background, split as `padding` says.
+    Frames smaller than the crop are surrounded by black (0) and background, as the published padding does:
+    floor(missing / 2) above and on the left.
 
     Raises:
         UserError: the crop size is larger than the output.
     """
     crop_size = settings.crop_size or size
     if crop_size[0] > size[0] or crop_size[1] > size[1]:
-        raise UserError(f"crop_size {crop_size} does not fit in the output size {size}")
+        raise UserError(f"crop_size {crop_size} does not fit in the output size {size}: make it smaller")
+    published = settings.crop == "published"
     factor = float(rng.uniform(*settings.scale))
     flipped = bool(rng.uniform() < settings.flip)
     colours = _colour_matrix(settings.colour, rng)
-    wanted = (max(1, round(crop_size[0] / factor)), max(1, round(crop_size[1] / factor)))
-    if settings.crop == "published":
-        places = [crop_place(_objects(mask[None]), mask.shape, wanted, rng, slip=True) for mask in masks]
-    elif settings.crop == "clip":
-        places = [crop_place(_objects(np.stack(masks)), masks[0].shape, wanted, rng)] * len(masks)
+    cut = (max(1, round(crop_size[0] / factor)), max(1, round(crop_size[1] / factor)))
+    full = masks[0].shape
+    if published:
+        places = [crop_place(_box(mask), full, cut, rng, slip=True) for mask in masks]
     else:
-        places = [
-            tuple(max(0, full - part) // 2 for full, part in zip(masks[0].shape, wanted, strict=True))
-        ] * len(masks)
-    stretch = settings.crop == "published"
+        places = [crop_place(_box(np.any(masks, 0)), full, cut, rng)] * len(masks)
+    part = tuple(min(c, f) for c, f in zip(cut, full, strict=True))
+    filled = crop_size if published or part == cut else tuple(max(1, round(p * factor)) for p in part)
+    filled = tuple(min(f, c) for f, c in zip(filled, crop_size, strict=True))
     clip = np.zeros((len(frames), *size, 3), np.uint8)
     clip_mask = np.zeros((len(frames), *size), np.uint8)
+    y, x = ((outer - inner) // 2 for outer, inner in zip(size, filled, strict=True))
     for time, (frame, mask, (top, left)) in enumerate(zip(frames, masks, places, strict=True)):
-        frame = frame[top : top + wanted[0], left : left + wanted[1]]
-        mask = mask[top : top + wanted[0], left : left + wanted[1]]
-        inner = (
-            crop_size
-            if stretch
-            else tuple(min(c, round(s * factor)) for c, s in zip(crop_size, mask.shape, strict=True))
-        )
-        if mask.shape != inner:
-            resize = resize_frame if stretch else _resize_quickly
-            frame, mask = resize(frame, inner), resize_mask(mask, inner)
+        resize = resize_frame if published else _resize_quickly
+        frame = resize(frame[top : top + cut[0], left : left + cut[1]], filled)
+        mask = _resize_mask(mask[top : top + cut[0], left : left + cut[1]], filled)
         if colours is not None:
             frame = cv2.transform(frame, colours)
-        if flipped:
-            frame, mask = frame[:, ::-1], mask[:, ::-1]
-        y, x = ((full - part) // 2 for full, part in zip(size, inner, strict=True))
-        clip[time, y : y + inner[0], x : x + inner[1]] = frame
-        clip_mask[time, y : y + inner[0], x : x + inner[1]] = mask
+        step = -1 if flipped else 1
+        clip[time, y : y + filled[0], x : x + filled[1]] = frame[:, ::step]
+        clip_mask[time, y : y + filled[0], x : x + filled[1]] = mask[:, ::step]
     return clip, clip_mask
 
 
@@ -122,24 +116,11 @@ def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def padding(size: tuple[int, int], multiple: int = 32) -> tuple[int, int, int, int]:
-    """The published (top, bottom, left, right) to the next multiple: the smaller half comes first."""
-    missing_y, missing_x = -size[0] % multiple, -size[1] % multiple
-    return missing_y // 2, missing_y - missing_y // 2, missing_x // 2, missing_x - missing_x // 2
-
-
 def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 3"]:
     """The frame at `size` (height, width): Pillow's bilinear, which averages when it shrinks."""
     if frame.shape[:2] == tuple(size):
         return frame
     return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-
-def resize_mask(mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2"]:
-    """The mask at `size` (height, width): nearest pixel, source = floor((i + 0.5) * in / out) as Pillow's."""
-    if mask.shape == tuple(size):
-        return mask
-    return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def crop_place(
@@ -177,17 +158,23 @@ def _offset(first: int, last: int, full: int, part: int, rng: np.random.Generato
     return int(rng.integers(low, high + 1))
 
 
-def _objects(masks: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The box around all ids of all masks [t, h, w], or None when there is no object."""
-    seen = masks.any(0)
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+def _box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The box (top, bottom, left, right) around all ids of a mask, or None when there is no object."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
+def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return mask if mask.shape == size else resize_mask_nearest(mask, size)
+
+
 def _resize_quickly(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    if frame.shape[:2] == size:
+        return frame
+    method = cv2.INTER_AREA if size[0] < frame.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(frame, (size[1], size[0]), interpolation=method)
 
 
 def _colour_matrix(strength: float, rng: np.random.Generator) -> np.ndarray | None:
