@@ -5,19 +5,23 @@ override what the user has set. Evidence: docs/performance.md.
 """
 
 import ctypes
+import hashlib
 import os
+import platform
 import sys
 from importlib import metadata
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def tune() -> None:
-    """Sets XLA flags and the C allocator for this process; `VOS3D_TUNE=0` leaves both alone."""
+    """Sets XLA flags, the compilation cache and the C allocator; `VOS3D_TUNE=0` leaves them alone."""
     if os.environ.get("VOS3D_TUNE") == "0":
         return
     if "jax" not in sys.modules:
         _set_xla_flags()
+        _keep_compiled_programs()
     _keep_freed_pages()
 
 
@@ -28,6 +32,30 @@ def _set_xla_flags() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if version in ((0, 10), (0, 12)) and "xla_cpu_experimental_ynn_fusion_type" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=".strip()
+
+
+def _keep_compiled_programs() -> None:
+    # jax compiles a program once for all runs. Machine code of another jaxlib or CPU may not run here, so
+    # each pair has a folder of its own.
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cpu = hashlib.sha256(_cpu().encode()).hexdigest()[:8]
+    folder = cache / "vos3d_jax" / f"jaxlib-{metadata.version('jaxlib')}-{cpu}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # a read-only home is no reason to fail: programs are compiled anew each time
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def _cpu() -> str:
+    """What the CPU can do, as far as the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return platform.machine() + "".join(sorted({x for x in lines if x.startswith(("flags", "model name"))}))
 
 
 def _keep_freed_pages() -> None:

@@ -1,0 +1,86 @@
+"""`python -m vos3d_jax.main`: trains a config's stages, then scores the network; or scores only."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from vos3d_jax import command
+
+_EXAMPLES = """examples:
+  python -m vos3d_jax.main --config=configs/demo.py
+      generated data, tiny network, two stages, evaluation, pictures: minutes on a CPU
+  python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS --workdir=runs/mine
+  python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=runs/davis --workdir=OUT
+
+A killed run goes on when the same command is given again. --config.KEY=VALUE overrides one value of the
+config (--config.batch_size=4, --config.stages[0].steps=100)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 after a user's mistake."""
+    return command.run("vos3d main", _run, arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    unknown = [
+        argument for argument in rest if argument.startswith("-") and not argument.startswith("--config.")
+    ]
+    if unknown:
+        parser.error(f"unknown flag {unknown[0]}")
+    # jax comes with these, so they wait until --help and unknown flags are dealt with.
+    from vos3d_jax import configuration
+    from vos3d_jax.training import stages
+
+    config = stages.parse(configuration.load([f"--config={options.config}", *rest]))
+    workdir = Path(options.workdir or Path("runs") / config.name)
+    from vos3d_jax import storage
+    from vos3d_jax.training import evaluate, loop
+
+    if options.mode == "train":
+        if options.checkpoint:
+            parser.error("--checkpoint goes with --mode=evaluate; training goes on from --workdir")
+        evaluate.held_out(config)
+        model = loop.train(config, workdir, evaluate.quick_score(config) if config.evaluation.every else None)
+    else:
+        evaluate.held_out(config)
+        storage.make_folder(workdir)
+        model = evaluate.load_model(config, options.checkpoint or workdir)
+    evaluate.evaluate(config, model, workdir)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vos3d main",
+        usage="vos3d main --config=FILE[:VARIANT] [--config.KEY=VALUE ...] [options]",
+        description="Trains the network of a config, stage by stage, and scores it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE",
+        help="a recipe: a path, or demo.py, davis.py, davis_small.py",
+    )
+    parser.add_argument(
+        "--workdir",
+        metavar="DIR",
+        help="the run's folder (default: runs/<config>); a run goes on where it stands",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("train", "evaluate"),
+        default="train",
+        help="train and score (default), or score only",
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="DIR", help="the model for --mode=evaluate (default: the one in --workdir)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

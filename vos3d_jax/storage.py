@@ -1,0 +1,214 @@
+"""Models on disk: an Orbax checkpoint with a JSON card, checksums of ours, and a way back.
+
+A folder of checkpoints holds one sub-folder per step with the items `model` (pure dicts of `params`
+and `batch_stats`), `card` (which network this is) and, from training, `training`. Orbax restores a
+flipped bit of array data silently, so the card carries a crc32 of every array, and one of itself
+(platform notes, section 5). Everything passes through numpy: a checkpoint of any mesh restores anywhere.
+"""
+
+import json
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import absl.logging
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+
+import vos3d_jax
+from vos3d_jax import models
+from vos3d_jax.errors import UserError
+
+ITEMS = ("model", "training", "card")
+_Result = TypeVar("_Result")
+
+
+def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any] | None = None) -> Path:
+    """Returns the folder of checkpoints it wrote: the model's variables and card as step 0 of `folder`.
+
+    Args:
+      model: a network of `models.SYSTEMS`.
+      folder: made if missing; it must not hold a model yet.
+      card_extra: what else the card should say (source, licence, ...), JSON values.
+
+    Raises:
+      UserError: the folder holds a model already, or cannot be written.
+    """
+    checkpoints = Path(folder).absolute() / "checkpoints"
+    if checkpoints.exists() and _steps(checkpoints):
+        raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
+    make_folder(checkpoints)
+    with open_manager(checkpoints) as manager:
+        variables = model_variables(model)
+        card = {**models.model_card(model), "step": 0, **(card_extra or {})}
+        manager.save(0, args=save_arguments({"model": variables}, card))
+        manager.wait_until_finished()
+    return checkpoints
+
+
+def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
+    """Returns the network stored in a training workdir, its `checkpoints/` folder or a ported folder.
+
+    Args:
+      folder: where `main` or `save_model` wrote.
+      step: which step; None takes the latest whose checksums hold. A damaged step is named on stderr and
+        the step before it is taken.
+
+    Raises:
+      UserError: no checkpoint there, none that is whole, or a card of a system unknown here.
+    """
+
+    def read(manager: ocp.CheckpointManager, number: int) -> nnx.Module:
+        card = read_card(manager, number)
+        abstract = nnx.eval_shape(lambda: models.build_model(card["system"], **card["arguments"]))
+        graphdef, params, batch_stats = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        target = {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
+        variables = jax.tree.map(jax.numpy.asarray, read_item(manager, number, "model", target, card))
+        return nnx.merge(graphdef, variables["params"], variables["batch_stats"])
+
+    return _newest_whole(folder, step, read)
+
+
+def load_card(folder: str | Path, step: int | None = None) -> dict[str, Any]:
+    """Returns the card beside the model that `load_model(folder, step)` would load: system, arguments, step, ...
+
+    Raises:
+      UserError: no checkpoint there, or no card that is whole.
+    """
+    return _newest_whole(folder, step, read_card)
+
+
+def model_variables(model: nnx.Module) -> dict[str, Any]:
+    """Returns the model's parameters and batch statistics as pure dicts (`params`, `batch_stats`)."""
+    _, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
+
+
+def open_manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    """Returns an Orbax manager of the existing `folder`, with our items and without Orbax's log lines."""
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    options = ocp.CheckpointManagerOptions(create=False, **options)
+    return ocp.CheckpointManager(folder.absolute(), item_names=ITEMS, options=options)
+
+
+def save_arguments(items: dict[str, Any], card: dict[str, Any]) -> ocp.args.Composite:
+    """Returns what `manager.save(step, args=...)` takes: copies of the arrays, and the card with checksums.
+
+    Copies, because the arrays are written in the background while a donated step reuses their memory.
+    """
+    items = {name: jax.tree.map(lambda leaf: np.array(leaf), tree) for name, tree in items.items()}
+    card = {
+        **card,
+        "version": vos3d_jax.__version__,
+        "checksums": {n: checksums(t) for n, t in items.items()},
+    }
+    card = json.loads(json.dumps(card))
+    card["crc"] = _crc(card)
+    arguments = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
+    return ocp.args.Composite(**arguments, card=ocp.args.JsonSave(card))
+
+
+def read_card(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """Returns the card of `step`; ValueError when it is damaged (other exceptions are Orbax's)."""
+    card = manager.restore(step, args=ocp.args.Composite(card=ocp.args.JsonRestore())).card
+    if card.pop("crc", None) != _crc(card):
+        raise ValueError("the checksum of its card differs")
+    return card
+
+
+def read_item(
+    manager: ocp.CheckpointManager, step: int, item: str, target: Any, card: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns the numpy arrays of `item` in the structure of `target` (shapes and dtypes); ValueError when damaged."""
+    target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), target)
+    arguments = ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
+    tree = manager.restore(step, args=arguments)[item]
+    expected = card["checksums"][item]
+    found = checksums(tree)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"the checksum of {name} differs")
+    return tree
+
+
+def checksums(tree: Any) -> dict[str, int]:
+    """Returns the crc32 of every array of `tree`, by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): zlib.crc32(
+            np.ascontiguousarray(leaf).tobytes()
+        )
+        for path, leaf in leaves
+    }
+
+
+def newest_whole(
+    manager: ocp.CheckpointManager, steps: list[int], read: Callable[[int], _Result]
+) -> _Result | None:
+    """Returns `read(step)` of the first of `steps` that can be read, None when there is none.
+
+    Orbax and the file system raise exceptions of many types for a damaged step, so every one of them
+    means: say so on stderr, and try the step before.
+    """
+    for step in steps:
+        try:
+            return read(step)
+        except UserError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:160]
+            print(f"warning: checkpoint {step} of {manager.directory} is damaged ({reason})", file=sys.stderr)
+    return None
+
+
+def make_folder(folder: Path) -> None:
+    """Makes `folder` and its parents and tries to write there; UserError when that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}): give another folder") from error
+
+
+def _newest_whole(
+    folder: str | Path, step: int | None, read: Callable[[ocp.CheckpointManager, int], _Result]
+) -> _Result:
+    checkpoints = _checkpoints(folder)
+    steps = _steps(checkpoints)
+    if step is not None:
+        if step not in steps:
+            raise UserError(f"{folder} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")
+        steps = [step]
+    with open_manager(checkpoints, read_only=True) as manager:
+        result = newest_whole(manager, steps, lambda number: read(manager, number))
+    if result is None:
+        raise UserError(f"no checkpoint in {folder} is whole: train or port the model again")
+    return result
+
+
+def _checkpoints(folder: str | Path) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is not a folder: --checkpoint takes a training workdir or a ported model's folder"
+        )
+    for candidate in (folder / "checkpoints", folder):
+        if candidate.is_dir() and _steps(candidate):
+            return candidate
+    raise UserError(
+        f"no checkpoint in {folder}: expected {folder}/checkpoints/<step>/ as `vos3d main` writes it"
+    )
+
+
+def _steps(folder: Path) -> list[int]:
+    return sorted((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), reverse=True)
+
+
+def _crc(card: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(card, sort_keys=True).encode())

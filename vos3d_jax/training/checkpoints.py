@@ -1,0 +1,145 @@
+"""Checkpoints of a run: by time, at the end of a stage, and on the way out; the newest whole one is restored."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+from orbax.checkpoint import checkpoint_managers
+
+from vos3d_jax import storage
+from vos3d_jax.errors import UserError
+from vos3d_jax.training.state import State
+
+METRIC = "J"
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a workdir; the latest two steps and the best scored one are kept.
+
+    Args:
+      folder: an existing workdir.
+      seconds: how old the last checkpoint may get before `due` says yes.
+    """
+
+    def __init__(self, folder: Path, seconds: float):
+        self._folder = folder / "checkpoints"
+        storage.make_folder(self._folder)
+        self._seconds = seconds
+        self._last = time.monotonic()
+        best = checkpoint_managers.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False)
+        self._manager = storage.open_manager(
+            self._folder,
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(
+                [checkpoint_managers.LatestN(2), best]
+            ),
+            best_fn=_metric,
+            best_mode="max",
+            cleanup_tmp_directories=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # Without this, what was saved last is lost.
+        self.wait()
+        self._manager.close()
+
+    def restore(self, template: Callable[[int], State]) -> State | None:
+        """Returns the newest state that is whole, as numpy arrays; None when nothing was saved yet.
+
+        Args:
+          template: shapes and dtypes of the state at a step.
+
+        Raises:
+          UserError: there are checkpoints, but none is whole.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if not steps:
+            return None
+
+        def read(step: int) -> State:
+            card = storage.read_card(self._manager, step)
+            wanted = template(step)
+            model = storage.read_item(self._manager, step, "model", _model_item(wanted), card)
+            training = storage.read_item(self._manager, step, "training", _training_item(wanted), card)
+            return _join(wanted, model, training)
+
+        state = storage.newest_whole(self._manager, steps, read)
+        if state is None:
+            raise UserError(f"no checkpoint in {self._folder} is whole: remove that folder to start again")
+        for step in steps:
+            # Damaged ones would be in the way when the run comes to their step again.
+            if step > int(state.step):
+                self._manager.delete(step)
+        return state
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint is too old."""
+        return time.monotonic() - self._last >= self._seconds
+
+    def save(self, state: State, card: dict[str, Any], score: float | None = None) -> None:
+        """Saves `state` in the background, unless its step is saved already; `score` ranks it among the best."""
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        items = {"model": _model_item(state), "training": _training_item(state)}
+        arguments = storage.save_arguments(items, {**card, "step": step})
+        with self._one_line():
+            self._manager.save(
+                step, args=arguments, metrics=None if score is None else {METRIC: score}, force=True
+            )
+        self._last = time.monotonic()
+
+    def wait(self) -> None:
+        """Waits until what was saved is on the disk."""
+        with self._one_line():
+            self._manager.wait_until_finished()
+
+    def _one_line(self) -> "_DiskErrors":
+        return _DiskErrors(self._folder)
+
+
+class _DiskErrors:
+    """Turns Orbax's many ways to say "disk full" into one line."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, OSError | ValueError) and (
+            "No space left" in str(error) or "RESOURCE" in str(error)
+        ):
+            for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            raise UserError(
+                f"the disk of {self._folder} is full: make room and give the same command again"
+            ) from error
+
+
+def _metric(metrics: dict[str, float] | None) -> float | None:
+    return metrics.get(METRIC) if metrics else None
+
+
+def _model_item(state: State) -> dict[str, Any]:
+    return {"params": state.params, "batch_stats": state.batch_stats}
+
+
+def _training_item(state: State) -> dict[str, Any]:
+    """Flat by path: a checkpoint then does not depend on Optax's own classes."""
+    rest = {"step": state.step, "optimiser": state.optimiser, "key": state.key}
+    leaves = jax.tree_util.tree_leaves_with_path(rest)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _join(wanted: State, model: dict[str, Any], training: dict[str, Any]) -> State:
+    structure = jax.tree.structure({"step": wanted.step, "optimiser": wanted.optimiser, "key": wanted.key})
+    rest = jax.tree.unflatten(structure, [training[name] for name in _training_item(wanted)])
+    return State(rest["step"], model["params"], model["batch_stats"], rest["optimiser"], rest["key"])

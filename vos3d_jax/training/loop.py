@@ -1,0 +1,204 @@
+"""The training loop: build, restore; for every batch a step, log, save, evaluate.
+
+A run is a list of stages; the step of its state counts through them. The batches of a stage are a function
+of (seed, stage, step), so a run that was killed goes on by slicing the data at its step.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import jax
+import numpy as np
+from flax import nnx
+
+from vos3d_jax import models
+from vos3d_jax.data import pipeline
+from vos3d_jax.errors import UserError
+from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
+from vos3d_jax.training.checkpoints import Checkpoints
+from vos3d_jax.training.progress import Meter, Writer, duration
+from vos3d_jax.training.stages import Config
+from vos3d_jax.training.state import State, Step, begin_stage, initial, make_step, model_of
+
+
+def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | None = None) -> nnx.Module:
+    """Returns the network after all stages; goes on where the newest checkpoint in `workdir` stands.
+
+    Args:
+      config: the run.
+      workdir: its folder, made if missing.
+      score: the figure that ranks checkpoints (larger is better), asked every `config.evaluation.every` steps.
+
+    Raises:
+      UserError: data missing, sizes that do not divide over the devices, a workdir of another config or one
+        that cannot be written (all before anything compiles); a loss that is no number.
+      SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
+    """
+    mesh = sharding.make_mesh(config.mesh)
+    for stage in config.stages:
+        sharding.check(stage, mesh)
+    mixtures = [sources.load_sources(config, stage) for stage in config.stages]
+    workdirs.claim(workdir, config)
+
+    with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
+        state = checkpoints.restore(_templates(config))
+        resumed = state is not None
+        state = jax.device_put(state if resumed else initial(config), sharding.replicated(mesh))
+        with Writer(workdir, int(state.step), config.log_seconds) as writer:
+            writer.text(summary.describe(config, mesh, state, mixtures, workdir, resumed))
+            if int(state.step) == config.total_steps:
+                writer.text("training is finished already")
+            while int(state.step) < config.total_steps:
+                state = _train_stage(state, config, mesh, mixtures, checkpoints, writer, score)
+    return model_of(jax.device_get(state), config)
+
+
+def _train_stage(
+    state: State,
+    config: Config,
+    mesh: jax.sharding.Mesh,
+    mixtures: Sequence[Sequence[pipeline.Source]],
+    checkpoints: Checkpoints,
+    writer: Writer,
+    score: Callable[[nnx.Module], float] | None,
+) -> State:
+    """The state at the end of the stage that it is in, ready for the next one, and saved."""
+    index = config.stage_at(int(state.step))
+    stage, first = config.stages[index], config.first_step(index)
+    last = first + stage.steps
+    batches = pipeline.batches(
+        mixtures[index],
+        batch_size=stage.batch_size,
+        clip_length=stage.clip_length,
+        size=stage.size,
+        seed=_seed(config.seed, index),
+        start_step=int(state.step) - first,
+    )
+    batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
+    card = {
+        **models.model_card(model_of(jax.device_get(state), config)),
+        "config": config.name,
+        "stage": stage.name,
+    }
+    rate = optimizers.schedule(stage.optimiser, stage.steps)
+    batch = next(batches)
+    run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
+
+    meter, recent, metrics = Meter(), [], None
+    with _Stop() as stop:
+        for step in range(int(state.step) + 1, last + 1):
+            state, metrics = run(state, batch)
+            recent.append(metrics)
+            if step < last:
+                start = time.monotonic()
+                batch = next(batches)
+                fetched = time.monotonic()
+                busy = not metrics["loss"].is_ready()
+                jax.block_until_ready(metrics)
+                meter.add(fetched - start, busy)
+
+            if step % config.log_steps == 0 or step == last or stop.signal:
+                values = _means(recent)
+                _check(values["loss"], step)
+                recent.clear()
+                speed, waited = meter.report()
+                values |= {
+                    "learning_rate": float(rate(step - first - 1)),
+                    "clips_per_second": speed * stage.batch_size,
+                    "data_wait": waited,
+                }
+                writer.scalars(step, {"stage": stage.name, **values})
+                writer.progress(
+                    _line(stage.name, step - first, stage.steps, values, (last - step) / speed), step == last
+                )
+
+            due = config.evaluation.every and step % config.evaluation.every == 0 and step < last
+            if due and score is not None:
+                writer.text(f"scoring at step {step}")
+                value = score(model_of(jax.device_get(state), config))
+                writer.scalars(step, {"J": value})
+                checkpoints.save(state, card, value)
+            elif (checkpoints.due or stop.signal) and step < last:
+                checkpoints.save(state, card)
+            if stop.signal:
+                break
+
+        if int(state.step) == last:
+            if index + 1 < len(config.stages):
+                state = begin_stage(state, config.stages[index + 1])
+                state = jax.device_put(state, sharding.replicated(mesh))
+            checkpoints.save(state, card)
+            checkpoints.wait()
+        if stop.signal:
+            checkpoints.wait()
+            name = signal.Signals(stop.signal).name
+            writer.text(f"{name}: saved step {int(state.step)}; the same command goes on from there")
+            raise SystemExit(128 + stop.signal)
+    return state
+
+
+def _templates(config: Config) -> Callable[[int], State]:
+    """Step -> shapes and dtypes of the state there: the optimiser's part depends on the stage."""
+    first = jax.eval_shape(lambda: initial(config))
+    return lambda step: jax.eval_shape(lambda s: begin_stage(s, config.stages[config.stage_at(step)]), first)
+
+
+def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:
+    shape = "x".join(map(str, batch["clip"].shape))
+    writer.text(f"compiling the training step of stage {name} for clips of {shape} ...")
+    start = time.monotonic()
+    compiled = step.lower(state, batch).compile()
+    writer.text(f"compiled in {duration(time.monotonic() - start)}")
+    return compiled
+
+
+def _seed(seed: int, stage: int) -> int:
+    """The seed of a stage's data; Grain takes 31 bits."""
+    return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0] >> 1)
+
+
+def _means(metrics: list[dict[str, jax.Array]]) -> dict[str, float]:
+    return {name: float(np.mean([np.asarray(one[name]) for one in metrics])) for name in metrics[0]}
+
+
+def _check(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the loss is {loss} at step {step}: lower the stage's learning rate, or set its clip_norm"
+        )
+
+
+def _line(name: str, step: int, steps: int, values: dict[str, float], left: float) -> str:
+    return (
+        f"{name} {step}/{steps}  loss {values['loss']:.4f}  iou {values['iou']:.3f}  rate {values['learning_rate']:.2e}"
+        f"  {values['clips_per_second']:.2f} clips/s  waiting for data {values['data_wait']:.0%}"
+        f"  stage ends in {duration(left)}"
+    )
+
+
+class _Stop:
+    """While it is entered, SIGTERM and SIGINT only leave a note in `signal`; a second one acts as ever."""
+
+    def __init__(self):
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python lets only the main thread handle signals; elsewhere (a notebook's thread) they act as ever.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {one: signal.signal(one, self._note) for one in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        self.__exit__()

@@ -1,0 +1,112 @@
+"""Where a run's numbers go: one writer for the terminal, `metrics.jsonl` and TensorBoard."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import tensorboardX
+
+
+class Writer:
+    """Writes named scalars and lines of text; a resumed run overwrites what came after its checkpoint.
+
+    Args:
+      workdir: an existing folder.
+      step: the step the run stands at; lines of later steps are dropped from `metrics.jsonl`.
+      seconds: how far apart lines are where the output is no terminal.
+    """
+
+    def __init__(self, workdir: Path, step: int, seconds: float):
+        path = workdir / "metrics.jsonl"
+        _truncate(path, step)
+        self._file = path.open("a")
+        self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step)
+        self._seconds = seconds
+        self._last = time.monotonic()
+        self._open_line = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end_line()
+        self._file.close()
+        self._board.close()
+
+    def text(self, line: str) -> None:
+        """Prints a line of its own."""
+        self._end_line()
+        print(line, flush=True)
+
+    def scalars(self, step: int, values: dict[str, float | str]) -> None:
+        """Records the `values` after step `step`; text (the stage's name) goes to `metrics.jsonl` only."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if not isinstance(value, str):
+                self._board.add_scalar(name, value, step)
+
+    def progress(self, line: str, last: bool = False) -> None:
+        """Shows how far the run is: in place on a terminal, else as a line every few seconds and as the last one."""
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{line[: os.get_terminal_size().columns - 1]}", end="", flush=True)
+            self._open_line = True
+        elif last or time.monotonic() - self._last >= self._seconds:
+            self._last = time.monotonic()
+            print(line, flush=True)
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            print(flush=True)
+            self._open_line = False
+
+
+class Meter:
+    """Rates between two reports: steps, seconds, seconds in which the device waited for data.
+
+    `expect` is called when a batch is there, with how long fetching it took and whether the device was
+    still busy with the step before (then nobody waited).
+    """
+
+    def __init__(self):
+        self._start, self._waited, self._steps = time.monotonic(), 0.0, 0
+
+    def add(self, fetch_seconds: float, device_was_busy: bool) -> None:
+        """Counts one step."""
+        self._steps += 1
+        self._waited += 0.0 if device_was_busy else fetch_seconds
+
+    def report(self) -> tuple[float, float]:
+        """Returns steps per second and the share of time waited for data since the last report, and starts anew."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        result = self._steps / seconds, min(1.0, self._waited / seconds)
+        self.__init__()
+        return result
+
+
+def duration(seconds: float) -> str:
+    """Returns "42 s", "3 min 05 s" or "2 h 07 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def _truncate(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            break  # the line a kill cut short
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept))
+    temporary.replace(path)

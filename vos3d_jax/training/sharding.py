@@ -1,0 +1,61 @@
+"""One mesh with axes `data` (clips) and `space` (rows of a frame), and what lies where on it.
+
+What used to be `pjit` is `jax.jit` with explicit shardings. XLA makes the halo exchanges of convolutions
+along `space` by itself (platform notes, section 6), for plain `lax` convolutions.
+"""
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.training.stages import Mesh, Stage
+
+# The encoder's coarsest map has a 32nd of the rows; each device needs whole rows of it.
+_STRIDE = 32
+
+
+def make_mesh(sizes: Mesh, devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
+    """Returns the mesh of `sizes` over all devices; UserError when they do not fit."""
+    devices = jax.devices() if devices is None else devices
+    data = sizes.data or len(devices) // max(1, sizes.space)
+    if min(data, sizes.space) < 1 or data * sizes.space > len(devices):
+        raise UserError(
+            f"a mesh of data {sizes.data or 'all'} x space {sizes.space} does not fit {len(devices)} device(s):"
+            " set --config.mesh.data and --config.mesh.space"
+        )
+    # Auto: XLA decides the shardings inside the step. The default of make_mesh is Explicit.
+    axes = {"axis_types": (AxisType.Auto,) * 2}
+    return jax.make_mesh(
+        (data, sizes.space), ("data", "space"), devices=devices[: data * sizes.space], **axes
+    )
+
+
+def check(stage: Stage, mesh: jax.sharding.Mesh) -> None:
+    """Raises UserError when the batch or the height of `stage` cannot be divided over `mesh`."""
+    data, space = mesh.shape["data"], mesh.shape["space"]
+    if stage.batch_size % data:
+        raise UserError(
+            f"stage {stage.name}: a batch of {stage.batch_size} cannot be divided over {data} devices:"
+            f" choose a batch_size that is a multiple of {data}, or a smaller --config.mesh.data"
+        )
+    if stage.size[0] // _STRIDE % space:
+        raise UserError(
+            f"stage {stage.name}: a height of {stage.size[0]} has {stage.size[0] // _STRIDE} rows of {_STRIDE},"
+            f" not a multiple of the mesh's space {space}: choose a height divisible by {_STRIDE * space}"
+        )
+
+
+def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """Returns the sharding of the state: a whole copy on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """Returns the sharding of clips [b, t, h, w, 3] and masks [b, t, h, w]."""
+    return NamedSharding(mesh, PartitionSpec("data", None, "space"))
+
+
+def implementation(mesh: jax.sharding.Mesh) -> str:
+    """Returns the convolutions to build the network with: "lax" partitions well, hand-written forms do not."""
+    return "lax" if np.prod(list(mesh.shape.values())) > 1 else "auto"

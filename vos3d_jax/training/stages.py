@@ -1,0 +1,248 @@
+"""What a config says, checked: the run, its stages, their data and optimiser, the evaluation.
+
+A config file is plain Python for people; here it becomes frozen data classes, so that a wrong key or
+value is found before anything is loaded or compiled.
+"""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from vos3d_jax.data.augmentation import Augmentation
+from vos3d_jax.data.sampling import ClipSampling
+from vos3d_jax.data.synthesis import Synthesis
+from vos3d_jax.errors import UserError
+
+_Options = Mapping[str, Any]
+# The encoder halves the frame five times.
+_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Data:
+    """One part of a stage's data mixture.
+
+    Attributes:
+      name: a row of `data.datasets.DATASETS`.
+      split: which videos of it.
+      kind: "video" (clips are cut from the video) or "still" (clips are made from its single frames).
+      weight: the share of this part in the mixture, relative to the others.
+      options: further arguments of the reader.
+      sampling: which frames make a clip, for videos.
+      augmentation: how frames become clips of the stage's size.
+      synthesis: how a still becomes a clip.
+    """
+
+    name: str
+    split: str = "train"
+    kind: typing.Literal["video", "still"] = "video"
+    weight: float = 1.0
+    options: _Options = field(default_factory=dict)
+    sampling: ClipSampling = ClipSampling()
+    augmentation: Augmentation = Augmentation()
+    synthesis: Synthesis = Synthesis()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters whose unstacked path matches `pattern` learn at `rate` times the rate; 0 freezes them."""
+
+    pattern: str
+    rate: float
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam (with decoupled decay when `weight_decay` is not 0), its schedule and parameter groups.
+
+    Attributes:
+      learning_rate: the highest rate, reached after `warmup_steps`.
+      schedule: "constant", "cosine" (to 0 at the end of the stage) or "exponential" (times `decay` every
+        `decay_steps`, continuously).
+      clip_norm: largest global norm of the gradient; 0 leaves it alone.
+      groups: the first whose pattern is found in a path counts; parameters of no group have rate 1.
+    """
+
+    learning_rate: float
+    schedule: typing.Literal["constant", "cosine", "exponential"] = "constant"
+    warmup_steps: int = 0
+    decay: float = 1.0
+    decay_steps: int = 1
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Arguments of `losses.segmentation_loss`."""
+
+    kind: typing.Literal["cross_entropy", "binary_last"] = "cross_entropy"
+    bootstrap: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+      size: (height, width) of the clips the network sees, both divisible by 32.
+      batch_norm: "frozen" (running statistics; scale and bias not trained) or "train" (batch statistics).
+      precision: what the network computes in; parameters and losses are float32.
+    """
+
+    name: str
+    data: tuple[Data, ...]
+    size: tuple[int, int]
+    clip_length: int
+    batch_size: int
+    steps: int
+    optimiser: Optimiser
+    loss: Loss = Loss()
+    batch_norm: typing.Literal["frozen", "train"] = "frozen"
+    precision: typing.Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self):
+        for name in ("clip_length", "batch_size", "steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"stage {self.name}: {name} is {getattr(self, name)}: it must be at least 1")
+        if not self.data:
+            raise UserError(f"stage {self.name}: its data mixture is empty: name at least one data set")
+        if any(side < _STRIDE or side % _STRIDE for side in self.size):
+            raise UserError(
+                f"stage {self.name}: size is {self.size}: both sides must be multiples of {_STRIDE}"
+            )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the trained network is scored.
+
+    Attributes:
+      benchmark: a row of `evaluation.benchmarks.BENCHMARKS`.
+      data: the videos (sampling and augmentation do not apply).
+      clip_length, overlap, tail, short_edge: arguments of `inference.Predictor`; `short_edge=0` keeps the size.
+      baselines: score "everything foreground" and the untrained network in the same table.
+      every: also score during training, every so many steps, and keep the best; 0 scores at the end only.
+    """
+
+    benchmark: str
+    data: Data
+    clip_length: int = 8
+    overlap: int = 3
+    tail: typing.Literal["code", "paper"] = "code"
+    short_edge: int = 480
+    baselines: bool = False
+    every: int = 0
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The devices as axes `data` (of clips; 0 takes all that are left) and `space` (of rows of a frame)."""
+
+    data: int = 0
+    space: int = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run. `name` comes from the file (`davis.py:dense` is "davis-dense")."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    evaluation: Evaluation
+    system: str = "dcseg"
+    model: _Options = field(default_factory=dict)
+    seed: int = 0
+    data_dir: str = ""
+    mesh: Mesh = Mesh()
+    checkpoint_seconds: float = 10.0
+    log_seconds: float = 5.0
+    log_steps: int = 10
+
+    def __post_init__(self):
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) != len(names):
+            raise UserError(f"config {self.name}: stages must have different names, at least one: {names}")
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages together; the step of a state counts through them."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> int:
+        """Index of the stage that step `step` (0-based) belongs to; the last one when all are done."""
+        for index in range(len(self.stages) - 1):
+            if step < self.first_step(index + 1):
+                return index
+        return len(self.stages) - 1
+
+    def first_step(self, index: int) -> int:
+        """The step at which stage `index` begins."""
+        return sum(stage.steps for stage in self.stages[:index])
+
+
+def parse(values: Mapping[str, Any], kind: type = Config, where: str = "config") -> Any:
+    """Returns the data class `kind` made of plain `values` (dicts, tuples, numbers, strings).
+
+    Raises:
+      UserError: an unknown or missing key, or a value of another type; it names the key by its path.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {item.name: item for item in fields(kind)}
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            raise UserError(f"{where}.{key} is not a known key: {hint}")
+    for key, item in known.items():
+        if item.default is MISSING and item.default_factory is MISSING and key not in values:
+            raise UserError(f"{where}.{key} is missing: the config must set it")
+    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        if value is None:
+            return None
+        (hint,) = (one for one in arguments if one is not types.NoneType)
+        return _convert(value, hint, where)
+    if is_dataclass(hint):
+        if isinstance(value, Mapping):
+            return parse(value, hint, where)
+        expected = "a ConfigDict"
+    elif origin is typing.Literal:
+        if value in arguments:
+            return value
+        expected = f"one of {', '.join(map(repr, arguments))}"
+    elif origin is tuple:
+        of_any_length = len(arguments) == 2 and arguments[1] is Ellipsis
+        if isinstance(value, tuple | list) and (of_any_length or len(value) == len(arguments)):
+            hints = [arguments[0]] * len(value) if of_any_length else arguments
+            pairs = zip(value, hints, strict=True)
+            return tuple(_convert(item, one, f"{where}[{i}]") for i, (item, one) in enumerate(pairs))
+        expected = "a tuple" if of_any_length else f"a tuple of {len(arguments)}"
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        expected = "a number"
+    elif hint is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        expected = "a whole number"
+    elif hint in (str, bool):
+        if isinstance(value, hint):
+            return value
+        expected = "a string" if hint is str else "True or False"
+    else:
+        if isinstance(value, Mapping):
+            return dict(value)
+        expected = "a ConfigDict"
+    raise UserError(f"{where} is {value!r}: expected {expected}")

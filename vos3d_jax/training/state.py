@@ -1,0 +1,104 @@
+"""The state of a run as one pytree, and the training step: one compiled function of (state, batch)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vos3d_jax import models
+from vos3d_jax.models import stacking
+from vos3d_jax.training import optimizers, sharding
+from vos3d_jax.training.stages import Config, Stage
+from vos3d_jax.training.tasks import TASKS
+
+Step = Callable[["State", dict[str, jax.Array]], tuple["State", dict[str, jax.Array]]]
+
+
+class State(NamedTuple):
+    """All that a run needs to go on.
+
+    Attributes:
+      step: int32, steps done, through all stages.
+      params: pure nested dicts, equal blocks stacked.
+      batch_stats: pure nested dicts.
+      optimiser: Optax's state for the parameters that this stage trains.
+      key: the data of a random key, uint32; step k draws from `fold_in(key, k)`.
+    """
+
+    step: jax.Array
+    params: dict[str, Any]
+    batch_stats: dict[str, Any]
+    optimiser: Any
+    key: jax.Array
+
+
+def build(config: Config, stage: Stage, implementation: str) -> nnx.Module:
+    """Returns the config's network with random weights, computing in the stage's precision."""
+    arguments = {**config.model, "dtype": stage.precision, "implementation": implementation}
+    return models.build_model(config.system, seed=config.seed, **arguments)
+
+
+def initial(config: Config) -> State:
+    """Returns the state before the first step of the first stage."""
+    _, params, batch_stats = nnx.split(build(config, config.stages[0], "auto"), nnx.Param, nnx.BatchStat)
+    key = jax.random.key_data(jax.random.key(config.seed))
+    state = State(
+        jnp.zeros((), jnp.int32), nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats), None, key
+    )
+    return begin_stage(state, config.stages[0])
+
+
+def begin_stage(state: State, stage: Stage) -> State:
+    """Returns `state` with the optimiser of `stage` at its beginning; everything else is carried over."""
+    trained, _, optimiser = _split(state.params, stage)
+    return state._replace(optimiser=optimiser.init(trained))
+
+
+def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
+    """Returns the jitted step of `stage`: (state, batch) -> (state, metrics); the state given is consumed.
+
+    A batch is `clip` uint8 [b, t, h, w, 3] and `mask` uint8 [b, t, h, w], laid out as `sharding.batch`;
+    metrics are float32 scalars. Only trained parameters are differentiated: the others are constants of
+    the loss, so XLA makes no gradients for them.
+    """
+    network = nnx.eval_shape(lambda: build(config, stage, sharding.implementation(mesh)))
+    graphdef = nnx.graphdef(network)
+    task = TASKS[config.system]
+
+    def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+        trained, frozen, optimiser = _split(state.params, stage)
+
+        def loss(trained):
+            params = stacking.nest({**trained, **frozen})
+            # Without copy=True the batch statistics cannot be updated under a gradient.
+            model = nnx.merge(graphdef, params, state.batch_stats, copy=True)
+            value, metrics = task(model, batch, stage)
+            return value, (metrics, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)))
+
+        gradients, (metrics, batch_stats) = jax.grad(loss, has_aux=True)(trained)
+        updates, optimiser_state = optimiser.update(gradients, state.optimiser, trained)
+        trained = jax.tree.map(jnp.add, trained, updates)
+        params = stacking.nest({**trained, **frozen})
+        state = state._replace(
+            step=state.step + 1, params=params, batch_stats=batch_stats, optimiser=optimiser_state
+        )
+        return state, metrics
+
+    whole, split = sharding.replicated(mesh), sharding.batch(mesh)
+    return jax.jit(step, in_shardings=(whole, split), out_shardings=(whole, whole), donate_argnums=0)
+
+
+def model_of(state: State, config: Config) -> nnx.Module:
+    """Returns the network of `state`, computing in the precision of the last stage."""
+    graphdef = nnx.graphdef(nnx.eval_shape(lambda: build(config, config.stages[-1], "auto")))
+    return nnx.merge(graphdef, state.params, state.batch_stats, copy=True)
+
+
+def _split(params: dict[str, Any], stage: Stage) -> tuple[dict[str, Any], dict[str, Any], Any]:
+    """The trained and the frozen parameters, flat by path, and the optimiser of the trained ones."""
+    shares = optimizers.rates(params, stage)
+    trained, frozen = optimizers.partition(params, shares)
+    trained_shares, _ = optimizers.partition(shares, shares)
+    return trained, frozen, optimizers.make(stage.optimiser, stage.steps, trained_shares)

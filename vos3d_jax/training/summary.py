@@ -1,0 +1,55 @@
+"""What a person asks at the start of a run: on what, over what, how much of it, from where."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vos3d_jax.data.pipeline import Source
+from vos3d_jax.training import optimizers
+from vos3d_jax.training.stages import Config
+from vos3d_jax.training.state import State
+
+
+def describe(
+    config: Config,
+    mesh: jax.sharding.Mesh,
+    state: State,
+    sources: Sequence[Sequence[Source]],
+    workdir: Path,
+    resumed: bool,
+) -> str:
+    """Returns the lines that a run begins with: devices, network, stages and their data, where it goes on."""
+    device = mesh.devices.flat[0]
+    lines = [
+        f"run       {config.name} in {workdir}",
+        f"devices   {mesh.devices.size} x {device.device_kind} ({device.platform}),"
+        f" mesh data {mesh.shape['data']} x space {mesh.shape['space']}",
+        f"network   {config.system}, {_count(state.params):,} parameters: {_parts(state)}",
+    ]
+    for stage, mixture in zip(config.stages, sources, strict=True):
+        trained, _ = optimizers.partition(state.params, optimizers.rates(state.params, stage))
+        height, width = stage.size
+        lines.append(
+            f"stage     {stage.name}: {stage.steps} steps of {stage.batch_size} clips"
+            f" ({stage.batch_size // mesh.shape['data']} a device) of {stage.clip_length}x{height}x{width},"
+            f" {stage.precision}, batch norm {stage.batch_norm}, {_count(trained):,} parameters trained"
+        )
+        for part, source in zip(stage.data, mixture, strict=True):
+            frames = sum(video.length for video in source.videos)
+            unit = "stills" if part.kind == "still" else f"frames in {len(source.videos)} videos"
+            lines.append(f"          {part.name} {part.split}: {frames} {unit}, weight {part.weight:g}")
+    step = int(state.step)
+    if resumed:
+        name = config.stages[config.stage_at(step)].name
+        lines.append(f"resuming  at step {step} of {config.total_steps}, in stage {name}")
+    return "\n".join(lines)
+
+
+def _parts(state: State) -> str:
+    return ", ".join(f"{name} {_count(part):,}" for name, part in sorted(state.params.items()))
+
+
+def _count(tree: object) -> int:
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,30 @@
+"""What a system learns from a batch: the loop asks the task of its model for loss and metrics, and no more."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.training import losses
+from vos3d_jax.training.stages import Stage
+
+# Pixels of this id are neither object nor background.
+_VOID = 255
+
+Task = Callable[[nnx.Module, dict[str, Any], Stage], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
+
+
+def clip_segmentation(
+    model: nnx.Module, batch: dict[str, Any], stage: Stage
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """Returns loss and metrics of one call on `clip` uint8 [b, t, h, w, 3] against `mask` uint8 ids [b, t, h, w]."""
+    logits = model(batch["clip"], batch_norm=stage.batch_norm)
+    mask = batch["mask"]
+    loss = losses.segmentation_loss(
+        logits, mask, kind=stage.loss.kind, bootstrap=stage.loss.bootstrap, ignore=mask == _VOID
+    )
+    return loss, {"loss": loss, "iou": losses.clip_iou(logits, mask)}
+
+
+TASKS: dict[str, Task] = {"dcseg": clip_segmentation}
