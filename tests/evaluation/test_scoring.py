@@ -180,7 +180,7 @@ def test_scores_survive_their_file():
 def test_a_part_of_a_benchmark_and_another_size_are_not_called_complete():
     masks = functools.partial(shifted, 0)
     scores = score_predictions("davis2016", [make_video()], masks)
-    assert scores.subject == "DAVIS-2016 val: 1 sequence, 3 frames at 32x24 (not the complete benchmark)"
+    assert scores.subject == "DAVIS-2016 val, not in full: 1 sequence, 3 frames at 32x24"
     whole = [make_video(name) for name in benchmarks.DAVIS2016_VAL]
     assert not score_predictions("davis2016", whole, masks).complete
 
@@ -249,4 +249,4 @@ def test_real_frames_at_240p_say_that_they_are_no_benchmark_result():
     videos = [video for video in videos if video.name in ("libby", "car-shadow")]
     scores = score_predictions("davis2016", videos, lambda v: (v.read_mask(i) for i in range(v.length)))
     assert scores.j_and_f == 1
-    assert scores.subject == "DAVIS-2016 val: 2 sequences, 85 frames at 427x240 (not the complete benchmark)"
+    assert scores.subject == "DAVIS-2016 val, not in full: 2 sequences, 85 frames at 427x240"

@@ -85,13 +85,13 @@ class Scores:
 
     @property
     def subject(self) -> str:
-        """What was scored, in words: "DAVIS-2016 val: 10 sequences, 625 frames at 427x240 (not ...)"."""
+        """What was scored, in words: "DAVIS-2016 val, not in full: 10 sequences, 625 frames at 427x240"."""
         sizes = sorted({sequence.size for sequence in self.sequences})
         shown = f"{sizes[0][1]}x{sizes[0][0]}" if len(sizes) == 1 else f"{len(sizes)} sizes"
         frames = sum(len(sequence.frames) for sequence in self.sequences)
         plural = "sequence" if len(self.sequences) == 1 else "sequences"
-        caveat = "" if self.complete else " (not the complete benchmark)"
-        return f"{self.title}: {len(self.sequences)} {plural}, {frames} frames at {shown}{caveat}"
+        caveat = "" if self.complete else ", not in full"
+        return f"{self.title}{caveat}: {len(self.sequences)} {plural}, {frames} frames at {shown}"
 
     def to_json(self) -> str:
         """The text of scores.json: all figures for readers, and all that `from_json` needs."""

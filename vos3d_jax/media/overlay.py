@@ -31,18 +31,20 @@ def overlay(
     Object 1 is red, 2 green, 3 yellow, ... (the brightened DAVIS palette); void (255) is grey; background
     stays as it is. `opacity` is 0 (no tint) to 1.
     """
-    tinted = cv2.addWeighted(frame, 1 - opacity, _COLOURS[mask], opacity, 0)
-    picture = np.where((mask != 0)[..., None], tinted, frame)
-    height, width = mask.shape
-    thickness = max(1, round(min(height, width) / 240))
-    for label in np.unique(mask):
-        if label in (0, VOID):
-            continue
-        # The outline lies inside the object; the ring of padding outlines it along the image's border too.
-        inside = np.pad((mask == label).astype(np.uint8), thickness)
-        square = np.ones((2 * thickness + 1,) * 2, np.uint8)
-        core = cv2.erode(inside, square)[thickness : thickness + height, thickness : thickness + width]
-        picture[(mask == label) & (core == 0)] = 255
+    picture = frame.copy()
+    thickness = max(1, round(min(mask.shape) / 240))
+    square = np.ones((2 * thickness + 1,) * 2, np.uint8)
+    for label in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)[1:]) + 1:
+        inside = (mask == label).astype(np.uint8)
+        left, top, width, height = cv2.boundingRect(inside)
+        inside = inside[top : top + height, left : left + width]
+        part = picture[top : top + height, left : left + width]
+        colour = np.broadcast_to(_COLOURS[label], part.shape)
+        part[...] = cv2.copyTo(cv2.addWeighted(part, 1 - opacity, colour, opacity, 0), inside, part.copy())
+        if label != VOID:
+            # Nothing lies outside, so the outline also follows the image's border.
+            core = cv2.erode(inside, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+            part[inside != core] = 255
     return picture
 
 
