@@ -77,7 +77,8 @@ def folder(
             `ImageSets`, `ImageSets/2016` or `ImageSets/<resolution>`, with one video name a line.
         data_dir: the folder.
         resolution: the folder below JPEGImages and Annotations, where there is one.
-        strict: every frame must have its mask (training); otherwise `read_mask` gives None where it has none.
+        strict: every frame must have its mask, of its size, which is checked here (training); otherwise
+            `read_mask` gives None where a frame has none, and sizes are checked as files are read.
 
     Raises:
         UserError: the folder, a list, a video or one of its files is missing or damaged.
@@ -152,13 +153,9 @@ def _folder_video(name: str, frames_dir: Path, masks_dir: Path, *, strict: bool,
     if not frames:
         raise UserError(f"{frames_dir} holds no frames: expected files such as 00000.jpg or 00000.png")
     masks = files_by_stem(masks_dir, _MASK_ENDINGS) if masks_dir.is_dir() else {}
-    if strict:
-        for stem, frame in frames.items():
-            if stem not in masks:
-                raise UserError(
-                    f"{frame} has no mask: expected {masks_dir / stem}.png; add it, or remove the frame"
-                )
     size = image_size(next(iter(frames.values())))
+    if strict:
+        _check_pairs(frames, masks, masks_dir, size)
     frame_paths = tuple(frames.values())
     return Video(
         name=name,
@@ -170,13 +167,23 @@ def _folder_video(name: str, frames_dir: Path, masks_dir: Path, *, strict: bool,
     )
 
 
+def _check_pairs(
+    frames: dict[str, Path], masks: dict[str, Path], masks_dir: Path, size: tuple[int, int]
+) -> None:
+    """Every frame has a mask, and all one size, by their headers: better now than hours into training."""
+    first = next(iter(frames.values()))
+    for stem, frame in frames.items():
+        if stem not in masks:
+            raise UserError(
+                f"{frame} has no mask: expected {masks_dir / stem}.png; add it, or remove the frame"
+            )
+        _require_frame_size(frame, image_size(frame), first, size)
+        _require_mask_size(masks[stem], image_size(masks[stem]), size)
+
+
 def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
     frame = read_image(paths[index])
-    if frame.shape[:2] != size:
-        raise UserError(
-            f"{paths[index]} is {_written(frame.shape[:2])} but {paths[0].name} is {_written(size)}: "
-            "give all frames of a video one size"
-        )
+    _require_frame_size(paths[index], frame.shape[:2], paths[0], size)
     return frame
 
 
@@ -187,12 +194,24 @@ def _read_mask(
     if path is None:
         return None
     mask = read_mask(path)
-    if mask.shape != size:
+    _require_mask_size(path, mask.shape, size)
+    return (mask != 0).astype(np.uint8) if merge else mask
+
+
+def _require_frame_size(path: Path, found: tuple[int, ...], first: Path, size: tuple[int, int]) -> None:
+    if found != size:
         raise UserError(
-            f"{path} is {_written(mask.shape)} but its frame is {_written(size)}: "
+            f"{path} is {_written(found)} but {first.name} is {_written(size)}: "
+            "give all frames of a video one size"
+        )
+
+
+def _require_mask_size(path: Path, found: tuple[int, ...], size: tuple[int, int]) -> None:
+    if found != size:
+        raise UserError(
+            f"{path} is {_written(found)} but its frame is {_written(size)}: "
             "resize the mask with nearest neighbour"
         )
-    return (mask != 0).astype(np.uint8) if merge else mask
 
 
 def _read_list(paths: list[Path]) -> list[str] | None:
