@@ -79,7 +79,7 @@ def augment(
     Raises:
         UserError: the crop size is larger than the output.
     """
-    crop_size = settings.crop_size or size
+    crop_size = tuple(settings.crop_size or size)
     if crop_size[0] > size[0] or crop_size[1] > size[1]:
         raise UserError(f"crop_size {crop_size} does not fit in the output size {size}: make it smaller")
     published = settings.crop == "published"

@@ -27,7 +27,7 @@ _FINE = 4  # outlines are drawn this many times finer, then averaged: soft edges
 
 
 def videos(split: str, *, count: int, length: int, size: tuple[int, int], seed: int = 0) -> list[Video]:
-    """`count` videos of `length` frames of `size` (height, width); `split` is "train" or "val".
+    """`count` videos of `length` frames of `size` (height, width); `split` is "train", "val" or "stills".
 
     Frames are uint8 RGB, masks uint8 with ids 0 (background) to at most 3. Video k is the same whatever
     `count` is, and its first frames are the same whatever `length` is.
@@ -117,7 +117,7 @@ def _read(which: int, key: tuple, time: int) -> np.ndarray:
     return _drawn(*key, time)[which].copy()
 
 
-@functools.lru_cache(maxsize=64)  # a frame and its mask are asked for one after the other
+@functools.lru_cache(maxsize=16)  # a frame and its mask are asked for one after the other
 def _drawn(split: str, index: int, size: tuple[int, int], seed: int, time: int):
     return render(split, index, time, size, seed)
 
@@ -200,9 +200,10 @@ def _palette(rng, hue: float, saturation: float) -> Float32[np.ndarray, "3 3"]:
 
 def _texture(rng, palette: np.ndarray) -> UInt8[np.ndarray, "tile tile 3"]:
     """A picture that repeats without a seam: noise, stripes or checkers through a palette."""
-    y, x = np.meshgrid(np.arange(_TILE), np.arange(_TILE), indexing="ij")
+    x = np.arange(_TILE, dtype=np.float32)
+    y = x[:, None]
     bend = 1.2 * _noise(rng, 14.0)
-    waves = rng.choice([-1, 1], 2) * rng.integers(3, 9, 2) * 2 * np.pi / _TILE
+    waves = (rng.choice([-1, 1], 2) * rng.integers(3, 9, 2) * 2 * np.pi / _TILE).astype(np.float32)
     kind = rng.choice(["noise", "stripes", "checkers"])
     if kind == "noise":
         field = 0.5 + 0.28 * _noise(rng, rng.uniform(3, 8))
@@ -210,33 +211,27 @@ def _texture(rng, palette: np.ndarray) -> UInt8[np.ndarray, "tile tile 3"]:
         field = 0.5 + 0.5 * np.sin(waves[0] * x + waves[1] * y + bend)
     else:
         field = 0.5 + 0.5 * np.tanh(4 * np.sin(waves[0] * x + bend) * np.sin(waves[1] * y + bend))
-    field = np.clip(field + 0.06 * _noise(rng, 1.2), 0, 1) * 2
-    low = np.minimum(field.astype(int), 1)
-    share = (field - low)[..., None]
-    return np.rint(palette[low] * (1 - share) + palette[low + 1] * share).astype(np.uint8)
+    level = np.rint(np.clip(field + 0.06 * _noise(rng, 1.2), 0, 1) * 255).astype(np.uint8)
+    steps = np.linspace(0, len(palette) - 1, 256)
+    shades = np.stack([np.interp(steps, np.arange(len(palette)), channel) for channel in palette.T], -1)
+    return np.rint(shades).astype(np.uint8)[level]
 
 
 def _spotted(rng, tile: np.ndarray, colour: np.ndarray) -> UInt8[np.ndarray, "tile tile 3"]:
-    y, x = np.meshgrid(np.arange(_TILE), np.arange(_TILE), indexing="ij")
     result = tile.astype(np.float32)
     for _ in range(8):
-        centre, radius = rng.uniform(0, _TILE, 2), rng.uniform(2.0, 4.0)
-        dy, dx = (
-            np.abs((a - c + _TILE / 2) % _TILE - _TILE / 2) for a, c in zip((y, x), centre, strict=True)
-        )
-        cover = np.clip(radius + 0.5 - np.hypot(dy, dx), 0, 1)[..., None]
+        centre, radius = rng.uniform(0, _TILE, (2, 1)), rng.uniform(2.0, 4.0)
+        dy, dx = np.abs((np.arange(_TILE) - centre + _TILE / 2) % _TILE - _TILE / 2)
+        cover = np.clip(radius + 0.5 - np.hypot(dy[:, None], dx), 0, 1)[..., None]
         result += cover * (colour - result)
     return np.rint(result).astype(np.uint8)
 
 
 def _noise(rng, sigma: float) -> Float32[np.ndarray, "tile tile"]:
     """Smooth noise of mean 0 and deviation 1 that repeats without a seam."""
-    frequency = np.fft.fftfreq(_TILE)
-    power = np.exp(
-        -2 * (np.pi * sigma) ** 2 * (frequency[:, None] ** 2 + frequency[None, : _TILE // 2 + 1] ** 2)
-    )
-    spectrum = np.fft.rfft2(rng.standard_normal((_TILE, _TILE)))
-    smooth = np.fft.irfft2(spectrum * power, s=(_TILE, _TILE))
+    gain = np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(_TILE)) ** 2).astype(np.float32)
+    spectrum = np.fft.rfft2(rng.standard_normal((_TILE, _TILE), dtype=np.float32))
+    smooth = np.fft.irfft2(spectrum * gain[:, None] * gain[: _TILE // 2 + 1], s=(_TILE, _TILE))
     return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)
 
 

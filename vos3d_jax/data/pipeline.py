@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import grain
 import numpy as np
 from jaxtyping import UInt8
@@ -78,6 +79,9 @@ def batches(
         UserError: there is nothing to draw from; or, while iterating, a frame cannot be read, has no mask,
             or a mask of another size (the message names video and frame).
     """
+    cv2.setNumThreads(
+        1
+    )  # for the process: clips are made side by side, OpenCV's own threads only get in the way
     dataset = _dataset(sources, batch_size, clip_length, tuple(size), seed)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=4 * max(1, num_threads))
     return iter(dataset[start_step:].to_iter_dataset(options))
