@@ -1,5 +1,8 @@
+import contextlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -147,6 +150,35 @@ def test_damage_late_in_a_video_leaves_nothing_and_names_the_frame(video, capsys
     assert _segment(video, "square.npy", "--short_edge=0") == 2
     assert "ends within frame 10 of 11" in capsys.readouterr().err
     assert _everything_in(video) == ["square.npy"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
+def test_a_long_video_needs_no_more_memory_than_a_short_one(tmp_path):
+    model = models.build_model("dcseg", depth=14, width=8, decoder_width=16, seed=0)
+    storage.save_model(model, tmp_path / "model")
+    np.save(tmp_path / "long.npy", np.random.default_rng(0).integers(0, 256, (2000, 64, 96, 3), np.uint8))
+    paths = [f"--checkpoint={tmp_path / 'model'}", f"--input={tmp_path / 'long.npy'}", f"--output={tmp_path}"]
+    command = [sys.executable, "-m", "vos3d_jax.segment", *paths, "--short_edge=0"]
+    end_of_first_clip = tmp_path / ".long.partial" / "masks" / "00004.png"
+    resident = []
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if end_of_first_clip.exists():
+                resident.append(_resident_megabytes(process.pid))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+    assert process.returncode == 0 and len(list((tmp_path / "long").iterdir())) == 2000
+    resident = [value for value in resident if value]  # 0 while the process ends
+    print(f"resident MB after the first clip {resident[0]:.0f}, most {max(resident):.0f}")
+    assert len(resident) > 20 and max(resident) - resident[0] <= 20
+
+
+def _resident_megabytes(pid):
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return 0.0
 
 
 def test_help_and_a_wrong_flag_do_not_wait_for_jax():

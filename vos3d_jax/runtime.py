@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
 def tune() -> None:
@@ -22,7 +22,17 @@ def tune() -> None:
     if "jax" not in sys.modules:
         _set_xla_flags()
         _keep_compiled_programs()
-    _keep_freed_pages()
+    _set_allocator({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})
+
+
+def bound_memory() -> None:
+    """Makes all threads share one heap, for commands that run for hours in bounded memory.
+
+    With a heap for each thread the process keeps growing for thousands of clips although nothing is kept:
+    every thread leaves holes of its own. Figures: docs/inference.md. Call it before threads start.
+    """
+    if os.environ.get("VOS3D_TUNE") != "0":
+        _set_allocator({_M_ARENA_MAX: 1})
 
 
 def _set_xla_flags() -> None:
@@ -58,8 +68,9 @@ def _cpu() -> str:
     return platform.machine() + "".join(sorted({x for x in lines if x.startswith(("flags", "model name"))}))
 
 
-def _keep_freed_pages() -> None:
-    # XLA:CPU allocates its temporaries anew in every call; without this each call pays for page faults.
+def _set_allocator(settings: dict[int, int]) -> None:
+    # Freed pages are kept because XLA:CPU allocates its temporaries anew in every call, which would cost page
+    # faults each time.
     if not sys.platform.startswith("linux") or "GLIBC_TUNABLES" in os.environ:
         return
     if any(name.startswith("MALLOC_") for name in os.environ):
@@ -68,5 +79,5 @@ def _keep_freed_pages() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    for parameter, value in settings.items():
+        mallopt(parameter, value)

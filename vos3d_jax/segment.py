@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from vos3d_jax import command
+from vos3d_jax import command, runtime
 
 _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
+    runtime.bound_memory()
     from vos3d_jax.inference.segmentation import segment  # brings jax: not for --help
 
     segment(

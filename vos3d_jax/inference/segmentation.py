@@ -1,7 +1,7 @@
 """One video through one trained network, into files: what `python -m vos3d_jax.segment` does."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,12 @@ def segment(
     overlay: bool = True,
     soft: bool = False,
     overwrite: bool = False,
-    on_frame: Callable[[int], None] = lambda index: None,
 ) -> Results:
     """Returns where the results are, after segmenting `input` (video, folder or array file) into `output`.
 
     What a user may have got wrong is found before the network is compiled: the settings first, then the
-    input's first frame, the output, the checkpoint. `on_frame` is told the index of each frame whose results
-    are written. The other arguments are those of `Predictor` and `Results`.
+    input's first frame, the output, the checkpoint. The other arguments are those of `Predictor` and
+    `Results`.
 
     Raises:
         UserError: see there, and `storage.load_model`.
@@ -62,7 +61,6 @@ def segment(
         for frame in predictor.stream(frames()):
             results.write(frame, pictures.popleft())
             progress.advance()
-            on_frame(frame.index)
     print(f"{progress.summary()}; masks in {results.masks}")
     for what, path in (("overlay", results.overlay), ("soft maps", results.soft)):
         if path:
