@@ -14,6 +14,7 @@ SIZE = (64, 96)
 
 
 def get_config():
+    """Returns the recipe."""
     config = ConfigDict()
     config.seed = 0
 

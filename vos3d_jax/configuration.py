@@ -4,6 +4,7 @@ A name is looked up as a path, then in the checkout's `configs/`, then in the in
 `vos3d_jax.configs`. Overrides follow ml_collections' convention (`--config.stages[0].steps=10`).
 """
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +33,25 @@ def load(arguments: list[str]) -> dict[str, Any]:
         raise UserError(f"give one --config=FILE, for example --config=configs/demo.py ({len(given)} given)")
     name, _, variant = given[0].removeprefix("--config=").partition(":")
     path = find(name)
-    overrides = [argument for argument in arguments if argument is not given[0]]
-    line = ["main", f"--config={path}" + (f":{variant}" if variant else ""), *overrides]
+    config = _run(path, variant)
+    line = ["main", *(argument for argument in arguments if argument is not given[0])]
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
     try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=line)
         rest = values(line)[1:]
-        config = values["config"].value
-    except UserError:
-        raise
     except flags.Error as error:
         raise UserError(f"{error}: see {path} for the keys and their types") from error
     except (AttributeError, KeyError, IndexError) as error:
-        reason = str(error).strip("'\"").replace("\\n", " ").replace("\n", " ").replace("'\"", '"')
+        # ml_collections nests the text of a KeyError, quotes and line breaks escaped.
+        reason = str(error).replace("\\n", " ").replace("\\'", "'").strip("'\"")
         raise UserError(f"a --config override names no key of {path}: {reason}") from error
-    except Exception as error:
-        raise UserError(f"config {path} cannot be run: {type(error).__name__}: {error}") from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}: overrides are written --config.KEY=VALUE")
-    if not isinstance(config, ConfigDict):
-        raise UserError(f"{path}: get_config() returned {type(config).__name__}: expected a ConfigDict")
     return {**_plain(config), "name": "-".join(filter(None, (path.stem, variant)))}
 
 
 def find(name: str) -> Path:
-    """Returns the path of config `name` (a path, or the name of one that comes with vos3d_jax); else UserError."""
+    """Returns the path of config `name`, a path or the name of one of ours; UserError when there is none."""
     candidates = [Path(name), *(folder / name.removeprefix("configs/") for folder in _FOLDERS)]
     for candidate in candidates:
         if candidate.is_file():
@@ -65,6 +60,19 @@ def find(name: str) -> Path:
         {path.name for folder in _FOLDERS for path in folder.glob("*.py") if path.stem != "__init__"}
     )
     raise UserError(f"there is no config {name}: give a path, or one of {', '.join(known)}")
+
+
+def _run(path: Path, variant: str) -> ConfigDict:
+    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(*filter(None, (variant,)))
+    except Exception as error:
+        raise UserError(f"config {path} cannot be run: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{path}: get_config() returned {type(config).__name__}: expected a ConfigDict")
+    return config
 
 
 def _joined(arguments: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py
       generated data, tiny network, two stages, evaluation, pictures: minutes on a CPU
   python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS --workdir=runs/mine
-  python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=runs/davis --workdir=OUT
+  python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
 
 A killed run goes on when the same command is given again. --config.KEY=VALUE overrides one value of the
 config (--config.batch_size=4, --config.stages[0].steps=100)."""
@@ -63,18 +63,18 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         required=True,
         metavar="FILE",
-        help="a recipe: a path, or demo.py, davis.py, davis_small.py",
+        help="a path, or demo.py, davis.py, davis_small.py",
     )
     parser.add_argument(
         "--workdir",
         metavar="DIR",
-        help="the run's folder (default: runs/<config>); a run goes on where it stands",
+        help="the run's folder (default: runs/<config>)",
     )
     parser.add_argument(
         "--mode",
         choices=("train", "evaluate"),
         default="train",
-        help="train and score (default), or score only",
+        help="default: train, then score",
     )
     parser.add_argument(
         "--checkpoint", metavar="DIR", help="the model for --mode=evaluate (default: the one in --workdir)"

@@ -64,8 +64,8 @@ def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
 
     def read(manager: ocp.CheckpointManager, number: int) -> nnx.Module:
         card = read_card(manager, number)
-        abstract = nnx.eval_shape(lambda: models.build_model(card["system"], **card["arguments"]))
-        graphdef, params, batch_stats = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        model = models.build_model(card["system"], **card["arguments"])
+        graphdef, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
         target = {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
         variables = jax.tree.map(jax.numpy.asarray, read_item(manager, number, "model", target, card))
         return nnx.merge(graphdef, variables["params"], variables["batch_stats"])
@@ -74,7 +74,7 @@ def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
 
 
 def load_card(folder: str | Path, step: int | None = None) -> dict[str, Any]:
-    """Returns the card beside the model that `load_model(folder, step)` would load: system, arguments, step, ...
+    """Returns the card (system, arguments, step, ...) of what `load_model(folder, step)` would load.
 
     Raises:
       UserError: no checkpoint there, or no card that is whole.
@@ -123,7 +123,7 @@ def read_card(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 def read_item(
     manager: ocp.CheckpointManager, step: int, item: str, target: Any, card: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the numpy arrays of `item` in the structure of `target` (shapes and dtypes); ValueError when damaged."""
+    """Returns the numpy arrays of `item`, in the structure of `target`; ValueError when they are damaged."""
     target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), target)
     arguments = ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
     tree = manager.restore(step, args=arguments)[item]

@@ -1,10 +1,10 @@
-"""Checkpoints of a run: by time, at the end of a stage, and on the way out; the newest whole one is restored."""
+"""Checkpoints of a run: by time, at a stage's end, on the way out; the newest whole one counts."""
 
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import jax
 from orbax.checkpoint import checkpoint_managers
@@ -40,7 +40,7 @@ class Checkpoints:
             cleanup_tmp_directories=True,
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -83,7 +83,7 @@ class Checkpoints:
         return time.monotonic() - self._last >= self._seconds
 
     def save(self, state: State, card: dict[str, Any], score: float | None = None) -> None:
-        """Saves `state` in the background, unless its step is saved already; `score` ranks it among the best."""
+        """Saves `state` in the background, unless its step is saved already; `score` ranks it."""
         step = int(state.step)
         if step in self._manager.all_steps():
             return

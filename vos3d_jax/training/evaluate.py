@@ -66,13 +66,13 @@ def evaluate(config: Config, model: nnx.Module, output: Path, say: Callable[[str
 def load_model(config: Config, folder: str | Path) -> nnx.Module:
     """Returns the network stored in `folder`; UserError when it is missing or not the config's network."""
     card = storage.load_card(folder)
-    ours = models.model_card(nnx.eval_shape(lambda: models.build_model(config.system, **config.model)))
+    ours = models.model_card(models.build_model(config.system, **config.model))
     wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, card))
     for name in sorted((wanted.keys() | stored.keys()) - set(_HOW)):
         if wanted.get(name) != stored.get(name):
             raise UserError(
-                f"{folder} holds another network than config {config.name}: its {name} is {stored.get(name)!r}, the"
-                f" config's {wanted.get(name)!r}: give the config that it was trained with"
+                f"{folder} holds another network than config {config.name}: its {name} is"
+                f" {stored.get(name)!r}, the config's is {wanted.get(name)!r}: give the one of its training"
             )
     return storage.load_model(folder)
 

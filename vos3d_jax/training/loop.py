@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
     Args:
       config: the run.
       workdir: its folder, made if missing.
-      score: the figure that ranks checkpoints (larger is better), asked every `config.evaluation.every` steps.
+      score: the figure that ranks checkpoints (larger is better), asked as the config's evaluation says.
 
     Raises:
       UserError: data missing, sizes that do not divide over the devices, a workdir of another config or one
@@ -81,27 +81,20 @@ def _train_stage(
         start_step=int(state.step) - first,
     )
     batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
-    card = {
-        **models.model_card(model_of(jax.device_get(state), config)),
-        "config": config.name,
-        "stage": stage.name,
-    }
+    card = {**models.model_card(model_of(state, config)), "config": config.name, "stage": stage.name}
     rate = optimizers.schedule(stage.optimiser, stage.steps)
     batch = next(batches)
     run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
 
-    meter, recent, metrics = Meter(), [], None
+    meter, recent = Meter(), []
     with _Stop() as stop:
         for step in range(int(state.step) + 1, last + 1):
             state, metrics = run(state, batch)
             recent.append(metrics)
-            if step < last:
-                start = time.monotonic()
-                batch = next(batches)
-                fetched = time.monotonic()
-                busy = not metrics["loss"].is_ready()
-                jax.block_until_ready(metrics)
-                meter.add(fetched - start, busy)
+            start = time.monotonic()
+            batch = next(batches) if step < last else None
+            meter.add(time.monotonic() - start, device_was_busy=not metrics["loss"].is_ready())
+            jax.block_until_ready(metrics)
 
             if step % config.log_steps == 0 or step == last or stop.signal:
                 values = _means(recent)
@@ -114,9 +107,8 @@ def _train_stage(
                     "data_wait": waited,
                 }
                 writer.scalars(step, {"stage": stage.name, **values})
-                writer.progress(
-                    _line(stage.name, step - first, stage.steps, values, (last - step) / speed), step == last
-                )
+                done = f"{stage.name} {step - first}/{stage.steps}"
+                writer.progress(_line(done, values, (last - step) / speed), step == last)
 
             due = config.evaluation.every and step % config.evaluation.every == 0 and step < last
             if due and score is not None:
@@ -125,6 +117,7 @@ def _train_stage(
                 writer.scalars(step, {"J": value})
                 checkpoints.save(state, card, value)
             elif (checkpoints.due or stop.signal) and step < last:
+                _check(float(metrics["loss"]), step)
                 checkpoints.save(state, card)
             if stop.signal:
                 break
@@ -145,7 +138,7 @@ def _train_stage(
 
 def _templates(config: Config) -> Callable[[int], State]:
     """Step -> shapes and dtypes of the state there: the optimiser's part depends on the stage."""
-    first = jax.eval_shape(lambda: initial(config))
+    first = initial(config)
     return lambda step: jax.eval_shape(lambda s: begin_stage(s, config.stages[config.stage_at(step)]), first)
 
 
@@ -174,9 +167,9 @@ def _check(loss: float, step: int) -> None:
         )
 
 
-def _line(name: str, step: int, steps: int, values: dict[str, float], left: float) -> str:
+def _line(done: str, values: dict[str, float], left: float) -> str:
     return (
-        f"{name} {step}/{steps}  loss {values['loss']:.4f}  iou {values['iou']:.3f}  rate {values['learning_rate']:.2e}"
+        f"{done}  loss {values['loss']:.4f}  iou {values['iou']:.3f}  rate {values['learning_rate']:.2e}"
         f"  {values['clips_per_second']:.2f} clips/s  waiting for data {values['data_wait']:.0%}"
         f"  stage ends in {duration(left)}"
     )
@@ -189,7 +182,7 @@ class _Stop:
         self.signal = 0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "_Stop":
         # Python lets only the main thread handle signals; elsewhere (a notebook's thread) they act as ever.
         if threading.current_thread() is threading.main_thread():
             self._before = {one: signal.signal(one, self._note) for one in (signal.SIGTERM, signal.SIGINT)}

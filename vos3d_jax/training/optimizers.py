@@ -23,7 +23,7 @@ _NORM = Group(r"(^|/)norm[^/]*/(scale|bias)$", 0.0)
 def rates(params: dict[str, Any], stage: Stage) -> dict[str, Any]:
     """Returns, for every parameter, its share of the learning rate in this stage; 0 is frozen.
 
-    Leaves are float32 arrays that broadcast with the parameter: shape [] or, for a stacked parameter, [n, 1, ...].
+    Leaves are float32 and broadcast with the parameter: shape [] or, for stacked blocks, [n, 1, ...].
     """
     groups = [*([_NORM] if stage.batch_norm == "frozen" else []), *stage.optimiser.groups]
     # Only the shapes matter, and inside a jitted step there is nothing else.
@@ -38,7 +38,7 @@ def rates(params: dict[str, Any], stage: Stage) -> dict[str, Any]:
 
 
 def partition(tree: dict[str, Any], shares: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the (trained, frozen) leaves of `tree`, both flat by path; frozen are those whose rate is 0 throughout."""
+    """Returns the (trained, frozen) leaves of `tree`, flat by path; frozen have rate 0 throughout."""
     trained, frozen = {}, {}
     flat_shares = stacking.flatten(shares)
     for path, leaf in stacking.flatten(tree).items():

@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Self
 
 import tensorboardX
 
@@ -28,7 +27,7 @@ class Writer:
         self._last = time.monotonic()
         self._open_line = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -50,7 +49,7 @@ class Writer:
                 self._board.add_scalar(name, value, step)
 
     def progress(self, line: str, last: bool = False) -> None:
-        """Shows how far the run is: in place on a terminal, else as a line every few seconds and as the last one."""
+        """Shows how far the run is: in place on a terminal, else as a line every few seconds."""
         if sys.stdout.isatty():
             print(f"\r\x1b[K{line[: os.get_terminal_size().columns - 1]}", end="", flush=True)
             self._open_line = True
@@ -67,8 +66,7 @@ class Writer:
 class Meter:
     """Rates between two reports: steps, seconds, seconds in which the device waited for data.
 
-    `expect` is called when a batch is there, with how long fetching it took and whether the device was
-    still busy with the step before (then nobody waited).
+    When a batch arrives while the device is still busy with the step before, nobody has waited for it.
     """
 
     def __init__(self):
@@ -80,7 +78,7 @@ class Meter:
         self._waited += 0.0 if device_was_busy else fetch_seconds
 
     def report(self) -> tuple[float, float]:
-        """Returns steps per second and the share of time waited for data since the last report, and starts anew."""
+        """Returns steps per second and the share of time waited for data since the last report."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         result = self._steps / seconds, min(1.0, self._waited / seconds)
         self.__init__()

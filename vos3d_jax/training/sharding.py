@@ -21,17 +21,15 @@ def make_mesh(sizes: Mesh, devices: list[jax.Device] | None = None) -> jax.shard
     data = sizes.data or len(devices) // max(1, sizes.space)
     if min(data, sizes.space) < 1 or data * sizes.space > len(devices):
         raise UserError(
-            f"a mesh of data {sizes.data or 'all'} x space {sizes.space} does not fit {len(devices)} device(s):"
-            " set --config.mesh.data and --config.mesh.space"
+            f"a mesh of data {sizes.data or 'all'} x space {sizes.space} does not fit"
+            f" {len(devices)} device(s): set --config.mesh.data and --config.mesh.space"
         )
     # Auto: XLA decides the shardings inside the step. The default of make_mesh is Explicit.
-    axes = {"axis_types": (AxisType.Auto,) * 2}
-    return jax.make_mesh(
-        (data, sizes.space), ("data", "space"), devices=devices[: data * sizes.space], **axes
-    )
+    shape, auto = (data, sizes.space), (AxisType.Auto,) * 2
+    return jax.make_mesh(shape, ("data", "space"), axis_types=auto, devices=devices[: data * sizes.space])
 
 
-def check(stage: Stage, mesh: jax.sharding.Mesh) -> None:
+def check(stage: Stage, mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh) -> None:
     """Raises UserError when the batch or the height of `stage` cannot be divided over `mesh`."""
     data, space = mesh.shape["data"], mesh.shape["space"]
     if stage.batch_size % data:
@@ -41,8 +39,8 @@ def check(stage: Stage, mesh: jax.sharding.Mesh) -> None:
         )
     if stage.size[0] // _STRIDE % space:
         raise UserError(
-            f"stage {stage.name}: a height of {stage.size[0]} has {stage.size[0] // _STRIDE} rows of {_STRIDE},"
-            f" not a multiple of the mesh's space {space}: choose a height divisible by {_STRIDE * space}"
+            f"stage {stage.name}: a height of {stage.size[0]} cannot be divided over the mesh's"
+            f" space {space}: choose a height divisible by {_STRIDE * space}"
         )
 
 
@@ -57,5 +55,5 @@ def batch(mesh: jax.sharding.Mesh) -> NamedSharding:
 
 
 def implementation(mesh: jax.sharding.Mesh) -> str:
-    """Returns the convolutions to build the network with: "lax" partitions well, hand-written forms do not."""
+    """Returns the convolutions to build with: plain ones partition well, hand-written forms do not."""
     return "lax" if np.prod(list(mesh.shape.values())) > 1 else "auto"

@@ -6,7 +6,7 @@ from vos3d_jax.training.stages import Config, Data, Stage
 
 
 def load_videos(config: Config, part: Data) -> list[Video]:
-    """Returns the videos of one part of a mixture; UserError (what, where, official page, flag) when missing."""
+    """Returns the videos of one part of a mixture; UserError when they are missing."""
     return datasets.load(part.name, part.split, data_dir=config.data_dir or None, **part.options)
 
 

@@ -127,7 +127,8 @@ class Evaluation:
     Attributes:
       benchmark: a row of `evaluation.benchmarks.BENCHMARKS`.
       data: the videos (sampling and augmentation do not apply).
-      clip_length, overlap, tail, short_edge: arguments of `inference.Predictor`; `short_edge=0` keeps the size.
+      clip_length, overlap, tail, short_edge: arguments of `inference.Predictor`; a `short_edge` of 0 keeps
+        the size.
       baselines: score "everything foreground" and the untrained network in the same table.
       every: also score during training, every so many steps, and keep the best; 0 scores at the end only.
     """
@@ -152,7 +153,17 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole run. `name` comes from the file (`davis.py:dense` is "davis-dense")."""
+    """A whole run.
+
+    Attributes:
+      name: comes from the file (`davis.py:dense` is "davis-dense").
+      system, model: of `models.build_model`.
+      data_dir: the folder of the data; "" for data that needs none, or for the reader's own default.
+      batch_size: what the stages' own may refer to (`config.get_ref`), so that one flag changes them all.
+      checkpoint_seconds: how old the last checkpoint may get.
+      log_seconds: how far apart progress lines are where the output is no terminal.
+      log_steps: how many steps one line of `metrics.jsonl` is the mean of.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -161,6 +172,7 @@ class Config:
     model: _Options = field(default_factory=dict)
     seed: int = 0
     data_dir: str = ""
+    batch_size: int | None = None
     mesh: Mesh = Mesh()
     checkpoint_seconds: float = 10.0
     log_seconds: float = 5.0

@@ -13,6 +13,9 @@ from vos3d_jax.training import optimizers, sharding
 from vos3d_jax.training.stages import Config, Stage
 from vos3d_jax.training.tasks import TASKS
 
+Gradients = Callable[
+    ["State", dict[str, jax.Array]], tuple[dict[str, Any], dict[str, jax.Array], dict[str, Any]]
+]
 Step = Callable[["State", dict[str, jax.Array]], tuple["State", dict[str, jax.Array]]]
 
 
@@ -56,19 +59,17 @@ def begin_stage(state: State, stage: Stage) -> State:
     return state._replace(optimiser=optimiser.init(trained))
 
 
-def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
-    """Returns the jitted step of `stage`: (state, batch) -> (state, metrics); the state given is consumed.
+def make_gradients(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Gradients:
+    """Returns the function (state, batch) -> (gradients, metrics, new batch statistics) of `stage`.
 
-    A batch is `clip` uint8 [b, t, h, w, 3] and `mask` uint8 [b, t, h, w], laid out as `sharding.batch`;
-    metrics are float32 scalars. Only trained parameters are differentiated: the others are constants of
-    the loss, so XLA makes no gradients for them.
+    Only trained parameters are differentiated (the gradients are flat by path): the others are constants
+    of the loss, so XLA makes no gradients for them.
     """
-    network = nnx.eval_shape(lambda: build(config, stage, sharding.implementation(mesh)))
-    graphdef = nnx.graphdef(network)
+    graphdef = nnx.graphdef(build(config, stage, sharding.implementation(mesh)))
     task = TASKS[config.system]
 
-    def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
-        trained, frozen, optimiser = _split(state.params, stage)
+    def gradients(state: State, batch: dict[str, jax.Array]):
+        trained, frozen = optimizers.partition(state.params, optimizers.rates(state.params, stage))
 
         def loss(trained):
             params = stacking.nest({**trained, **frozen})
@@ -77,8 +78,24 @@ def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
             value, metrics = task(model, batch, stage)
             return value, (metrics, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)))
 
-        gradients, (metrics, batch_stats) = jax.grad(loss, has_aux=True)(trained)
-        updates, optimiser_state = optimiser.update(gradients, state.optimiser, trained)
+        result, (metrics, batch_stats) = jax.grad(loss, has_aux=True)(trained)
+        return result, metrics, batch_stats
+
+    return gradients
+
+
+def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
+    """Returns the jitted step of `stage`: (state, batch) -> (state, metrics); the state given is consumed.
+
+    A batch is `clip` uint8 [b, t, h, w, 3] and `mask` uint8 [b, t, h, w], laid out as `sharding.batch`;
+    metrics are float32 scalars.
+    """
+    gradients = make_gradients(config, stage, mesh)
+
+    def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+        slopes, metrics, batch_stats = gradients(state, batch)
+        trained, frozen, optimiser = _split(state.params, stage)
+        updates, optimiser_state = optimiser.update(slopes, state.optimiser, trained)
         trained = jax.tree.map(jnp.add, trained, updates)
         params = stacking.nest({**trained, **frozen})
         state = state._replace(
@@ -92,7 +109,7 @@ def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
 
 def model_of(state: State, config: Config) -> nnx.Module:
     """Returns the network of `state`, computing in the precision of the last stage."""
-    graphdef = nnx.graphdef(nnx.eval_shape(lambda: build(config, config.stages[-1], "auto")))
+    graphdef = nnx.graphdef(build(config, config.stages[-1], "auto"))
     return nnx.merge(graphdef, state.params, state.batch_stats, copy=True)
 
 

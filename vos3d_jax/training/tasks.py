@@ -1,4 +1,4 @@
-"""What a system learns from a batch: the loop asks the task of its model for loss and metrics, and no more."""
+"""What a system learns from a batch: the loop asks the task of its model for loss and metrics only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ Task = Callable[[nnx.Module, dict[str, Any], Stage], tuple[Float[Array, ""], dic
 def clip_segmentation(
     model: nnx.Module, batch: dict[str, Any], stage: Stage
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Returns loss and metrics of one call on `clip` uint8 [b, t, h, w, 3] against `mask` uint8 ids [b, t, h, w]."""
+    """Returns loss and metrics of one call on `clip` [b, t, h, w, 3] against `mask`, ids [b, t, h, w]."""
     logits = model(batch["clip"], batch_norm=stage.batch_norm)
     mask = batch["mask"]
     loss = losses.segmentation_loss(

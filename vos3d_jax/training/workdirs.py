@@ -17,7 +17,7 @@ def claim(workdir: Path, config: Config) -> None:
     """Writes `config.json` into `workdir`, or compares it with the one there.
 
     Raises:
-      UserError: the folder cannot be written, or is the run of another config (the first differences are named).
+      UserError: the folder cannot be written, or is the run of another config (differences are named).
     """
     storage.make_folder(workdir)
     path = workdir / "config.json"
@@ -31,8 +31,8 @@ def claim(workdir: Path, config: Config) -> None:
         if differences:
             shown = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
             raise UserError(
-                f"{workdir} holds the run of another config ({shown}): give another --workdir, or the config it was"
-                " begun with"
+                f"{workdir} holds the run of another config ({shown}): give another --workdir, or the"
+                " config that it was begun with"
             )
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(ours, indent=2) + "\n")

@@ -1,0 +1,62 @@
+"""A small network of 3DC-Seg's kind, learnt from real video on a CPU, from random weights.
+
+Command:   python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS-240p
+Hardware:  two CPU cores
+Time:      about 35 minutes
+Expect:    see docs/reproducing.md. Not a benchmark result: a tiny network, 30 training videos, low
+           resolution, no pretrained weights. The table compares it with "everything foreground" and with
+           itself untrained.
+
+Frames are shrunk to a short edge of 128, so that a clip shows nearly the whole scene. Stage one learns from
+clips that are made of single training frames, stage two from the videos. Batch norm uses batch statistics:
+from random weights the running ones mean nothing. All of this is our choice.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    """Returns the recipe."""
+    config = ConfigDict()
+    config.seed = 0
+    config.data_dir = ""
+    config.batch_size = 4
+
+    config.model = dict(depth=26, width=16, decoder_width=32)
+
+    frames = dict(short_edge=128, crop="clip", scale=(1.0, 1.4), flip=0.5, colour=0.2)
+    common = dict(size=(128, 224), clip_length=8, batch_size=config.get_ref("batch_size"), batch_norm="train")
+
+    pretrain = ConfigDict(dict(common, name="pretrain", steps=400))
+    pretrain.optimiser = dict(learning_rate=2e-3, schedule="cosine", warmup_steps=50)
+    pretrain.data = (
+        dict(
+            name="davis2016",
+            split="train",
+            kind="still",
+            options=dict(resolution="240p"),
+            augmentation=frames,
+            synthesis=dict(scale=(0.95, 1.05), translation=(-0.05, 0.05), rotation=(-5.0, 5.0), elastic=0.0),
+        ),
+    )
+
+    finetune = ConfigDict(dict(common, name="finetune", steps=1000))
+    finetune.optimiser = dict(learning_rate=1e-3, schedule="cosine", warmup_steps=50)
+    finetune.data = (
+        dict(
+            name="davis2016",
+            split="train",
+            options=dict(resolution="240p"),
+            sampling=dict(rule="code", gap=12),
+            augmentation=frames,
+        ),
+    )
+
+    config.stages = (pretrain, finetune)
+    config.evaluation = dict(
+        benchmark="davis2016",
+        data=dict(name="davis2016", split="val", options=dict(resolution="240p")),
+        short_edge=128,
+        baselines=True,
+    )
+    return config

@@ -1,0 +1,102 @@
+import jax
+import numpy as np
+import pytest
+import toy_network
+
+from vos3d_jax import models, storage
+from vos3d_jax.errors import UserError
+from vos3d_jax.training import state
+from vos3d_jax.training.checkpoints import Checkpoints
+
+pytestmark = pytest.mark.usefixtures("toy_system")
+toy_system = toy_network.toy_system
+
+_CONFIG = toy_network.config()
+
+
+def _state(step, seed=0):
+    """A state whose numbers tell its step."""
+    first = state.initial(_CONFIG)
+    rng = np.random.default_rng(seed + step)
+    changed = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), first)
+    return changed._replace(step=np.int32(step))
+
+
+def _template(step):
+    return jax.eval_shape(lambda: state.initial(_CONFIG))
+
+
+def _card():
+    return models.model_card(models.build_model("toy"))
+
+
+def _save(folder, *steps, score=None):
+    with Checkpoints(folder, 10.0) as checkpoints:
+        for step in steps:
+            checkpoints.save(_state(step), _card(), score and score.get(step))
+            checkpoints.wait()
+
+
+def _restore(folder):
+    with Checkpoints(folder, 10.0) as checkpoints:
+        return checkpoints.restore(_template)
+
+
+def _assert_equal(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_state_comes_back_bit_for_bit_and_the_newest_first(tmp_path):
+    assert _restore(tmp_path) is None
+    _save(tmp_path, 3, 5)
+    restored = _restore(tmp_path)
+    _assert_equal(restored, _state(5))
+    assert jax.tree.structure(restored) == jax.tree.structure(_state(5))
+
+
+def test_the_latest_two_are_kept_and_the_best_scored(tmp_path):
+    _save(tmp_path, 1, 2, 3, 4, 5, score={1: 0.2, 2: 0.9, 3: 0.4})
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "4", "5"]
+
+
+@pytest.mark.parametrize("item", ["model", "training"])
+def test_a_damaged_checkpoint_is_named_dropped_and_the_one_before_taken(tmp_path, capsys, item):
+    _save(tmp_path, 3, 5)
+    damage = [path for path in (tmp_path / "checkpoints" / "5" / item).rglob("d/*") if path.is_file()]
+    largest = max(damage, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    _assert_equal(_restore(tmp_path), _state(3))
+    assert "checkpoint 5" in capsys.readouterr().err
+    _save(tmp_path, 5)
+    _assert_equal(_restore(tmp_path), _state(5))
+
+
+def test_when_none_is_whole_the_run_is_not_begun_anew_by_itself(tmp_path):
+    _save(tmp_path, 3)
+    for path in (tmp_path / "checkpoints" / "3" / "card").iterdir():
+        path.write_text("{")
+    with pytest.raises(UserError, match="is whole: remove that folder to start again"):
+        _restore(tmp_path)
+
+
+def test_a_checkpoint_is_due_by_time(tmp_path):
+    with Checkpoints(tmp_path, 0.0) as eager, Checkpoints(tmp_path, 1000.0) as lazy:
+        assert eager.due and not lazy.due
+
+
+def test_trap_what_is_saved_is_a_copy_because_a_donated_step_reuses_the_memory(tmp_path):
+    live = _state(1)
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        checkpoints.save(live, _card())
+        for leaf in jax.tree.leaves(live.params):
+            leaf[...] = -1
+    _assert_equal(_restore(tmp_path), _state(1))
+
+
+def test_load_model_reads_a_training_workdir(tmp_path):
+    _save(tmp_path, 4)
+    loaded = storage.load_model(tmp_path)
+    _assert_equal(storage.model_variables(loaded)["params"], _state(4).params)

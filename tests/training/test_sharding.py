@@ -1,0 +1,81 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+import toy_network
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.training import sharding, stages
+
+
+def test_the_mesh_takes_all_devices_unless_told():
+    mesh = sharding.make_mesh(stages.Mesh())
+    assert dict(mesh.shape) == {"data": jax.device_count(), "space": 1}
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (0, 16), (0, 0)])
+def test_a_mesh_that_does_not_fit_is_a_users_error(sizes):
+    with pytest.raises(UserError, match="does not fit 8 device"):
+        sharding.make_mesh(stages.Mesh(*sizes), [jax.devices()[0]] * 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "message"),
+    [
+        ({"batch_size": 6}, (4, 1), "batch of 6 cannot be divided over 4 devices"),
+        ({"size": (96, 64)}, (2, 2), "choose a height divisible by 64"),
+    ],
+)
+def test_sizes_that_do_not_divide_are_named(changes, shape, message):
+    mesh = jax.sharding.AbstractMesh(shape, ("data", "space"))
+    with pytest.raises(UserError, match=message):
+        sharding.check(stages.parse(toy_network.stage(**changes), stages.Stage), mesh)
+
+
+_COMPARE = """
+import json
+import jax, numpy as np
+import toy_network
+from vos3d_jax import models
+from vos3d_jax.training import sharding, stages, state, tasks
+
+models.SYSTEMS["toy"] = toy_network.Toy
+tasks.TASKS["toy"] = tasks.clip_segmentation
+config = toy_network.config(stages=[toy_network.stage(size=(64, 32), batch_size=4)])
+stage, first = config.stages[0], jax.device_get(state.initial(config))
+batch = toy_network.batch(clips=4, frames=2, size=(64, 32))
+
+def run(sizes):
+    mesh = sharding.make_mesh(sizes)
+    whole, split = sharding.replicated(mesh), sharding.batch(mesh)
+    function = jax.jit(state.make_gradients(config, stage, mesh), in_shardings=(whole, split), out_shardings=whole)
+    return jax.device_get(function(jax.device_put(first, whole), jax.device_put(batch, split)))
+
+one, many = run(stages.Mesh(1, 1)), run(stages.Mesh(4, 2))
+worst = {}
+for name, index in (("gradients", 0), ("metrics", 1), ("batch_stats", 2)):
+    pairs = zip(jax.tree.leaves(one[index]), jax.tree.leaves(many[index]), strict=True)
+    worst[name] = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
+print(json.dumps({"devices": jax.device_count(), "loss": float(one[1]["loss"]), **worst}))
+"""
+
+
+def test_a_mesh_of_4x2_gives_one_devices_loss_gradients_and_batch_statistics():
+    # With the real network: tests/models/test_sharded_training.py.
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", _COMPARE], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    result = json.loads(run.stdout.splitlines()[-1])
+    assert result["devices"] == 8 and result["loss"] > 0.1
+    assert max(result[name] for name in ("gradients", "metrics", "batch_stats")) <= 1e-5, result
