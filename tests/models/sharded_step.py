@@ -17,10 +17,14 @@ from vos3d_jax.training.losses import segmentation_loss
 
 def main() -> None:
     model = build_model(
-        "dcseg", depth=50, width=4, decoder_width=8, remat=True, implementation="lax", epsilon=1e-2
+        "dcseg", depth=50, width=4, decoder_width=8, remat=True, implementation="lax", dtype="float64"
     )
     graphdef, parameters, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
-    parameters, statistics = nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics)
+    # Float64, so that only a wrong program can differ, not the order of its sums.
+    parameters, statistics = (
+        jax.tree.map(lambda x: x.astype(jnp.float64), nnx.to_pure_dict(state))
+        for state in (parameters, statistics)
+    )
     rng = np.random.default_rng(0)
     clip = rng.integers(0, 256, (4, 4, 128, 64, 3)).astype(np.uint8)
     mask = (rng.random((4, 4, 128, 64)) > 0.7).astype(np.uint8)
@@ -44,18 +48,12 @@ def main() -> None:
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
 
-    gradient_norm = float(np.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(one_gradient))))
-    differences = jax.tree.map(
-        lambda a, b: float(np.abs(a - b).max()) / gradient_norm, one_gradient, mesh_gradient
-    )
-    per_tensor = jax.tree.map(error, one_gradient, mesh_gradient)
     print(
         json.dumps(
             {
                 "devices": jax.device_count(),
                 "loss": error(one_loss, mesh_loss),
-                "gradient_of_norm": max(jax.tree.leaves(differences)),
-                "gradient": max(jax.tree.leaves(per_tensor)),
+                "gradient": max(jax.tree.leaves(jax.tree.map(error, one_gradient, mesh_gradient))),
                 "statistics": max(jax.tree.leaves(jax.tree.map(error, one_statistics, mesh_statistics))),
             }
         )

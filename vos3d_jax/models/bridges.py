@@ -4,7 +4,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting
+from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape
 
 
 class GC3D(nnx.Module):
@@ -26,6 +26,11 @@ class GC3D(nnx.Module):
         """The sum of both branches."""
         left = self.left2(self.left1(x, batch_norm), batch_norm)
         return left + self.right2(self.right1(x, batch_norm), batch_norm)
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """The convolutions with the shapes of their inputs, for an input of `shape`."""
+        inner = (*shape[:-1], self.left1.kernel_shape[-1])
+        return [(self.left1, shape), (self.right1, shape), (self.left2, inner), (self.right2, inner)]
 
 
 BRIDGES = {"gc3d": GC3D}

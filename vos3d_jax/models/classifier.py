@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models.csn import BLOCKS, CSN
-from vos3d_jax.models.layers import BatchNormMode, Setting, fan_in_uniform, normalise
+from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
 
 
 class Linear(nnx.Module):
@@ -101,3 +101,7 @@ class CSNClassifier(nnx.Module):
         x = normalise(clip, self.mean, self.std, self.dtype)
         pooled = self.encoder(x.astype(self.dtype), batch_norm).r5
         return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))
+
+    def convolutions(self, clip_shape: Shape) -> list[tuple[Conv, Shape]]:
+        """None: an encoder has no dense convolution whose kernel could be transformed."""
+        return []

@@ -80,7 +80,7 @@ class Bottleneck(nnx.Module):
 
 
 class Stage(nnx.Module):
-    """`first` (projection and stride), then `rest`: the equal blocks, parameters stacked on a new first axis."""
+    """`first` (projection and stride), then `rest`: the equal blocks, stacked on a new first axis."""
 
     def __init__(
         self,

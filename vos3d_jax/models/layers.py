@@ -18,6 +18,7 @@ from vos3d_jax.models import convolution
 
 BatchNormMode = Literal["frozen", "train"]
 Triple = tuple[int, int, int]
+Shape = tuple[int, ...]
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
@@ -126,31 +127,66 @@ class Conv(nnx.Module):
             else None
         )
         self.norm = BatchNorm(outputs, setting) if ending == "norm" else None
+        self.prepared = None
 
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 o"]:
         """The convolution of `x`, then its bias or batch norm, in the dtype of `x`."""
-        if self.norm is not None and batch_norm == "train":
-            return self.norm(self._convolve(x, self.kernel[...]))
+        # A prepared convolution has no plain kernel; these zeros only say its shape, and are never computed.
+        kernel = jnp.zeros(self.kernel_shape, x.dtype) if self.kernel is None else self.kernel[...]
+        bias = None if self.bias is None else self.bias[...]
         if self.norm is not None:
+            if batch_norm == "train":
+                return self.norm(self._convolve(x, kernel))
             factor, bias = self.norm.affine()
-            y = self._convolve(x, self.kernel[...] * factor)
-        else:
-            y = self._convolve(x, self.kernel[...])
-            bias = None if self.bias is None else self.bias[...]
+            kernel = kernel * factor
+        y = self._convolve(x, kernel)
         return y if bias is None else convolution.bias_add(y, bias.astype(y.dtype))
 
+    def fold(self, dtype: str) -> None:
+        """For inference: puts a frozen batch norm into the kernel, for good, and keeps the kernel in `dtype`.
+
+        Parameters stacked on leading axes stay so.
+        """
+        kernel = np.asarray(self.kernel[...])
+        if self.norm is not None:
+            factor, bias = (np.asarray(x) for x in self.norm.affine())
+            kernel = kernel * factor[..., None, None, None, None, :]
+            self.norm = nnx.static(None)
+            self.bias = nnx.data(nnx.Param(jnp.asarray(bias)))
+        self.kernel = nnx.Param(jnp.asarray(kernel, dtype))
+
+    def prepare(self, shape: Shape, dtype: str) -> None:
+        """For inference on inputs of `shape`: fixes the fastest form and transforms the kernel for it, for good.
+
+        The plain kernel is not kept beside the transformed one, which can be 8 times as large.
+        """
+        name = convolution.choose(
+            shape,
+            self.kernel_shape,
+            self.stride,
+            self.padding,
+            self.dilation,
+            jnp.dtype(dtype),
+            jax.default_backend(),
+        )
+        prepared = convolution.prepare_kernel(self.kernel[...], name)
+        if prepared is not None:
+            self.implementation = name
+            self.prepared = nnx.data(prepared)
+            self.kernel = nnx.static(None)
+
     def _convolve(self, x: Array, kernel: Array) -> Array:
-        function = convolution.depthwise_conv3d if self.depthwise else convolution.conv3d
-        return function(
-            x,
-            kernel.astype(x.dtype),
+        options = dict(
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             implementation=self.implementation,
         )
+        if self.depthwise:
+            return convolution.depthwise_conv3d(x, kernel.astype(x.dtype), **options)
+        return convolution.conv3d(x, kernel.astype(x.dtype), prepared=self.prepared, **options)
 
 
 class ResidualPair(nnx.Module):
@@ -166,6 +202,10 @@ class ResidualPair(nnx.Module):
         """The refined `x`."""
         y = self.conv1(jax.nn.relu(x), batch_norm)
         return x + self.conv2(jax.nn.relu(y), batch_norm)
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """The convolutions with the shapes of their inputs, for an input of `shape`."""
+        return [(self.conv1, shape), (self.conv2, shape)]
 
 
 def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:

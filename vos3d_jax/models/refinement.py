@@ -4,7 +4,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting
+from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting, Shape
 from vos3d_jax.models.resize import resize_trilinear
 
 
@@ -29,6 +29,12 @@ class RF3D(nnx.Module):
         """The refined map, of the size of `skip`."""
         fine = self.skip_residual(self.skip(skip, batch_norm), batch_norm)
         return self.merge_residual(fine + resize_trilinear(coarse, skip.shape[1:4]), batch_norm)
+
+    def convolutions(self, skip: Shape) -> list[tuple[Conv, Shape]]:
+        """The convolutions with the shapes of their inputs, for a skip feature of that shape."""
+        fine = (*skip[:-1], self.skip.kernel_shape[-1])
+        pairs = self.skip_residual.convolutions(fine) + self.merge_residual.convolutions(fine)
+        return [(self.skip, skip), *pairs]
 
 
 REFINEMENTS = {"rf3d": RF3D}

@@ -38,10 +38,10 @@ def unstack(tree: Mapping[str, Any]) -> dict[str, Any]:
     for path, leaf in flatten(tree).items():
         parts = path.split("/")
         if FIRST in parts:
-            flat[path.replace(f"/{FIRST}/", "/0/")] = leaf
+            flat[_replaced(parts, FIRST, "0")] = leaf
         elif REST in parts:
             for index in range(len(leaf)):
-                flat[path.replace(f"/{REST}/", f"/{index + 1}/")] = leaf[index]
+                flat[_replaced(parts, REST, str(index + 1))] = leaf[index]
         else:
             flat[path] = leaf
     return {path: flat[path] for path in sorted(flat, key=_order)}
@@ -57,20 +57,23 @@ def stack(flat: Mapping[str, Any]) -> dict[str, Any]:
     blocks: dict[str, dict[int, Any]] = {}
     for path, leaf in flat.items():
         parts = path.split("/")
-        number = next((i for i, part in enumerate(parts) if part.isdigit()), None)
+        number = next((part for part in parts if part.isdigit()), None)
         if number is None:
             plain[path] = leaf
-        elif parts[number] == "0":
-            plain["/".join([*parts[:number], FIRST, *parts[number + 1 :]])] = leaf
+        elif number == "0":
+            plain[_replaced(parts, number, FIRST)] = leaf
         else:
-            stacked = "/".join([*parts[:number], REST, *parts[number + 1 :]])
-            blocks.setdefault(stacked, {})[int(parts[number])] = leaf
+            blocks.setdefault(_replaced(parts, number, REST), {})[int(number)] = leaf
     for path, leaves in blocks.items():
         numbers = sorted(leaves)
         if numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"{path}: blocks {numbers} are not 1 to {len(numbers)} without a gap")
         plain[path] = np.stack([np.asarray(leaves[number]) for number in numbers])
     return nest(plain)
+
+
+def _replaced(parts: list[str], old: str, new: str) -> str:
+    return "/".join(new if part == old else part for part in parts)
 
 
 def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
