@@ -76,7 +76,7 @@ class Predictor:
     def stream(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Frame]:
         """Yields one `Frame` for each of `frames`, in order, as soon as no later clip can vote for it.
 
-        With the published cut that is 5 to 8 frames after it came; at most `clip_length` frames are held.
+        With the published cut that is 3 to 7 frames after it came; at most `clip_length` frames are held.
 
         Raises:
             UserError: a frame is not uint8 RGB, or not of the first frame's size.
