@@ -1,0 +1,46 @@
+from vos3d_jax.inference.progress import Progress
+
+
+class _Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def _run(clock, progress, frames, seconds_each):
+    for _ in range(frames):
+        clock.now += seconds_each
+        progress.advance()
+
+
+def test_the_rate_leaves_out_the_first_clip_which_waits_for_the_compilation(capsys):
+    clock = _Clock()
+    with Progress(45, warm_up=5, clock=clock) as progress:
+        clock.now += 60
+        _run(clock, progress, 5, 0)
+        assert "frames/s" not in progress.summary()
+        _run(clock, progress, 40, 0.5)
+    assert progress.summary() == (
+        "45 frames in 80.0 s, 60.0 s of them before the first mask (compilation included), 2 frames/s"
+    )
+
+
+def test_a_file_gets_a_line_every_few_seconds_and_not_for_every_frame(capsys):
+    clock = _Clock()
+    with Progress(45, warm_up=5, clock=clock) as progress:
+        progress.say("compiling [8]")
+        _run(clock, progress, 5, 0)
+        _run(clock, progress, 40, 0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "compiling [8]"
+    assert lines[1:] == [f"{15 + 10 * k} of 45 frames, 2 frames/s, {15 - 5 * k} s left" for k in range(4)]
+
+
+def test_a_video_of_unknown_length_has_no_end_to_wait_for(capsys):
+    clock = _Clock()
+    with Progress(None, warm_up=5, clock=clock) as progress:
+        _run(clock, progress, 5, 0)
+        _run(clock, progress, 10, 0.5)
+    assert capsys.readouterr().err.splitlines() == ["15 frames, 2 frames/s"]
