@@ -31,7 +31,7 @@ class Progress:
             TextColumn("segmenting"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("frames {task.fields[rate]}"),
+            TextColumn("frames{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
