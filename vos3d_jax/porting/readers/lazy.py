@@ -227,8 +227,6 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-
-
 def _are_sizes(values: object) -> bool:
     return (
         isinstance(values, tuple)

@@ -106,10 +106,12 @@ def resolve(module: str, name: str) -> Global:
     if owner == "torch" and kind in _TORCH_TYPES:
         return Global(full)
     if owner == "torch._utils" and kind.startswith("_rebuild_"):
-        return Global(full, lambda arguments: TensorReference(problem=f"is made by {full}, which is not read here"))
+        return Global(
+            full, lambda arguments: TensorReference(problem=f"is made by {full}, which is not read here")
+        )
     if full == "argparse.Namespace" or full.startswith(_SKIPPED_MODULES):
         return Global(full, lambda arguments: Placeholder(full))
-    raise Refused(full)
+    raise Refused(f"asks Python for {full}")
 
 
 def text_of(value: object) -> str | None:
@@ -199,7 +201,7 @@ def _array_type(arguments: tuple) -> ArrayType:
 def _encode(arguments: tuple) -> Chunk:
     text, codec = _exactly(arguments, 2)
     if text_of(codec) not in ("latin1", "latin-1"):
-        raise Refused("_codecs.encode with another codec than latin1")
+        raise Refused("asks Python for _codecs.encode with another codec than latin1")
     if isinstance(text, Chunk) and text.content is None:
         return Chunk(text.source, text.offset, text.length, latin1=True)
     if not isinstance(text, str):
@@ -213,7 +215,7 @@ def _reconstructed(arguments: tuple) -> Placeholder:
     if not isinstance(kind, Global):
         raise Malformed("arguments of _reconstructor")
     if not kind.name.startswith(_SKIPPED_MODULES) and kind.name != "argparse.Namespace":
-        raise Refused(f"copyreg._reconstructor of {kind.name}")
+        raise Refused(f"asks Python for copyreg._reconstructor of {kind.name}")
     return Placeholder(kind.name)
 
 
@@ -232,8 +234,8 @@ _SKIPPED_MODULES = (
 )  # fmt: skip
 _TENSOR_CLASSES = ("torch.Tensor", "torch.nn.parameter.Parameter")
 _TORCH_TYPES = frozenset(
-    "float16 float32 float64 half float double bfloat16 int8 int16 int32 int64 short int long uint8 uint16 uint32 "
-    "uint64 bool complex32 complex64 complex128 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz "
+    "float16 float32 float64 half float double bfloat16 int8 int16 int32 int64 short int long uint8 uint16 "
+    "uint32 uint64 bool complex32 complex64 complex128 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz "
     "float8_e8m0fnu qint8 quint8 qint32".split()
 )
 _CALLS: dict[str, Callable[[tuple], object] | None] = {

@@ -1,5 +1,6 @@
-"""A pickle machine that can do nothing but build numbers, texts, lists, dicts and the values of
-`pickle_values`: it imports no name, calls nothing, and its memory is bounded (checkpoint-formats.md, section 5).
+"""A pickle machine that can build numbers, texts, lists, dicts and the values of `pickle_values`, no more.
+
+It imports no name, calls nothing, and its memory is bounded (checkpoint-formats.md, section 5).
 
 Long byte strings and texts are not read but become a `Chunk` of the file, so that a pickle of arrays
 is as lazy as any other container.
@@ -73,8 +74,8 @@ class Machine:
             return self._run()
         except Refused as error:
             raise UserError(
-                f"{path} asks Python for {shown(error)}: refused, nothing of it was run; "
-                "a file of weights needs no such thing, get it from its authors"
+                f"{path} {shown(error, 160)}: refused, nothing of it was run; a file of weights needs no "
+                "such thing"
             ) from None
         except (Malformed, IndexError, KeyError, TypeError, UnicodeError) as error:
             if self.position >= self._end:
@@ -139,7 +140,7 @@ class Machine:
         return chunk
 
     def _line(self) -> str:
-        end = self._buffer.index(b"\n", self._at, self._at + 512) if b"\n" in self._buffer[self._at :] else -1
+        end = self._buffer.find(b"\n", self._at, self._at + 512)
         if end < 0:
             raise Malformed("a name without end")
         line = self._buffer[self._at : end]
@@ -190,8 +191,9 @@ class Machine:
             return
         if not isinstance(callee, Global) or callee.call is None:
             raise Malformed("a call of a value")
-        if arguments and isinstance(arguments[-1], list | dict):  # may be copied, and again and again
-            self._spend(100 * len(arguments[-1]))
+        for argument in arguments[:2]:  # what a call copies, it may copy again and again
+            if isinstance(argument, list | dict | str):
+                self._spend(100 * len(argument))
         result = callee.call(arguments)
         if isinstance(result, Placeholder) and result is not INERT:
             self.placeholders[result.name] = None

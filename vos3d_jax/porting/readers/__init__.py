@@ -1,0 +1,73 @@
+"""Opens published checkpoints without torch and without executing anything in them.
+
+The four containers and what is refused: checkpoint-formats.md. Recognised by content, never by name.
+"""
+
+import os
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.lazy import Checkpoint, LazyTensor
+from vos3d_jax.porting.readers.numpy_pickle import NumpyPickle
+from vos3d_jax.porting.readers.safetensors_file import Safetensors
+from vos3d_jax.porting.readers.source import Source, shown
+from vos3d_jax.porting.readers.state_dict import checkpoint
+from vos3d_jax.porting.readers.torch_legacy import MAGIC, TorchLegacy
+from vos3d_jax.porting.readers.torch_zip import TorchZip
+from vos3d_jax.porting.readers.unpickle import Machine
+
+__all__ = ["Checkpoint", "LazyTensor", "open_checkpoint"]
+
+
+def open_checkpoint(path: str | os.PathLike, *, root: str | None = None) -> Checkpoint:
+    """Returns the tensors of a checkpoint by name, each read from the file only when asked for.
+
+    Reads torch's zip archives and its older streams, pickles of numpy arrays (Caffe2) and safetensors.
+    Wrappers (`model`, `state_dict`, ...) are opened and a common prefix `module.` is taken off the names;
+    `Checkpoint.root` and `.prefix` say so. Nothing is imported or executed, whatever the file asks for.
+
+    Args:
+      path: the file.
+      root: the key under which the weights lie, for a file that holds several ("state_dict_ema");
+        None finds it.
+
+    Raises:
+      UserError: one line that names the file, what is wrong with it, and what to do.
+    """
+    source = Source(path)
+    with source:
+        return checkpoint(source, _reader(source), root)
+
+
+def _reader(source: Source) -> TorchZip | TorchLegacy | NumpyPickle | Safetensors:
+    head = source.read(0, min(source.size, 1024))
+    if head.startswith(b"PK\x03\x04"):
+        return TorchZip(source)
+    if problem := _no_checkpoint(head):
+        raise UserError(f"{shown(source.path)} {problem}")
+    if head[:1] == b"\x80":
+        machine = Machine(source, 0, source.size)
+        value = machine.run()
+        if type(value) is int and value == MAGIC:
+            return TorchLegacy(source, machine.position)
+        return NumpyPickle(source, value, tuple(machine.placeholders), machine.position)
+    if head[8:9] == b"{" or (len(head) > 8 and head[8:].lstrip()[:1] == b"{"):
+        return Safetensors(source)
+    raise UserError(
+        f"{shown(source.path)} is no checkpoint that is known here: it begins with {shown(head[:8])}"
+    )
+
+
+def _no_checkpoint(head: bytes) -> str | None:
+    """What a file is that people hold for a checkpoint, by its first bytes."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return "is an empty file (0 bytes): fetch it again"
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
+        return "is a web page, not a checkpoint (an error page of the download site?): fetch the file itself"
+    if text.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file: run `git lfs pull`"
+    if head[257:262] == b"ustar":
+        return "is a torch tar archive (before 0.1.10), or another tar: load and save it with a newer torch"
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return "is a compressed file: unpack it and give the checkpoint in it"
+    return None

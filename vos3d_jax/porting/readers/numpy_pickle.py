@@ -1,0 +1,70 @@
+"""A pickle of numpy arrays by name, as Caffe2 projects publish their weights.
+
+Facts: checkpoint-formats.md, section 3.
+"""
+
+import math
+
+import numpy as np
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.lazy import LazyTensor, Storage, row_major, view
+from vos3d_jax.porting.readers.pickle_values import ArrayReference, ArrayType
+from vos3d_jax.porting.readers.source import Chunk, Source, shown
+
+_CODES = {
+    code: np.dtype(code) for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+}
+
+
+class NumpyPickle:
+    """An open pickle: `value` is the object in it, `tensor` reads what its arrays refer to.
+
+    Args:
+      source: the file, open.
+      value: what the pickle holds.
+      placeholders: classes that were skipped in it.
+      position: where the pickle ended.
+
+    Raises:
+      UserError: bytes follow the pickle.
+    """
+
+    container = "numpy pickle"
+    types = (ArrayReference,)
+
+    def __init__(self, source: Source, value: object, placeholders: tuple[str, ...], position: int):
+        if position != source.size:
+            raise UserError(
+                f"{shown(source.path)} is damaged: {source.size - position} bytes follow its pickle"
+            )
+        self.value, self.placeholders = value, placeholders
+
+    def tensor(self, value: ArrayReference) -> LazyTensor | str:
+        """Returns an array as a tensor, or what is wrong with it."""
+        return array(value)
+
+
+def array(value: ArrayReference) -> LazyTensor | str:
+    """Returns a pickled array as a tensor, or what is wrong with it."""
+    if not isinstance(value.type, ArrayType):
+        return "is an array without a dtype"
+    dtype = _CODES.get(value.type.code)
+    if dtype is None:
+        kind = {"O": "object", "V": "structured"}.get(value.type.code[:1], shown(value.type.code))
+        return f"has {kind} dtype: only numbers are read"
+    if not isinstance(value.chunk, Chunk):
+        return "is an array whose values are not bytes"
+    shape = value.shape
+    if (
+        not isinstance(shape, tuple)
+        or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+        or len(shape) > 32
+    ):
+        return "has a shape that is not a tuple of sizes"
+    if math.prod(shape) * dtype.itemsize != value.chunk.nbytes:
+        declared = math.prod(shape) * dtype.itemsize
+        return f"has {value.chunk.nbytes} bytes, shape {list(shape)} declares {declared}"
+    strides = row_major(shape[::-1])[::-1] if value.fortran else row_major(shape)
+    key = f"{value.chunk.offset}" if value.chunk.content is None else f"short {id(value.chunk)}"
+    return view(Storage(key, value.chunk, dtype, value.type.order == ">"), 0, shape, strides)

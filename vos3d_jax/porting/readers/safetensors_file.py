@@ -1,0 +1,154 @@
+"""safetensors: a header of JSON, then the bytes of all tensors (checkpoint-formats.md, section 4)."""
+
+import json
+import math
+
+import numpy as np
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.lazy import BFLOAT16, LazyTensor, Storage, row_major, view
+from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
+
+DTYPES: dict[str, np.dtype] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BFLOAT16,
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype(np.bool_),
+}
+# The format allows 100 MB, whose parsed form would take gigabytes. A thousand tensors need 0.1 MB.
+_LARGEST_HEADER = 8 << 20
+_MOST_PARTS = 500_000
+
+
+class Entry:
+    """One tensor of the header, as it stands there."""
+
+    __slots__ = ("name", "content")
+
+    def __init__(self, name: str, content: object):
+        self.name, self.content = name, content
+
+
+class Safetensors:
+    """An open file: `value` maps names to entries, `tensor` reads what they describe.
+
+    Raises:
+      UserError: the header is too long, malformed, or does not describe the bytes that follow.
+    """
+
+    container = "safetensors"
+    types = (Entry,)
+    placeholders: tuple[str, ...] = ()
+
+    def __init__(self, source: Source):
+        self._source = source
+        header = self._header()
+        self.metadata = _metadata(header.pop("__metadata__", None), source)
+        self.value = {name: Entry(name, content) for name, content in header.items()}
+        self._check_cover()
+
+    def tensor(self, value: Entry) -> LazyTensor | str:
+        """Returns a tensor of the file, or what is wrong with it."""
+        problem, dtype, shape, begin, end = _parse(value.content, self._source.size - self._start)
+        if problem:
+            return problem
+        if end - begin != math.prod(shape) * dtype.itemsize:
+            return f"offsets {begin} to {end} do not match {dtype.name} {list(shape)}"
+        chunk = Chunk(self._source, self._start + begin, end - begin)
+        return view(Storage(f"{begin}", chunk, dtype), 0, shape, row_major(shape))
+
+    def _header(self) -> dict:
+        path = shown(self._source.path)
+        length = int.from_bytes(self._source.read(0, 8), "little")
+        if length > self._source.size - 8:
+            raise UserError(
+                f"{path} is cut short or no safetensors file: header length {length}, "
+                f"{self._source.size - 8} bytes follow"
+            )
+        if length > _LARGEST_HEADER:
+            raise UserError(
+                f"{path} has a header length of {length}: more than {_LARGEST_HEADER} is not read"
+            )
+        self._start = 8 + length
+        content = self._source.read(8, length)
+        if sum(content.count(mark) for mark in (b"{", b"[", b",")) > _MOST_PARTS:
+            raise UserError(f"{path} describes more tensors than any published checkpoint: refused")
+        try:
+            header = json.loads(
+                content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+            )
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} has a malformed header: {shown(error)}") from None
+        if not isinstance(header, dict):
+            raise UserError(f"{path} has a malformed header: not a JSON object")
+        return header
+
+    def _check_cover(self) -> None:
+        """The ranges of all tensors, in order, are the whole buffer."""
+        room = self._source.size - self._start
+        ranges = []
+        for entry in self.value.values():
+            problem, *_, begin, end = _parse(entry.content, room)
+            if problem:
+                return  # named together with all others when the tensors are made
+            ranges.append((begin, end, entry.name))
+        at, before = 0, "the header"
+        for begin, end, name in sorted(ranges):
+            if begin != at:
+                raise UserError(
+                    f"{shown(self._source.path)}: the offsets of {shown(name)} begin at {begin}, but "
+                    f"{shown(before)} ends at {at}"
+                )
+            at, before = end, name
+        if at != room:
+            raise UserError(
+                f"{shown(self._source.path)} is damaged: its offsets cover {at} of the {room} bytes after the header"
+            )
+
+
+def _parse(content: object, room: int) -> tuple[str, np.dtype | None, tuple, int, int]:
+    """What is wrong with an entry of the header ("" for nothing), dtype, shape, begin and end."""
+    nothing = (None, (), 0, 0)
+    if not isinstance(content, dict) or content.keys() != {"dtype", "shape", "data_offsets"}:
+        return "is no dtype, shape and data_offsets", *nothing
+    name, shape, offsets = content["dtype"], content["shape"], content["data_offsets"]
+    if not isinstance(name, str) or name not in DTYPES:
+        return f"has dtype {shown(name)[:20]}, which is not read here", *nothing
+    if not _are_sizes(shape):
+        return "has a shape that is not a list of sizes", *nothing
+    if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
+        return f"has offsets outside of the {room} bytes that follow the header", *nothing
+    return "", DTYPES[name], tuple(shape), *offsets
+
+
+def _are_sizes(values: object) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) <= 32
+        and all(type(value) is int and 0 <= value < 1 << 48 for value in values)
+    )
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"names twice: {listed(sorted({name for name in names if names.count(name) > 1}))}")
+    return content
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _metadata(content: object, source: Source) -> dict[str, str]:
+    texts = content if isinstance(content, dict) else {} if content is None else {"": None}
+    if not all(isinstance(value, str) for value in texts.values()):
+        raise UserError(f"{shown(source.path)} has a malformed header: __metadata__ is not text to text")
+    return texts

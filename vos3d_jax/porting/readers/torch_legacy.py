@@ -1,0 +1,92 @@
+"""The stream that torch wrote from 0.1.10 to 1.5: five pickles without framing, then the raw storages.
+
+Facts: checkpoint-formats.md, section 2. The sizes of the storages' items are known only from the fourth
+pickle, so the raw part is walked after it.
+"""
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.lazy import LazyTensor, Storage
+from vos3d_jax.porting.readers.pickle_values import TensorReference, text_of
+from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
+from vos3d_jax.porting.readers.torch_values import DTYPES, OTHER_ITEM_SIZES, StorageIds, tensor
+from vos3d_jax.porting.readers.unpickle import Machine
+
+MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+
+
+class TorchLegacy:
+    """An open stream: `value` is the object in it, `tensor` reads what its tensors refer to.
+
+    Args:
+      source: the file, open.
+      start: where the second pickle begins, after the magic number.
+
+    Raises:
+      UserError: it is cut short, malformed, or asks for code to be run.
+    """
+
+    container = "torch legacy"
+
+    def __init__(self, source: Source, start: int):
+        self._source = source
+        ids = StorageIds(items=6)
+        machine = Machine(source, start, source.size, ids)
+        self._check_system(machine.run(), machine.run())
+        self.value = machine.run()
+        keys = self._keys(machine.run(), ids)
+        self._storages = self._walk(keys, ids, machine.position)
+        self.placeholders = tuple(machine.placeholders)
+        self.types = (TensorReference,)
+
+    def tensor(self, value: TensorReference) -> LazyTensor | str:
+        """Returns a tensor of the state dict, or what is wrong with it."""
+        return tensor(value, self._storages)
+
+    def _check_system(self, protocol: object, system: object) -> None:
+        little = system.get("little_endian") if isinstance(system, dict) else None
+        if protocol != _PROTOCOL or not isinstance(little, bool):
+            raise UserError(
+                f"{shown(self._source.path)} is not a stream of torch: protocol version {_PROTOCOL} and "
+                "system information expected after the magic number"
+            )
+        self._order = "little" if little else "big"
+
+    def _keys(self, value: object, ids: StorageIds) -> list[str]:
+        keys = [text_of(key) for key in value] if isinstance(value, list) else [None]
+        missing = [key for key in ids.found if key not in set(keys)]
+        if None in keys or len(set(keys)) != len(keys):
+            raise UserError(f"{shown(self._source.path)} is damaged: its list of storages is malformed")
+        if missing:
+            raise UserError(f"{shown(self._source.path)} is damaged: storages missing: {listed(missing)}")
+        return keys
+
+    def _walk(self, keys: list[str], ids: StorageIds, at: int) -> dict[str, Storage | str]:
+        storages: dict[str, Storage | str] = {}
+        path, end = shown(self._source.path), self._source.size
+        for key in keys:
+            stored = ids.found.get(key)
+            if stored is None:
+                raise UserError(f"{path} is damaged: no tensor tells the type of storage {shown(key)}")
+            dtype = DTYPES.get(stored.kind)
+            itemsize = dtype.itemsize if dtype is not None else OTHER_ITEM_SIZES.get(stored.kind)
+            if itemsize is None:
+                raise UserError(f"{path} holds a {shown(stored.kind)}, a type that is not read here")
+            size = stored.numel * itemsize
+            if at + 8 + size > end:
+                raise UserError(
+                    f"{path} is cut short (truncated): storage {key} needs {size} bytes, "
+                    f"{max(0, end - at - 8)} are there; fetch the file again"
+                )
+            numel = int.from_bytes(self._source.read(at, 8), self._order, signed=True)
+            if numel != stored.numel:
+                raise UserError(
+                    f"{path} is damaged: storage {key} has {numel} elements, {stored.numel} declared"
+                )
+            if dtype is not None:
+                swapped = self._order == "big"
+                storages[key] = Storage(key, Chunk(self._source, at + 8, size), dtype, swapped)
+            at += 8 + size
+        if at != end:
+            raise UserError(f"{path} is damaged: {end - at} bytes follow its last storage")
+        return storages

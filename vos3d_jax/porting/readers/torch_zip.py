@@ -1,0 +1,210 @@
+"""The archive that torch writes since 1.6: `data.pkl` and one raw record a storage, never compressed.
+
+Read by our own eyes and not by `zipfile`: torch may write checksums of 0, which `zipfile` refuses, and
+one view of the archive leaves no room for headers that disagree (checkpoint-formats.md, section 1).
+"""
+
+import struct
+from dataclasses import dataclass
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.lazy import LazyTensor, Storage
+from vos3d_jax.porting.readers.pickle_values import StorageReference, TensorReference
+from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
+from vos3d_jax.porting.readers.torch_values import DTYPES, StorageIds, tensor
+from vos3d_jax.porting.readers.unpickle import Machine
+
+_END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_LARGEST_DIRECTORY = 16 << 20
+_MOST_MEMBERS = 100_000
+_NONE32 = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    header: int  # where its local header begins
+    size: int
+    crc: int
+    method: int
+    encrypted: bool
+
+
+class TorchZip:
+    """An open archive: `value` is the object in it, `tensor` reads what its tensors refer to.
+
+    Raises:
+      UserError: it is cut short, damaged, compressed, TorchScript, or asks for code to be run.
+    """
+
+    container = "torch zip"
+
+    def __init__(self, source: Source):
+        self._source = source
+        self._members, self._limit = _directory(source)
+        self._root = self._find_root()
+        self._swapped = self._byte_order() == b"big"
+        self._storages: dict[str, Storage | str] = {}
+        ids = StorageIds(items=5)
+        start, size = self._payload(f"{self._root}/data.pkl", check=True)
+        machine = Machine(source, start, start + size, ids)
+        self.value = machine.run()
+        if machine.position != start + size:
+            raise UserError(
+                f"{shown(source.path)}: bytes follow the pickle in {self._root}/data.pkl: refused"
+            )
+        self.placeholders = tuple(machine.placeholders)
+        self.types = (TensorReference,)
+        self._ids = ids.found
+
+    def tensor(self, value: TensorReference) -> LazyTensor | str:
+        """Returns a tensor of the state dict, or what is wrong with it."""
+        stored = value.storage
+        if (
+            isinstance(stored, StorageReference)
+            and stored.kind in DTYPES
+            and stored.key not in self._storages
+        ):
+            self._storages[stored.key] = self._storage(stored)
+        return tensor(value, self._storages)
+
+    def _storage(self, stored: StorageReference) -> Storage | str:
+        name = f"{self._root}/data/{stored.key}"
+        member = self._members.get(name)
+        if member is None:
+            return f"its record data/{stored.key} is not in the archive"
+        dtype = DTYPES[stored.kind]
+        if stored.numel * dtype.itemsize != member.size:
+            declared = stored.numel * dtype.itemsize
+            return f"its record data/{stored.key} has {member.size} bytes, {declared} declared"
+        start, size = self._payload(name)
+        return Storage(stored.key, Chunk(self._source, start, size), dtype, self._swapped, member.crc)
+
+    def _find_root(self) -> str:
+        names, path = list(self._members), shown(self._source.path)
+        tops = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
+        tops = [top for top in tops if top and "/" not in top]
+        script = [top for top in tops if f"{top}/constants.pkl" in self._members]
+        if script or any("/code/" in f"/{name}" and name.count("/") > 1 for name in names):
+            raise UserError(
+                f"{path} is a TorchScript archive, not a state dict: save model.state_dict() instead"
+            )
+        if len(tops) != 1:
+            raise UserError(
+                f"{path} is a zip archive, but not one of torch ({len(tops)} records data.pkl): it holds "
+                f"{listed(names)}; unpack it and give the file of weights"
+            )
+        record = next(
+            (name for name in names if self._members[name].method or self._members[name].encrypted), None
+        )
+        if record is not None:
+            raise UserError(
+                f"{path} has a compressed record {shown(record)}, which torch never writes: refused"
+            )
+        keys = [name for name in names if name.startswith(f"{tops[0]}/data/")]
+        for name in keys:
+            key = name.rpartition(f"{tops[0]}/data/")[2]
+            if not (key.isascii() and key.isdigit()):
+                raise UserError(f"{path} has a record {shown(name)}, whose storage key is no number: refused")
+        return tops[0]
+
+    def _byte_order(self) -> bytes:
+        name = f"{self._root}/byteorder"
+        if name not in self._members:
+            return b"little"  # before torch 2.1
+        start, size = self._payload(name, check=True)
+        order = self._source.read(start, min(size, 16))
+        if order not in (b"little", b"big"):
+            raise UserError(
+                f"{shown(self._source.path)} has the byte order {shown(order)}: little or big expected"
+            )
+        return order
+
+    def _payload(self, name: str, check: bool = False) -> tuple[int, int]:
+        """Where a member's bytes begin and how many there are; their checksum is looked at on demand."""
+        member, path = self._members[name], shown(self._source.path)
+        header = self._source.read(member.header, 30) if member.header + 30 <= self._limit else b""
+        if header[:4] != b"PK\x03\x04":
+            raise UserError(f"{path} is damaged: record {shown(name)} is not where the archive says")
+        flags, method, name_length, extra_length = struct.unpack("<2x2H16x2H", header[4:30])
+        start = member.header + 30 + name_length + extra_length
+        if start + member.size > self._limit:
+            raise UserError(f"{path} is damaged: record {shown(name)} reaches outside the archive")
+        local = self._source.read(member.header + 30, name_length)
+        if local != name.encode() or method or flags & 1:
+            raise UserError(f"{path} is damaged: the two headers of record {shown(name)} disagree")
+        if check and member.crc and self._source.crc32(start, member.size) != member.crc:
+            raise UserError(
+                f"{path} is damaged: the checksum of {shown(name)} is wrong; fetch the file again"
+            )
+        return start, member.size
+
+
+def _directory(source: Source) -> tuple[dict[str, _Member], int]:
+    """The members by name, and where the directory, hence the last member's room, begins."""
+    path = shown(source.path)
+    tail_start = max(0, source.size - 22 - 0xFFFF)
+    tail = source.read(tail_start, source.size - tail_start)
+    at = tail.rfind(_END)
+    while at >= 0 and (
+        at + 22 > len(tail) or at + 22 + struct.unpack_from("<H", tail, at + 20)[0] != len(tail)
+    ):
+        at = tail.rfind(_END, 0, at)
+    if at < 0:
+        raise UserError(
+            f"{path} is cut short (truncated): central directory missing, {source.size} bytes; an incomplete "
+            "download, fetch it again"
+        )
+    end = tail_start + at
+    count, size, start = struct.unpack_from("<HII", tail, at + 10)
+    if end >= 20 and source.read(end - 20, 4) == _LOCATOR64:
+        (record,) = struct.unpack("<Q", source.read(end - 12, 8))
+        if record + 56 > end - 20 or source.read(record, 4) != _END64:
+            raise UserError(f"{path} is damaged: its end record is not where the archive says")
+        count, size, start = struct.unpack("<3Q", source.read(record + 32, 24))
+        end = record
+    if start + size != end or size > _LARGEST_DIRECTORY or count > _MOST_MEMBERS:
+        raise UserError(f"{path} is damaged: its central directory is not where the archive says")
+    return _members(source.read(start, size), count, path), start
+
+
+def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
+    members, at = {}, 0
+    damaged = UserError(f"{path} is damaged: its central directory is malformed")
+    for _ in range(count):
+        if directory[at : at + 4] != b"PK\x01\x02" or at + 46 > len(directory):
+            raise damaged
+        flags, method, crc, packed, size, name_length, extra_length, comment_length, header = (
+            struct.unpack_from("<2H4x3I3H8xI", directory, at + 8)
+        )
+        name = directory[at + 46 : at + 46 + name_length]
+        extra = directory[at + 46 + name_length : at + 46 + name_length + extra_length]
+        at += 46 + name_length + extra_length + comment_length
+        if at > len(directory):
+            raise damaged
+        size, packed, header = _wide(extra, [size, packed, header], damaged)
+        try:
+            name = name.decode("utf-8")
+        except UnicodeDecodeError:
+            raise damaged from None
+        if name in members:
+            raise UserError(f"{path} has the record {shown(name)} twice: refused")
+        if method == 0 and size != packed:
+            raise damaged
+        members[name] = _Member(header, size, crc, method, bool(flags & 1))
+    if at != len(directory):
+        raise damaged
+    return members
+
+
+def _wide(extra: bytes, values: list[int], damaged: UserError) -> list[int]:
+    """The values with those of the ZIP64 field in place of each 0xFFFFFFFF."""
+    if _NONE32 not in values:
+        return values
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == 1 and length >= 8 * values.count(_NONE32) and at + 4 + length <= len(extra):
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            return [next(wide) if value == _NONE32 else value for value in values]
+        at += 4 + length
+    raise damaged
