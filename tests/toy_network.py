@@ -44,11 +44,15 @@ def _conv(x, kernel):
     )
 
 
+def register(patch: pytest.MonkeyPatch) -> None:
+    """Makes "toy" a known system until `patch` is undone."""
+    patch.setitem(models.SYSTEMS, "toy", Toy)
+    patch.setitem(tasks.TASKS, "toy", tasks.clip_segmentation)
+
+
 @pytest.fixture
 def toy_system(monkeypatch):
-    """Makes "toy" a known system while a test runs."""
-    monkeypatch.setitem(models.SYSTEMS, "toy", Toy)
-    monkeypatch.setitem(tasks.TASKS, "toy", tasks.clip_segmentation)
+    register(monkeypatch)
 
 
 SIZE = (32, 32)

@@ -52,7 +52,8 @@ batch = toy_network.batch(clips=4, frames=2, size=(64, 32))
 def run(sizes):
     mesh = sharding.make_mesh(sizes)
     whole, split = sharding.replicated(mesh), sharding.batch(mesh)
-    function = jax.jit(state.make_gradients(config, stage, mesh), in_shardings=(whole, split), out_shardings=whole)
+    gradients = state.make_gradients(config, stage, mesh)
+    function = jax.jit(gradients, in_shardings=(whole, split), out_shardings=whole)
     return jax.device_get(function(jax.device_put(first, whole), jax.device_put(batch, split)))
 
 one, many = run(stages.Mesh(1, 1)), run(stages.Mesh(4, 2))

@@ -110,15 +110,14 @@ def _train_stage(
                 done = f"{stage.name} {step - first}/{stage.steps}"
                 writer.progress(_line(done, values, (last - step) / speed), step == last)
 
-            due = config.evaluation.every and step % config.evaluation.every == 0 and step < last
-            if due and score is not None:
+            every, value = config.evaluation.every, None
+            if score is not None and every and step % every == 0 and step < config.total_steps:
                 writer.text(f"scoring at step {step}")
                 value = score(model_of(jax.device_get(state), config))
                 writer.scalars(step, {"J": value})
-                checkpoints.save(state, card, value)
-            elif (checkpoints.due or stop.signal) and step < last:
+            if step < last and (value is not None or checkpoints.due or stop.signal):
                 _check(float(metrics["loss"]), step)
-                checkpoints.save(state, card)
+                checkpoints.save(state, card, value)
             if stop.signal:
                 break
 
@@ -126,7 +125,7 @@ def _train_stage(
             if index + 1 < len(config.stages):
                 state = begin_stage(state, config.stages[index + 1])
                 state = jax.device_put(state, sharding.replicated(mesh))
-            checkpoints.save(state, card)
+            checkpoints.save(state, card, value)
             checkpoints.wait()
         if stop.signal:
             checkpoints.wait()
