@@ -64,7 +64,7 @@ def norm_error(gradients, names, expected):
 
 
 def total_loss(graphdef, batch_norm):
-    """A compiled (loss, (logits, statistics)), gradients of the sum of the three losses, weighted by `shares`.
+    """Compiled: (loss, (logits, statistics)), gradients; the loss is three losses, weighted by `shares`.
 
     One program serves all three losses: shares (1, 0, 0) is the first alone.
     """

@@ -103,18 +103,27 @@ def test_half_precision_gives_nearly_the_same_numbers_in_single(model, output):
     assert np.abs(prepared - output).max() <= 0.1 * np.abs(output).max()
 
 
-@pytest.mark.parametrize("mode", ["frozen", "train"])
-def test_remat_changes_neither_loss_nor_gradient_nor_statistics(model, mode):
-    shape = (2, 2, 64, 64, 3)
-    (loss, statistics), gradient = loss_and_gradient(model, clip(shape), mode)
+@pytest.mark.slow
+def test_every_weight_gets_a_gradient_and_frozen_statistics_stay(model):
+    small = build_model(model.system, **{**model.arguments, "depth": 14})
+    (_, statistics), gradient = loss_and_gradient(small, clip((2, 2, 64, 64, 3)), "frozen")
+    for leaf in jax.tree.leaves(gradient):
+        assert jnp.abs(leaf).max() > 0
+    jax.tree.map(np.testing.assert_array_equal, statistics, _statistics(small))
+
+
+@pytest.mark.slow
+def test_remat_changes_neither_loss_nor_gradient_nor_statistics(model):
+    # With lax, which compiles faster than the other forms.
+    x = clip((2, 2, 64, 64, 3))
+    (loss, statistics), gradient = loss_and_gradient(with_arguments(model, implementation="lax"), x, "train")
     (remat_loss, remat_statistics), remat_gradient = loss_and_gradient(
-        with_arguments(model, remat=True), clip(shape), mode
+        with_arguments(model, implementation="lax", remat=True), x, "train"
     )
     assert float(remat_loss) == pytest.approx(float(loss), rel=1e-5)
     moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), statistics, _statistics(model))
-    assert all(jax.tree.leaves(moved)) == (mode == "train") == any(jax.tree.leaves(moved))
+    assert all(jax.tree.leaves(moved))
     scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient))
-    assert scale > 0
     for a, b in zip(
         jax.tree.leaves((gradient, statistics)),
         jax.tree.leaves((remat_gradient, remat_statistics)),
@@ -127,12 +136,6 @@ def _statistics(model):
     return nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
 
 
-def test_every_weight_gets_a_gradient(model):
-    _, gradient = loss_and_gradient(model, clip((2, 2, 64, 64, 3)), "frozen")
-    for leaf in jax.tree.leaves(gradient):
-        assert jnp.abs(leaf).max() > 0
-
-
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -140,10 +143,9 @@ def test_every_weight_gets_a_gradient(model):
         (dict(width=0), "above 0 as width, not 0"),
         (dict(dtype="float16"), "dtype='float16'"),
         (dict(dtype="float64"), "JAX_ENABLE_X64"),
-        (dict(remat=1), "remat=1"),
         (dict(mean=[1.0, 2.0]), "three numbers as mean"),
         (dict(std=[1.0, 0.0, 1.0]), "three numbers as std"),
-        (dict(epsilon=0), "above 0 as epsilon"),
+        (dict(epsilon=0.0), "above 0 as epsilon"),
         (dict(momentum=1.5), "from 0 to 1 as momentum"),
         (dict(stem_time_padding=-1), "from 0 as stem_time_padding"),
         (dict(separation="xx"), "separation='xx': choose from ir, ip"),

@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_files import load_npz, recipe
 
 from vos3d_jax.training.losses import clip_iou, segmentation_loss
 

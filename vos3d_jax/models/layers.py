@@ -66,8 +66,8 @@ class BatchNorm(nnx.Module):
         self.mean = nnx.BatchStat(jnp.zeros(channels))
         self.var = nnx.BatchStat(jnp.ones(channels))
 
-    def affine(self) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-        """Factor and offset per channel that the running statistics amount to."""
+    def affine(self) -> tuple[Float[Array, "*stack c"], Float[Array, "*stack c"]]:
+        """Factor and offset per channel that the running statistics amount to, of stacked blocks too."""
         factor = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.epsilon)
         return factor, self.bias[...] - self.mean[...] * factor
 
@@ -158,7 +158,7 @@ class Conv(nnx.Module):
         self.kernel = nnx.Param(jnp.asarray(kernel, dtype))
 
     def prepare(self, shape: Shape, dtype: str) -> None:
-        """For inference on inputs of `shape`: fixes the fastest form and transforms the kernel for it, for good.
+        """For inference on inputs of `shape`: transforms the kernel for the fastest form, for good.
 
         The plain kernel is not kept beside the transformed one, which can be 8 times as large.
         """
