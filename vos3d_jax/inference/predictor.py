@@ -21,7 +21,7 @@ from vos3d_jax.inference import clips
 from vos3d_jax.inference.sizes import Fit
 
 _log = logging.getLogger(__name__)
-_PREPARED_SIZES = 4  # each holds weights of its own: a data set has few sizes, a user's folder may have many
+_PREPARED_SIZES = 2  # on a CPU each holds transformed weights, 1.5 GB of them for the published network
 
 
 @dataclass(frozen=True)
