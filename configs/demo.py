@@ -3,7 +3,7 @@
 Command:   python -m vos3d_jax.main --config=configs/demo.py
 Hardware:  any; two CPU cores are enough
 Time:      about 5 minutes, compilation included
-Expect:    J of at least 0.80 on 8 held-out generated videos (our own data; compares with nothing published)
+Expect:    J of at least 0.80 on 12 held-out generated videos (our own data; compares with nothing published)
 
 Batch norm uses batch statistics in stage one, because the network starts from random weights.
 """
@@ -28,13 +28,13 @@ def get_config():
             name="moving_shapes",
             split="stills",
             kind="still",
-            options=dict(count=400, length=1, size=SIZE),
+            options=dict(count=600, length=1, size=SIZE),
             augmentation=frames,
             synthesis=dict(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0),
         ),
     )
     pretrain.size, pretrain.clip_length, pretrain.batch_size = SIZE, 8, 4
-    pretrain.steps = 300
+    pretrain.steps = 400
     pretrain.optimiser = dict(learning_rate=3e-3, schedule="cosine", warmup_steps=20)
     pretrain.batch_norm = "train"
 
@@ -44,19 +44,19 @@ def get_config():
         dict(
             name="moving_shapes",
             split="train",
-            options=dict(count=60, length=24, size=SIZE),
+            options=dict(count=120, length=24, size=SIZE),
             augmentation=frames,
         ),
     )
     finetune.size, finetune.clip_length, finetune.batch_size = SIZE, 8, 4
-    finetune.steps = 500
+    finetune.steps = 900
     finetune.optimiser = dict(learning_rate=2e-3, schedule="cosine", warmup_steps=10)
     finetune.batch_norm = "train"
 
     config.stages = (pretrain, finetune)
     config.evaluation = dict(
         benchmark="moving_shapes",
-        data=dict(name="moving_shapes", split="val", options=dict(count=8, length=24, size=SIZE)),
+        data=dict(name="moving_shapes", split="val", options=dict(count=12, length=24, size=SIZE)),
         short_edge=0,
         baselines=True,
     )

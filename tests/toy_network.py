@@ -14,7 +14,8 @@ class Toy(nnx.Module):
     system = "toy"
 
     def __init__(self, *, width: int = 4, dtype: str = "float32", implementation: str = "auto", rng):
-        self.arguments = nnx.static({"width": width, "dtype": dtype, "implementation": implementation})
+        # A tuple, because a graph definition must be hashable.
+        self._arguments = (("width", width), ("dtype", dtype), ("implementation", implementation))
         self.encoder = nnx.Dict(
             kernel=nnx.Param(jnp.asarray(rng.normal(size=(1, 3, 3, 3, width)) / 5, jnp.float32)),
             norm=nnx.Dict(
@@ -27,6 +28,10 @@ class Toy(nnx.Module):
             kernel=nnx.Param(jnp.asarray(rng.normal(size=(1, 1, 1, width, 2)) / 3, jnp.float32))
         )
 
+    @property
+    def arguments(self):
+        return dict(self._arguments)
+
     def __call__(self, clip, batch_norm="frozen"):
         norm = self.encoder["norm"]
         x = _conv(clip.astype(jnp.float32) / 255, self.encoder["kernel"][...])
@@ -36,6 +41,9 @@ class Toy(nnx.Module):
             norm["mean"][...] = 0.9 * norm["mean"][...] + 0.1 * mean
         x = jax.nn.relu((x - mean) * norm["scale"][...] + norm["bias"][...])
         return _conv(x, self.head["kernel"][...])
+
+    def convolutions(self, clip_shape):
+        return []
 
 
 def _conv(x, kernel):

@@ -110,7 +110,8 @@ def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
 def model_of(state: State, config: Config) -> nnx.Module:
     """Returns the network of `state`, computing in the precision of the last stage."""
     graphdef = nnx.graphdef(build(config, config.stages[-1], "auto"))
-    return nnx.merge(graphdef, state.params, state.batch_stats, copy=True)
+    variables = jax.tree.map(jnp.asarray, (state.params, state.batch_stats))
+    return nnx.merge(graphdef, *variables, copy=True)
 
 
 def _split(params: dict[str, Any], stage: Stage) -> tuple[dict[str, Any], dict[str, Any], Any]:

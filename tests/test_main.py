@@ -1,0 +1,108 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import toy_network
+
+from vos3d_jax import main, models, storage
+
+pytestmark = pytest.mark.usefixtures("toy_system")
+toy_system = toy_network.toy_system
+
+_FILE = """
+from ml_collections import ConfigDict
+import toy_network
+
+def get_config():
+    values = dict(system="toy", seed=0, data_dir="", log_steps=1, model=dict(width=4))
+    stages = (toy_network.stage(name, steps=3) for name in ("pretrain", "finetune"))
+    values["stages"] = tuple(map(ConfigDict, stages))
+    values["evaluation"] = dict(
+        benchmark="moving_shapes", data=toy_network.VAL, clip_length=2, overlap=1, short_edge=0,
+        baselines=True)
+    return ConfigDict(values)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "toy.py"
+    path.write_text(_FILE)
+    return f"--config={path}"
+
+
+def _error(capsys, *arguments):
+    """The one line on stderr of a run that a user's mistake ends with status 2."""
+    assert main.main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith("vos3d main: error: ")
+    return error
+
+
+def test_one_command_trains_scores_and_draws_and_a_second_one_scores_what_is_there(tmp_path, config, capsys):
+    run, again = tmp_path / "run", tmp_path / "again"
+    assert main.main([config, f"--workdir={run}"]) == 0
+    output = capsys.readouterr().out
+    for part in ("devices ", "network ", "compiling", "compiled in", "finetune 3/3", "everything foreground"):
+        assert part in output
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())
+    assert scores["method"] == "trained network"
+    assert list((run / "evaluation" / "masks").glob("*/*.png"))
+    assert list((run / "evaluation" / "pictures").glob("*.png"))
+    assert (run / "evaluation" / "baselines" / "untrained_network" / "scores.json").exists()
+
+    arguments = [config, "--mode=evaluate", f"--checkpoint={run}", f"--workdir={again}"]
+    assert main.main(arguments) == 0
+    assert json.loads((again / "evaluation" / "scores.json").read_text()) == scores
+
+
+def test_the_workdir_is_named_after_the_config_unless_given(tmp_path, config, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main.main([config, "--config.stages[0].steps=1", "--config.stages[1].steps=1"]) == 0
+    assert (tmp_path / "runs" / "toy" / "config.json").exists()
+
+
+def test_help_is_short_and_has_examples():
+    run = subprocess.run(
+        [sys.executable, "-m", "vos3d_jax.main", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "--config=configs/demo.py" in run.stdout and len(run.stdout.splitlines()) < 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.sede=1"], "sede"),
+        (["--config.seed=abc"], "--config.seed=abc"),
+        (["--config.stages[0].size=(30,32)"], "multiples of 32"),
+        (["--config.system=nothing"], "no system 'nothing'"),
+        (["--config.model.width=5", "--mode=evaluate"], "holds another network"),
+        (["--mode=evaluate", "--checkpoint=nowhere"], "nowhere is not a folder"),
+        (["--workdir=/proc/nothing"], "cannot write to /proc/nothing"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(tmp_path, config, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    storage.save_model(models.build_model("toy"), "runs/toy")
+    assert message in _error(capsys, config, *arguments)
+
+
+def test_missing_data_is_named_before_anything_compiles(tmp_path, config, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = _error(
+        capsys, "--config=davis_small.py", "--config.data_dir=nowhere", f"--workdir={tmp_path}/run"
+    )
+    assert "nowhere" in error and "data_dir" in error and "davischallenge.org" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_config_is_named_with_ours(capsys):
+    assert "demo.py" in _error(capsys, "--config=nothing.py")
+
+
+@pytest.mark.parametrize("arguments", [["--wrokdir=x"], ["--mode=train", "--checkpoint=x"], []])
+def test_wrong_flags_end_with_status_2(config, arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main([*([config] if arguments else []), *arguments])
+    assert ended.value.code == 2
