@@ -85,7 +85,7 @@ class Meter:
         return result
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Returns "42 s", "3 min 05 s" or "2 h 07 min"."""
     seconds = round(seconds)
     if seconds < 60:
