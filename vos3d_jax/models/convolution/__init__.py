@@ -30,6 +30,7 @@ __all__ = [
     "choose",
     "conv3d",
     "depthwise_conv3d",
+    "geometry_of",
     "max_pool3d",
     "prepare_kernel",
 ]
@@ -89,7 +90,7 @@ def conv3d(
     Raises:
         ValueError: an unknown implementation, or one that does not apply to this shape (says why).
     """
-    geometry = _geometry(x.shape, kernel.shape, stride, padding, dilation)
+    geometry = geometry_of(x.shape, kernel.shape, stride, padding, dilation)
     if implementation == "auto":
         implementation = choose(x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend())
     chosen = _named(IMPLEMENTATIONS, implementation, geometry)
@@ -113,7 +114,7 @@ def depthwise_conv3d(
 
     Arguments and errors as `conv3d`; names are those of `DEPTHWISE_IMPLEMENTATIONS`.
     """
-    geometry = _geometry(x.shape, kernel.shape, stride, padding, dilation)
+    geometry = geometry_of(x.shape, kernel.shape, stride, padding, dilation)
     if implementation == "auto":
         implementation = choose(x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend())
     chosen = _named(DEPTHWISE_IMPLEMENTATIONS, implementation, geometry)
@@ -134,7 +135,7 @@ def choose(
     A kernel of shape [kt, kh, kw, 1, c] on c > 1 channels is a depthwise one. `backend` is jax's name of the
     platform ("cpu", "gpu", "tpu").
     """
-    geometry = _geometry(shape, kernel_shape, stride, padding, dilation)
+    geometry = geometry_of(shape, kernel_shape, stride, padding, dilation)
     depthwise = kernel_shape[3] == 1 != shape[-1]
     if backend != "cpu":
         rows = table.ACCELERATOR_DEPTHWISE if depthwise else table.ACCELERATOR_DENSE
@@ -158,7 +159,14 @@ def prepare_kernel(
     return None if prepare is None else prepare(kernel)
 
 
-def _geometry(shape, kernel_shape, stride, padding, dilation) -> Geometry:
+def geometry_of(
+    shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    stride: Triple = (1, 1, 1),
+    padding: Pairs = ((0, 0), (0, 0), (0, 0)),
+    dilation: Triple = (1, 1, 1),
+) -> Geometry:
+    """Returns what `refuses` is asked about, from the shapes of x and kernel."""
     return Geometry(
         batch=shape[0],
         size=tuple(shape[1:4]),

@@ -125,7 +125,8 @@ def _transform_input(x, geometry, tile):
         m, count, of = sizes[axis]
         return _spread(arrays, of.input, axis, m, count)
 
-    arrays = fence(first)(x)
+    # Not fenced: what comes before (ReLU, bias) is computed within this stage, not in a pass of its own.
+    arrays = first(x)
     arrays = fence(partial(later, _AXES[1]))(arrays)
     return fence(lambda arrays: [a.reshape(-1, a.shape[-1]) for a in later(_AXES[2], arrays)])(arrays)
 
@@ -136,7 +137,7 @@ def _transform_output(products, geometry, tile):
     arrays = [y.reshape(geometry.batch, *grid, geometry.outputs) for y in products]
     for axis in _AXES:
         arrays = fence(partial(_gather, sizes[axis][2].output))(arrays)
-    return fence(partial(_interleave, geometry, sizes))(arrays)
+    return _interleave(geometry, sizes, arrays)  # not fenced, for what comes after: bias, sum, ReLU
 
 
 def _transpose_output(dy, geometry, tile):

@@ -1,0 +1,181 @@
+"""Each convolution form on each layer shape of the published network (ir-CSN-152, GC3D, RF3D)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vos3d_jax.bench import timing
+from vos3d_jax.bench.timing import torch
+from vos3d_jax.models import convolution
+
+FRAMES = 8
+
+
+class Layer(NamedTuple):
+    """One convolution of the network; `count` is how often it occurs."""
+
+    name: str
+    count: int
+    size: tuple[int, int, int]
+    inputs: int
+    outputs: int
+    kernel: tuple[int, int, int] = (1, 1, 1)
+    stride: tuple[int, int, int] = (1, 1, 1)
+    depthwise: bool = False
+
+    @property
+    def padding(self) -> tuple[tuple[int, int], ...]:
+        """Pads as the network does: half the kernel on each side."""
+        return tuple((k // 2, k // 2) for k in self.kernel)
+
+    @property
+    def gmac(self) -> float:
+        """Returns billions of multiply-adds of one direct convolution, padding counted as values."""
+        positions = np.prod([-(-n // s) for n, s in zip(self.size, self.stride, strict=True)])
+        inputs = 1 if self.depthwise else self.inputs
+        return float(positions * np.prod(self.kernel) * inputs * self.outputs / 1e9)
+
+
+def published(height: int, width: int) -> list[Layer]:
+    """Returns the layers of the published network for clips of 8 frames, equal ones once with their count."""
+
+    def half(size, time=True):
+        return tuple(-(-n // 2) if time or axis else n for axis, n in enumerate(size))
+
+    clip = (FRAMES, height, width)
+    pooled = half(half(clip, time=False), time=False)
+    cube, two = (3, 3, 3), (2, 2, 2)
+    layers = [Layer("stem", 1, clip, 3, 64, (3, 7, 7), (1, 2, 2))]
+    size, inputs, sizes = pooled, 64, []
+    for stage, (width_, blocks) in enumerate(zip((64, 128, 256, 512), (3, 8, 36, 3), strict=True), start=1):
+        before, stride = size, (1, 1, 1) if stage == 1 else two
+        size = before if stage == 1 else half(before)
+        layers += [
+            Layer(f"stage {stage} first reduce", 1, before, inputs, width_),
+            Layer(f"stage {stage} shortcut", 1, before, inputs, 4 * width_, stride=stride),
+            Layer(f"stage {stage} reduce", blocks - 1, size, 4 * width_, width_),
+            Layer(
+                f"stage {stage} depthwise", blocks - (stage > 1), size, width_, width_, cube, depthwise=True
+            ),
+            Layer(f"stage {stage} expand", blocks, size, width_, 4 * width_),
+        ]
+        if stage > 1:
+            layers.append(Layer(f"stage {stage} depthwise /2", 1, before, width_, width_, cube, two, True))
+        inputs = 4 * width_
+        sizes.append(size)
+    layers += [
+        Layer("GC3D 1x7x1", 1, size, 2048, 256, (1, 7, 1)),
+        Layer("GC3D 1x1x7", 1, size, 2048, 256, (1, 1, 7)),
+        Layer("bridge residual", 2, size, 256, 256, cube),
+        Layer("RF4 skip", 1, sizes[2], 1024, 256, cube),
+        Layer("RF4 others", 4, sizes[2], 256, 256, cube),
+        Layer("RF3 skip", 1, sizes[1], 512, 256, cube),
+        Layer("RF3 others", 4, sizes[1], 256, 256, cube),
+        Layer("RF2", 5, sizes[0], 256, 256, cube),
+        Layer("head", 1, sizes[0], 256, 2, cube),
+    ]
+    return layers
+
+
+def measure(size: tuple[int, int], dtype: str, *, gradients: bool = False) -> list[dict]:
+    """Returns one row a layer: shape, GMAC, "auto"'s choice, and milliseconds of every form and of PyTorch.
+
+    With `gradients`, "training" holds the milliseconds of forward plus both gradients.
+    """
+    rows = []
+    for layer in published(*size):
+        x, kernel = _values(layer, dtype)
+        chosen = convolution.choose(
+            x.shape,
+            kernel.shape,
+            layer.stride,
+            layer.padding,
+            dtype=jnp.dtype(dtype),
+            backend=jax.default_backend(),
+        )
+        forward = _forms(layer, x, kernel, gradients=False)
+        row = layer._asdict() | {"gmac": layer.gmac, "chosen": chosen, "forward": _milliseconds(forward)}
+        if gradients:
+            row["training"] = _milliseconds(_forms(layer, x, kernel, gradients=True))
+        rows.append(row)
+    return rows
+
+
+def _values(layer, dtype):
+    generator = np.random.default_rng(0)
+    x = np.maximum(generator.standard_normal((1, *layer.size, layer.inputs), np.float32), 0)
+    shape = (*layer.kernel, 1 if layer.depthwise else layer.inputs, layer.outputs)
+    kernel = generator.standard_normal(shape, np.float32) / np.sqrt(np.prod(shape[:4]), dtype=np.float32)
+    return jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
+
+
+def _milliseconds(functions):
+    times = timing.alternate(functions, seconds=0.5)
+    return {name: 1e3 * timing.median(values) for name, values in times.items()}
+
+
+def _forms(layer, x, kernel, gradients) -> dict[str, Callable]:
+    known = convolution.DEPTHWISE_IMPLEMENTATIONS if layer.depthwise else convolution.IMPLEMENTATIONS
+    geometry = convolution.geometry_of(x.shape, kernel.shape, layer.stride, layer.padding)
+    functions = {
+        name: _jax_form(layer, x, kernel, name, gradients)
+        for name, form in known.items()
+        if form.refuses(geometry) is None and _worth_timing(layer, name)
+    }
+    if torch is not None:
+        functions["PyTorch"] = _torch_form(layer, x, kernel, gradients)
+    return functions
+
+
+def _worth_timing(layer, name):
+    """Leaves out forms that would copy a large map many times over (they apply, and are never chosen)."""
+    if name == "columns":
+        return np.prod(layer.kernel) * np.prod(layer.size) * layer.inputs < 1e8
+    return name != "few_outputs" or layer.outputs <= 4
+
+
+def _jax_form(layer, x, kernel, name, gradients):
+    function = convolution.depthwise_conv3d if layer.depthwise else convolution.conv3d
+    options = dict(stride=layer.stride, padding=layer.padding, implementation=name)
+    if gradients:
+
+        @jax.jit
+        def run(x, kernel):
+            y, vjp = jax.vjp(lambda x, kernel: function(x, kernel, **options), x, kernel)
+            dx, dkernel = vjp(y)
+            return (y, dkernel) if layer.inputs == 3 else (y, dx, dkernel)  # nobody wants the clip's gradient
+
+        return lambda: jax.block_until_ready(run(x, kernel))
+    if not layer.depthwise:
+        options["prepared"] = convolution.prepare_kernel(kernel, name)
+    prepared = options.pop("prepared", None)
+    if prepared is None:
+        call = jax.jit(lambda x, kernel: function(x, kernel, **options))
+        return lambda: jax.block_until_ready(call(x, kernel))
+    shape = jnp.zeros(kernel.shape, kernel.dtype)
+    call = jax.jit(lambda x, prepared: function(x, shape, prepared=prepared, **options))
+    return lambda: jax.block_until_ready(call(x, prepared))
+
+
+def _torch_form(layer, x, kernel, gradients):
+    from vos3d_jax.bench import torch_reference as reference
+
+    clip = reference.tensor(np.asarray(x, np.float32).transpose(0, 4, 1, 2, 3), str(x.dtype))
+    weight = reference.tensor(np.asarray(kernel, np.float32).transpose(4, 3, 0, 1, 2), str(x.dtype))
+    padding = [before for before, _ in layer.padding]
+    groups = layer.inputs if layer.depthwise else 1
+
+    def run():
+        clip.requires_grad_(gradients and layer.inputs != 3)
+        weight.requires_grad_(gradients)
+        with torch.set_grad_enabled(gradients):
+            y = torch.nn.functional.conv3d(clip, weight, None, layer.stride, padding, groups=groups)
+        if gradients:
+            clip.grad = weight.grad = None
+            y.backward(y.detach())
+        reference.wait()
+
+    return run

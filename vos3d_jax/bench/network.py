@@ -1,0 +1,137 @@
+"""The whole network: forward and training step, beside plain lax and beside PyTorch with the same weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vos3d_jax import models
+from vos3d_jax.bench import timing
+from vos3d_jax.bench.layers import FRAMES, published
+from vos3d_jax.bench.timing import torch
+from vos3d_jax.models import stacking
+from vos3d_jax.training.losses import segmentation_loss
+
+
+def measure(size: tuple[int, int], dtype: str, depth: int = 152) -> list[dict]:
+    """Returns one row a system and task: seconds (median), first call, memory, GFLOP/s, error to PyTorch.
+
+    The training step is loss and gradients (frozen batch norm; all kernels and decoder biases trained), the
+    optimiser not counted on either side.
+    """
+    model = models.build_model("dcseg", seed=0, depth=depth, dtype=dtype)
+    generator = np.random.default_rng(0)
+    clip = generator.integers(0, 256, (1, FRAMES, *size, 3)).astype(np.uint8)
+    mask = (generator.random((1, FRAMES, *size)) > 0.7).astype(np.uint8)
+    gmac = sum(layer.gmac * layer.count for layer in published(*size)) if depth == 152 else None
+    rows = _compare("forward", _forwards(model, clip, dtype, depth), gmac)
+    return rows + _compare(
+        "training step", _training_steps(model, clip, mask, dtype, depth), 3 * gmac if gmac else None
+    )
+
+
+def _compare(task, functions, gmac):
+    firsts = {name: timing.first_call(function) for name, function in functions.items()}
+    times = timing.alternate(functions, seconds=20)
+    outputs = {name: function() for name, function in functions.items()}
+    rows = []
+    for name, values in times.items():
+        seconds = timing.median(values)
+        first, memory = firsts[name]
+        rows.append(
+            {
+                "task": task,
+                "system": name,
+                "seconds": seconds,
+                "fastest": min(values),
+                "runs": len(values),
+                "compile_seconds": max(0.0, first - seconds),
+                "memory_mb": memory,
+                "gflops": 2 * gmac / seconds if gmac else None,
+                "error": _error(outputs[name], outputs["PyTorch"]) if "PyTorch" in outputs else None,
+            }
+        )
+    return rows
+
+
+def _error(value, expected):
+    return float(np.abs(value - expected).max() / np.abs(expected).max())
+
+
+def _forwards(model, clip, dtype, depth):
+    """Functions that return the logits [b, t, h, w, k] of the clip as a NumPy array."""
+    plain = models.build_model("dcseg", **model.arguments | {"implementation": "lax"})
+    nnx.update(plain, nnx.state(model))
+    on_device = jax.device_put(clip)
+
+    def logits(network):
+        run = models.prepare(network, clip.shape)
+        return lambda: np.asarray(run(on_device))
+
+    functions = {"vos3d_jax": logits(model), "plain lax": logits(plain)}
+    if torch is None:
+        return functions
+    from vos3d_jax.bench import torch_reference as reference
+
+    network, tensor = _torch_network(model, clip, dtype, depth)
+
+    def run():
+        with torch.no_grad():
+            logits = network(tensor)
+        reference.wait()
+        return logits.permute(0, 2, 3, 4, 1).cpu().numpy()
+
+    return functions | {"PyTorch": run}
+
+
+def _training_steps(model, clip, mask, dtype, depth):
+    """Functions that compute loss and gradients and return the loss as a NumPy array."""
+
+    def trained(path, _):
+        return not any(str(part).startswith("norm") for part in path)
+
+    def of(path, value):
+        return isinstance(value, nnx.Param) and trained(path, value)
+
+    graphdef, parameters, rest = nnx.split(model, of, ...)
+
+    @jax.jit
+    def step(parameters, rest, clip, mask):
+        def loss(parameters):
+            return segmentation_loss(nnx.merge(graphdef, parameters, rest)(clip), mask)
+
+        return jax.value_and_grad(loss)(parameters)
+
+    clip_on_device, mask_on_device = jax.device_put(clip), jax.device_put(mask)
+
+    def run_jax():
+        value, gradients = step(parameters, rest, clip_on_device, mask_on_device)
+        jax.block_until_ready(gradients)
+        return np.asarray(value, np.float32)
+
+    if torch is None:
+        return {"vos3d_jax": run_jax}
+    from vos3d_jax.bench import torch_reference as reference
+
+    network, tensor = _torch_network(model, clip, dtype, depth)
+    target = torch.from_numpy(mask.astype(np.int64)).to(tensor.device)
+
+    def run_torch():
+        network.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.cross_entropy(network(tensor), target)
+        loss.backward()
+        reference.wait()
+        return loss.detach().cpu().numpy()
+
+    return {"vos3d_jax": run_jax, "PyTorch": run_torch}
+
+
+def _torch_network(model, clip, dtype, depth):
+    from vos3d_jax.bench import torch_reference as reference
+
+    network = reference.Network(depth)
+    arrays = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model)))
+    reference.load(network, stacking.unstack(arrays))
+    reference.freeze_norms(network)
+    clip = np.asarray(jnp.asarray(clip, jnp.float32)).transpose(0, 4, 1, 2, 3)
+    return reference.place(network, dtype), reference.tensor(clip, "float32")
