@@ -45,6 +45,7 @@ def get_config():
             name="moving_shapes",
             split="train",
             options=dict(count=120, length=24, size=SIZE),
+            sampling=dict(rule="code", gap=8),  # frames in a row, as the predictor gives them
             augmentation=frames,
         ),
     )

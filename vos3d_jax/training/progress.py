@@ -1,7 +1,7 @@
 """Where a run's numbers go: one writer for the terminal, `metrics.jsonl` and TensorBoard."""
 
 import json
-import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -51,7 +51,7 @@ class Writer:
     def progress(self, line: str, last: bool = False) -> None:
         """Shows how far the run is: in place on a terminal, else as a line every few seconds."""
         if sys.stdout.isatty():
-            print(f"\r\x1b[K{line[: os.get_terminal_size().columns - 1]}", end="", flush=True)
+            print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
             self._open_line = True
         elif last or time.monotonic() - self._last >= self._seconds:
             self._last = time.monotonic()
