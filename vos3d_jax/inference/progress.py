@@ -17,8 +17,8 @@ class Progress:
 
     Args:
         length: frames to come, None if not known.
-        warm_up: frames that the first clip brings. The rate counts from there on, because the first clip
-            waits for the compilation.
+        warm_up: frames that a clip brings. The rate counts after the first clip, which waits for the
+            compilation.
     """
 
     def __init__(self, length: int | None, warm_up: int, clock: Callable[[], float] = time.monotonic):
@@ -74,7 +74,9 @@ class Progress:
     def _per_second(self, now: float) -> float | None:
         if self.done <= self._warm_up or now <= self._first:
             return None
-        return (self.done - self._warm_up) / (now - self._first)
+        # Frames leave a clip at a time: when its first one counts, its time was spent on all of them.
+        clips = -(-(self.done - self._warm_up) // self._warm_up)
+        return clips * self._warm_up / (now - self._first)
 
     def _rate(self, now: float) -> str:
         rate = self._per_second(now)
