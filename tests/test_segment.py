@@ -28,13 +28,14 @@ def _prepare(model, shape):
 
 @pytest.fixture
 def _stand_in(monkeypatch):
-    def load_model(folder):
+    def load_card(folder):
         if not folder.endswith("model"):
             raise UserError(f"{folder} is missing: give a folder that holds a model")
-        return _Brightness()
+        return {"inference": {"clip_length": 4, "overlap": 1}} if folder.startswith("own") else {}
 
     monkeypatch.setattr(models, "prepare", _prepare)
-    monkeypatch.setattr(storage, "load_model", load_model)
+    monkeypatch.setattr(storage, "load_card", load_card)
+    monkeypatch.setattr(storage, "load_model", lambda folder: _Brightness())
 
 
 def _square(length=11, height=48, width=64):
@@ -57,6 +58,19 @@ def _everything_in(folder):
 def video(tmp_path, _stand_in):
     np.save(tmp_path / "square.npy", _square())
     return tmp_path
+
+
+def test_a_network_is_run_as_it_was_trained_unless_told_otherwise(video, monkeypatch):
+    lengths = []
+
+    def prepare(model, shape):
+        lengths.append(shape[1])
+        return _prepare(model, shape)
+
+    monkeypatch.setattr(models, "prepare", prepare)
+    for options in (["--checkpoint=own-model"], ["--checkpoint=own-model", "--clip_length=5"], []):
+        assert _segment(video, "square.npy", "--short_edge=0", "--overwrite", "--no-overlay", *options) == 0
+    assert lengths == [4, 5, 8]
 
 
 def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(video, capsys):

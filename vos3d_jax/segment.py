@@ -8,7 +8,10 @@ from vos3d_jax import command, runtime
 _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
   writes OUT/clip/00000.png, 00001.png, ... (palette PNG, ids) and OUT/clip.mp4 (overlay)
-  more in docs/inference.md"""
+
+  The network's own settings are used where you give none: those it was trained for, else the published
+  ones (clips of 8 frames that share 3, short edge 480). More in docs/inference.md."""
+_SETTINGS = ("clip_length", "overlap", "tail", "short_edge")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,10 +28,8 @@ def _run(arguments: list[str]) -> None:
         options.checkpoint,
         options.input,
         options.output,
-        clip_length=options.clip_length,
-        overlap=options.clip_length - 1 if options.dense else options.overlap,
-        tail=options.tail,
-        short_edge=options.short_edge or None,
+        settings={name: value for name in _SETTINGS if (value := getattr(options, name)) is not None},
+        dense=options.dense,
         overlay=options.overlay,
         soft=options.soft,
         overwrite=options.overwrite,
@@ -54,14 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a video, a folder of frames, or .npy/.npz [t, h, w, 3] uint8",
     )
     add("--output", required=True, metavar="DIR", help="folder for the results; made if missing")
-    add("--clip_length", type=int, default=8, metavar="N", help="frames of a clip (default: 8, as published)")
+    add("--clip_length", type=int, metavar="N", help="frames of a clip")
     overlap = parser.add_mutually_exclusive_group()
     overlap.add_argument(
         "--overlap",
         type=int,
-        default=3,
         metavar="N",
-        help="frames that clips share (default: 3, as published)",
+        help="frames that clips share",
     )
     overlap.add_argument(
         "--dense", action="store_true", help="a clip starts at every frame (slower, a bit better)"
@@ -69,15 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--tail",
         choices=("code", "paper"),
-        default="code",
-        help="how the last clips are made (default: code)",
+        help="how the last clips are made: by the published code or by the paper",
     )
     add(
         "--short_edge",
         type=int,
-        default=480,
         metavar="N",
-        help="pixels of the shorter side in the network (default: 480, as for DAVIS; 0 keeps the size)",
+        help="pixels of the shorter side in the network (0 keeps the size)",
     )
     add("--no-overlay", dest="overlay", action="store_false", help="do not write the overlay video")
     add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")

@@ -1,8 +1,9 @@
 """One video through one trained network, into files: what `python -m vos3d_jax.segment` does."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,31 +14,45 @@ from vos3d_jax.inference.progress import Progress
 from vos3d_jax.inference.results import Results
 from vos3d_jax.media.video import open_frames
 
+# What 3DC-Seg was published with (spec-3dc-seg 4.7); a network trained here carries its own in its card.
+PUBLISHED = {"clip_length": 8, "overlap": 3, "tail": "code", "short_edge": 480}
+
 
 def segment(
     checkpoint: str | Path,
     input: str | Path,
     output: str | Path,
     *,
-    clip_length: int = 8,
-    overlap: int = 3,
-    tail: str = "code",
-    short_edge: int | None = 480,
+    settings: Mapping[str, Any] | None = None,
+    dense: bool = False,
     overlay: bool = True,
     soft: bool = False,
     overwrite: bool = False,
 ) -> Results:
     """Returns where the results are, after segmenting `input` (video, folder or array file) into `output`.
 
-    What a user may have got wrong is found before the network is compiled: the settings first, then the
-    input's first frame, the output, the checkpoint. The other arguments are those of `Predictor` and
-    `Results`.
+    What a user may have got wrong is found before the network is compiled.
+
+    Args:
+        checkpoint: a training workdir or a ported folder.
+        input: see `media.video.open_frames`.
+        output: see `Results`, also for `overlay`, `soft` and `overwrite`.
+        settings: arguments of `Predictor` (`clip_length`, `overlap`, `tail`, `short_edge`, where 0 keeps the
+            size) that replace those of the checkpoint's card, or the published ones where it has none.
+        dense: a clip starts at every frame, whatever `overlap` says.
+        overlay: also write a video that shows the masks.
+        soft: also write the probabilities.
+        overwrite: replace results that are there already.
 
     Raises:
         UserError: see there, and `storage.load_model`.
     """
-    clips.check(clip_length, overlap, tail)
     video = open_frames(input)
+    chosen = {**PUBLISHED, **storage.load_card(checkpoint).get("inference", {}), **(settings or {})}
+    if dense:
+        chosen["overlap"] = chosen["clip_length"] - 1
+    clips.check(chosen["clip_length"], chosen["overlap"], chosen["tail"])
+    chosen["short_edge"] = chosen["short_edge"] or None
     results = Results(Path(output), video, overlay=overlay, soft=soft, overwrite=overwrite)
     pictures: deque[np.ndarray] = deque()  # those whose masks are not known yet
 
@@ -46,18 +61,11 @@ def segment(
             pictures.append(picture)
             yield picture
 
-    with results, Progress(video.length, warm_up=clip_length - overlap) as progress:
+    with results, Progress(video.length, warm_up=chosen["clip_length"] - chosen["overlap"]) as progress:
         height, width = video.size
         length = f"{video.length} frames" if video.length else "frames"
         progress.say(f"{video.path}: {length} of {width}x{height}")
-        predictor = Predictor(
-            storage.load_model(checkpoint),
-            clip_length=clip_length,
-            overlap=overlap,
-            tail=tail,
-            short_edge=short_edge,
-            announce=progress.say,
-        )
+        predictor = Predictor(storage.load_model(checkpoint), **chosen, announce=progress.say)
         for frame in predictor.stream(frames()):
             results.write(frame, pictures.popleft())
             progress.advance()
