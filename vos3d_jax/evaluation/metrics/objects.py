@@ -1,0 +1,195 @@
+"""Several objects at once: J and F of every pair, as DAVIS-2017's two tasks score them.
+
+Facts: specs/spec-metrics.md sections 0 and 7. Label maps hold an id a pixel: 0 background, k object k; 255
+in a ground truth is void. The semi-supervised task compares equal ids and knows no void (those pixels are
+background); the unsupervised task compares all proposals with all objects and leaves void out.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from vos3d_jax.evaluation.metrics import bitmaps
+from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius
+from vos3d_jax.evaluation.metrics.masks import check_sizes
+from vos3d_jax.evaluation.metrics.regions import intersection_over_union
+from vos3d_jax.evaluation.metrics.series import Statistics, statistics
+
+Labels = UInt8[np.ndarray, "h w"]
+
+VOID = 255
+MOST_PROPOSALS = 20  # of the unsupervised task, a sequence
+
+
+@dataclass(frozen=True)
+class ObjectScores:
+    """One object of a sequence: which proposal it got (its own id where ids must agree), and its values."""
+
+    object_id: int
+    proposal_id: int
+    j_frames: tuple[float, ...]
+    f_frames: tuple[float, ...]
+
+    @property
+    def j(self) -> Statistics:
+        """Mean, recall and decay of J."""
+        return statistics(self.j_frames)
+
+    @property
+    def f(self) -> Statistics:
+        """Mean, recall and decay of F."""
+        return statistics(self.f_frames)
+
+
+def object_count(first_truth: Labels) -> int:
+    """How many objects a sequence has: the largest id of its first true mask, without void.
+
+    Ids left out below it count as objects that are empty everywhere; larger ids that come later are ignored.
+    """
+    return int(np.where(first_truth == VOID, 0, first_truth).max(initial=0))
+
+
+def semi_supervised(
+    frames: Iterable[tuple[Labels, Labels]], objects: int, name: str = "the result"
+) -> list[ObjectScores]:
+    """The scores of objects 1..`objects`, each against the result's object of the same id.
+
+    Args:
+        frames: (result, truth) of the frames that count, without the sequence's first and last.
+        objects: how many there are (`object_count` of the first true mask).
+        name: of the sequence, for the message.
+
+    Raises:
+        ValueError: the result has a larger id than there are objects; the sizes differ.
+    """
+    values = []
+    for result, truth in frames:
+        _check_ids(result, objects, name)
+        tables = pair_scores(result, np.where(truth == VOID, 0, truth), objects, objects, same_ids=True)
+        values.append([np.diagonal(table) for table in tables])
+    j, f = (_stacked([value[kind] for value in values], (objects,)) for kind in (0, 1))
+    return [_scores(k + 1, k + 1, j[:, k], f[:, k]) for k in range(objects)]
+
+
+def unsupervised(
+    frames: Iterable[tuple[Labels, Labels]],
+    objects: int,
+    name: str = "the result",
+    *,
+    official_order: bool = False,
+) -> list[ObjectScores]:
+    """The scores of objects 1..`objects`, each against the proposal that the best assignment gives it.
+
+    Args:
+        frames: (result, truth) of all frames; up to 20 proposals. Void is left out of both.
+        objects: how many there are (`object_count` of the first true mask).
+        name: of the sequence, for the message.
+        official_order: list the objects in the order of their proposals, which the official tool then
+            takes for the order of the objects; otherwise in their own order. Means are the same.
+
+    Raises:
+        ValueError: the result has more than 20 proposals; the sizes differ.
+    """
+    js, fs = [], []
+    proposals, rows = objects, max(MOST_PROPOSALS, objects)
+    for result, truth in frames:
+        _check_ids(result, MOST_PROPOSALS, name)
+        j, f = pair_scores(result, truth, rows, objects, void=truth == VOID)
+        js.append(j)
+        fs.append(f)
+        proposals = max(proposals, int(result.max(initial=0)))
+    # An empty proposal agrees where an object is absent, so no more of them may compete than officially.
+    j, f = (_stacked(tables, (rows, objects))[:, :proposals] for tables in (js, fs))
+    pairs = assign((j.mean(0) + f.mean(0)) / 2)
+    if not official_order:
+        pairs = sorted(pairs, key=lambda pair: pair[1])
+    return [_scores(k + 1, p + 1, j[:, p, k], f[:, p, k]) for p, k in pairs]
+
+
+def assign(scores: Float[np.ndarray, "proposals objects"]) -> list[tuple[int, int]]:
+    """(proposal, object) pairs of the one-to-one assignment with the largest sum, by ascending proposal."""
+    from scipy.optimize import linear_sum_assignment  # takes 0.4 s to import, for this task only
+
+    return [(int(p), int(k)) for p, k in zip(*linear_sum_assignment(-scores), strict=True)]
+
+
+def pair_scores(
+    result: Labels,
+    truth: Labels,
+    proposals: int,
+    objects: int,
+    void: np.ndarray | None = None,
+    same_ids: bool = False,
+) -> tuple[Float[np.ndarray, "proposals objects"], Float[np.ndarray, "proposals objects"]]:
+    """(J, F) of every proposal 1..`proposals` and object 1..`objects` of one frame.
+
+    Boundary maps and their surroundings are made once a mask, not once a pair.
+
+    Args:
+        result: ids of the result [h, w].
+        truth: ids of the truth [h, w].
+        proposals: how many rows; those that the result does not have are empty masks.
+        objects: how many columns.
+        void: pixels that do not count, bool [h, w], or None.
+        same_ids: only pairs of equal ids are computed, the others are NaN.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    check_sizes(result, truth, void)
+    shape = (proposals, objects)
+    j, f = np.full(shape, np.nan), np.full(shape, np.nan)
+    sides = [_Masks(ids, count, void) for ids, count in ((result, proposals), (truth, objects))]
+    for p in range(proposals):
+        for k in [p] if same_ids else range(objects):
+            j[p, k], f[p, k] = sides[0].compare(p, sides[1], k)
+    return j, f
+
+
+class _Masks:
+    """The masks of one label map: their bits, boundaries and what is near these, areas and lengths."""
+
+    def __init__(self, ids: np.ndarray, count: int, void: np.ndarray | None):
+        height, width = ids.shape
+        self.radius = boundary_radius(height, width)
+        if void is not None:
+            ids = np.where(void, 0, ids)
+        present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)[1 : count + 1]) + 1
+        self.place = {int(label) - 1: place for place, label in enumerate(present)}
+        self.bits = np.zeros((0, height, 0), np.uint64)
+        if present.size:
+            self.bits = bitmaps.pack([ids == label for label in present], self.radius)
+            self.edges = bitmaps.edges(self.bits, 0, width)
+            self.near = bitmaps.dilate(self.edges, self.radius)
+            self.areas, self.lengths = bitmaps.count(self.bits), bitmaps.count(self.edges)
+
+    def compare(self, mine: int, other: "_Masks", its: int) -> tuple[float, float]:
+        """(J, F) of a mask of this map and one of the other; a mask that is not present is empty."""
+        a, b = self.place.get(mine), other.place.get(its)
+        if a is None or b is None:
+            lengths = (0 if a is None else self.lengths[a], 0 if b is None else other.lengths[b])
+            return float(a is None and b is None), BoundaryCounts(self.radius, *map(int, lengths), 0, 0).f
+        intersection = int(bitmaps.count(self.bits[a] & other.bits[b]))
+        matched = bitmaps.count(self.edges[a] & other.near[b]), bitmaps.count(other.edges[b] & self.near[a])
+        counts = BoundaryCounts(
+            self.radius, int(self.lengths[a]), int(other.lengths[b]), int(matched[0]), int(matched[1])
+        )
+        union = int(self.areas[a]) + int(other.areas[b]) - intersection
+        return intersection_over_union(intersection, union), counts.f
+
+
+def _check_ids(result: np.ndarray, allowed: int, name: str) -> None:
+    largest = int(result.max(initial=0))
+    if largest > allowed:
+        hint = " (255 is no object: write object ids, or use > 0 for one object)" if largest == VOID else ""
+        raise ValueError(f"{name} has the object id {largest} but {allowed} is the largest allowed{hint}")
+
+
+def _stacked(tables: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    return np.stack(tables) if tables else np.empty((0, *shape))
+
+
+def _scores(object_id: int, proposal_id: int, j: np.ndarray, f: np.ndarray) -> ObjectScores:
+    return ObjectScores(object_id, proposal_id, tuple(j.tolist()), tuple(f.tolist()))
