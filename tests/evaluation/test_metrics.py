@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from jaxtyping import TypeCheckError
 
 from vos3d_jax.evaluation import metrics
+from vos3d_jax.evaluation.metrics import bitmaps
 
 SIZES = st.one_of(
     st.tuples(st.integers(1, 8), st.integers(1, 9)), st.just((2, 140)), st.just((140, 3)), st.just((1, 260))
@@ -69,6 +70,24 @@ def test_j_equals_counting_pixels_one_by_one(masks):
     union = sum(bool(m or t) for m, t in pairs)
     expected = sum(bool(m and t) for m, t in pairs) / union if union else 1.0
     assert metrics.region_similarity(mask, truth, void) == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(triples())
+def test_j_and_f_at_once_are_j_and_f(masks):
+    expected = metrics.region_similarity(*masks), metrics.boundary_f(*masks)
+    assert metrics.j_and_f(*masks) == expected
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 8, 18, 63, 71])
+def test_dilation_of_bits_reaches_exactly_the_pixels_of_the_disk(radius):
+    mask = np.random.default_rng(radius).random((40, 200)) < 0.002
+    rows, columns = np.indices(mask.shape)
+    near = np.zeros_like(mask)
+    for y, x in np.argwhere(mask):
+        near |= (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+    bits = bitmaps.dilate(bitmaps.pack([mask, ~mask], radius), radius)
+    assert (bitmaps.unpack(bits[0], 200) == near).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -152,6 +171,7 @@ def test_j_and_f_equal_the_official_tools(cases, masks):
         ), case["name"]
         assert metrics.region_similarity(*arguments) == pytest.approx(case["J"], abs=1e-12), case["name"]
         assert metrics.boundary_f(*arguments) == pytest.approx(case["F"], abs=1e-12), case["name"]
+        assert metrics.j_and_f(*arguments) == pytest.approx((case["J"], case["F"]), abs=1e-12), case["name"]
 
 
 def test_statistics_equal_the_official_tool_with_wide_quarter_edges():
@@ -166,6 +186,25 @@ def test_statistics_equal_the_official_tool_with_wide_quarter_edges():
         ):
             expected = math.nan if expected is None else expected
             assert value == pytest.approx(expected, abs=1e-12, nan_ok=True), (case["kind"], len(values))
+
+
+def test_decay_with_8_bit_edges_is_the_official_tools_defect_from_256_values_on():
+    for case in load_json("metrics/statistics.json"):
+        if case["kind"] == "random":
+            found = metrics.statistics(case["values"], decay_edges="8-bit").decay
+            expected = case["decay_official_uint8"]
+            assert found == pytest.approx(math.nan if expected is None else expected, abs=1e-12, nan_ok=True)
+            padded = case["toolkit2016_on_padded"]
+            if len(case["values"]) < 250 and None not in padded:
+                ours = metrics.statistics(case["values"])
+                assert [ours.mean, ours.recall, ours.decay] == pytest.approx(padded, abs=1e-12)
+
+
+def test_nan_counts_in_the_denominator_of_recall_unless_it_is_left_out():
+    values = [0.9, math.nan, 0.2, math.nan]
+    assert metrics.statistics(values).recall == 0.25
+    assert metrics.statistics(values, nan_recall="left out").recall == 0.5
+    assert math.isnan(metrics.statistics([math.nan], nan_recall="left out").recall)
 
 
 def test_statistics_of_published_per_frame_values_are_the_published_statistics():
@@ -189,3 +228,43 @@ def test_statistics_of_published_per_frame_values_are_the_published_statistics()
 def test_a_single_value_has_no_decay_and_no_values_give_nan():
     assert metrics.statistics([0.4]) == metrics.Statistics(0.4, 0.0, 0.0)
     assert all(math.isnan(value) for value in vars(metrics.statistics([])).values())
+
+
+def test_means_over_sequences_and_over_objects_are_two_conventions():
+    one, two, three = (metrics.Statistics(value, value, value) for value in (0.9, 0.6, 0.3))
+    assert metrics.mean_over_objects([[one], [two, three]]).mean == pytest.approx(0.6)
+    assert metrics.mean_over_sequences([[one], [two, three]]).mean == pytest.approx(0.675)
+
+
+@pytest.mark.parametrize("protocol, inner", [("all_frames", 0), ("without_first_and_last", 1)])
+def test_means_over_sequences_equal_the_official_tool_under_both_frame_protocols(protocol, inner):
+    stored, values = (
+        load_json("metrics/davis2016_osvos_rvos.json"),
+        load_npz("metrics/davis2016_osvos_rvos.npz"),
+    )
+    ends = np.cumsum(values["frames"])
+    for technique in ("osvos", "rvos"):
+        expected = stored["techniques"][technique][protocol]
+        for metric in "JF":
+            sequences = np.split(values[f"{technique}_{metric}"], ends[:-1])
+            sequences = [sequence[inner : sequence.size - inner] for sequence in sequences]
+            rows = [[metrics.statistics(sequence)] for sequence in sequences]
+            found = metrics.mean_over_sequences(rows)
+            assert [found.mean, found.recall, found.decay] == pytest.approx(expected[metric], abs=1e-12)
+            assert np.concatenate(sequences).mean() == pytest.approx(
+                expected[f"{metric}_mean_over_frames"], abs=1e-12
+            )
+
+
+@pytest.mark.parametrize("task", ["davis2016_val_single_object", "davis2017_val_multi_object"])
+def test_means_over_objects_of_rgmps_released_results_are_its_published_ones(task):
+    released = load_json("rgmp/released_results.json")[task]
+    for metric in "JF":
+        rows = []
+        for sequence in released["sequences"].values():
+            objects = zip(sequence[metric]["mean"], sequence[metric]["decay"], strict=True)
+            rows.append([metrics.Statistics(mean, math.nan, decay) for mean, decay in objects])
+        found = metrics.mean_over_objects(rows)
+        for name in ("mean", "decay"):
+            # Released to four decimals an object, five for the data set.
+            assert getattr(found, name) == pytest.approx(released["dataset"][metric][name], abs=6e-5)

@@ -1,6 +1,8 @@
 """Region similarity J, equal to the official DAVIS tools (specs/spec-metrics.md section 1)."""
 
-from vos3d_jax.evaluation.metrics.masks import Mask, count, without_void
+from vos3d_jax.evaluation.metrics import bitmaps
+from vos3d_jax.evaluation.metrics.bitmaps import Bitmaps
+from vos3d_jax.evaluation.metrics.masks import Mask, check_sizes
 
 
 def region_similarity(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
@@ -16,12 +18,21 @@ def region_similarity(mask: Mask, truth: Mask, void: Mask | None = None) -> floa
     Raises:
         ValueError: the sizes differ.
     """
-    intersection, union = region_counts(mask, truth, void)
-    return intersection / union if union else 1.0
+    return intersection_over_union(*region_counts(mask, truth, void))
 
 
 def region_counts(mask: Mask, truth: Mask, void: Mask | None = None) -> tuple[int, int]:
     """(intersection, union) in pixels: the integers behind J. Arguments as `region_similarity`."""
-    mask, truth = without_void(mask, truth, void)
-    intersection = count(mask & truth)
-    return intersection, count(mask) + count(truth) - intersection
+    check_sizes(mask, truth, void)
+    bits = bitmaps.pack([mask, truth], 0)
+    return region_counts_of(bits if void is None else bits & ~bitmaps.pack([void], 0))
+
+
+def region_counts_of(pair: Bitmaps) -> tuple[int, int]:
+    """(intersection, union) of two bitmaps."""
+    return int(bitmaps.count(pair[0] & pair[1])), int(bitmaps.count(pair[0] | pair[1]))
+
+
+def intersection_over_union(intersection: int, union: int) -> float:
+    """The quotient; 1 if both are 0."""
+    return intersection / union if union else 1.0

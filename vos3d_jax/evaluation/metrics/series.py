@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Num
 
-from vos3d_jax.evaluation.metrics.masks import count
+_NAMES = ("mean", "recall", "decay")
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,56 @@ class Statistics:
     decay: float
 
 
-def statistics(values: Sequence[float] | Num[np.ndarray, " n"]) -> Statistics:
+def statistics(
+    values: Sequence[float] | Num[np.ndarray, " n"],
+    *,
+    decay_edges: Literal["wide", "8-bit"] = "wide",
+    nan_recall: Literal["counted", "left out"] = "counted",
+) -> Statistics:
     """Mean, recall and decay of the values of a sequence's frames, in order.
 
     - mean: without NaN.
     - recall: the share of values above 0.5 (0.5 itself is not); NaN counts as not above.
     - decay: mean of the first quarter minus mean of the last. Quarters share their edge value; a single value
-      has decay 0. The official Python tools keep the edges in 8 bits and go wrong from 256 values on; ours
-      are wide (no DAVIS sequence is that long).
+      has decay 0.
 
     No values at all: NaN throughout.
+
+    Args:
+        values: of one object in one sequence, in the order of the frames.
+        decay_edges: "8-bit" is the official Python tools' defect: the edges of the quarters wrap around
+            from 256 values on (no DAVIS sequence is that long).
+        nan_recall: "counted" as not above 0.5, like the official tools, or "left out" of the denominator.
     """
     values = np.asarray(values, np.float64)
     if values.size == 0:
         return Statistics(math.nan, math.nan, math.nan)
     # 1e-10 lifts the .5 that n = 3, 7, 11... give above numpy's rounding to even.
     edges = np.round(np.linspace(1, values.size, 5) + 1e-10).astype(int) - 1
-    first, last = values[edges[0] : edges[1] + 1], values[edges[3] : edges[4] + 1]
+    if decay_edges == "8-bit":
+        edges = edges.astype(np.uint8)
+    ends = edges + edges.dtype.type(1)
+    first, last = values[edges[0] : ends[1]], values[edges[3] : ends[4]]
+    counted = values if nan_recall == "counted" else values[~np.isnan(values)]
     return Statistics(
         mean=_mean(values),
-        recall=count(values > 0.5) / values.size,
+        recall=np.count_nonzero(counted > 0.5) / counted.size if counted.size else math.nan,
         decay=_mean(first) - _mean(last),
     )
+
+
+def mean_over_objects(sequences: Sequence[Sequence[Statistics]]) -> Statistics:
+    """The plain mean over all objects of all sequences: the rule of DAVIS-2017.
+
+    A sequence with five objects weighs five times one with a single object.
+    """
+    rows = [row for sequence in sequences for row in sequence]
+    return Statistics(*(float(np.mean([getattr(row, name) for row in rows])) for name in _NAMES))
+
+
+def mean_over_sequences(sequences: Sequence[Sequence[Statistics]]) -> Statistics:
+    """The mean over the objects of each sequence, then over sequences: DAVIS-2016's rule, with one object."""
+    return mean_over_objects([[mean_over_objects([sequence]) for sequence in sequences]])
 
 
 def _mean(values: np.ndarray) -> float:
