@@ -1,7 +1,7 @@
 """Two forms that turn a small or thin convolution into one matrix product."""
 
+import itertools
 from functools import reduce
-from itertools import product
 from operator import add
 
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.models.convolution.fence import fence
 from vos3d_jax.models.convolution.geometry import Geometry, pad, trim
+from vos3d_jax.models.convolution.product import product
 
 
 def refuses_columns(geometry: Geometry) -> str | None:
@@ -30,7 +31,7 @@ def columns(
         padded = pad(x, geometry.padding)
         return jnp.concatenate([_shifted(padded, tap, geometry) for tap in _taps(geometry)], -1)
 
-    return jnp.dot(fence(side_by_side)(x), kernel.reshape(-1, geometry.outputs))
+    return product(fence(side_by_side)(x), kernel.reshape(-1, geometry.outputs))
 
 
 def refuses_few_outputs(geometry: Geometry) -> str | None:
@@ -47,10 +48,11 @@ def few_outputs(
     A matrix product with two columns wastes the machine; one with 27 x 2 does not (the head, 256 -> 2).
     """
     kernel, geometry = trim(kernel, geometry)
-    wide = kernel.transpose(4, 0, 1, 2, 3).reshape(-1, geometry.inputs)  # [outputs * taps, inputs]
-    planes = jnp.einsum("bthwi,ki->bkthw", x, wide)
+    wide = kernel.transpose(3, 4, 0, 1, 2).reshape(geometry.inputs, -1)  # [inputs, outputs * taps]
+    columns = fence(lambda x, wide: product(x, wide))(x, wide)
 
-    def sums(planes):
+    def sums(columns):
+        planes = jnp.moveaxis(columns, -1, 1)
         padded = jnp.pad(planes, ((0, 0), (0, 0), *geometry.padding))
         padded = padded.reshape(geometry.batch, geometry.outputs, geometry.taps, *padded.shape[2:])
         shifted = [
@@ -59,11 +61,11 @@ def few_outputs(
         ]
         return reduce(add, shifted).transpose(0, 2, 3, 4, 1)
 
-    return fence(sums)(fence(lambda planes: planes)(planes))
+    return fence(sums)(columns)
 
 
 def _taps(geometry):
-    return product(*map(range, geometry.kernel))
+    return itertools.product(*map(range, geometry.kernel))
 
 
 def _shifted(padded, tap, geometry, first_axis=1):

@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from vos3d_jax.models.convolution.geometry import Geometry, pad, subsample, trim
+from vos3d_jax.models.convolution.product import product
 
 
 def convolve(
@@ -45,7 +46,7 @@ def dot(
     x: Float[Array, "b t h w i"], kernel: Float[Array, "1 1 1 i o"], geometry: Geometry
 ) -> Float[Array, "b t2 h2 w2 o"]:
     """Returns a 1x1x1 convolution as one matrix product over the positions that the stride keeps."""
-    return jnp.dot(subsample(pad(x, geometry.padding), geometry.stride), kernel[0, 0, 0])
+    return product(subsample(pad(x, geometry.padding), geometry.stride), kernel[0, 0, 0])
 
 
 def refuses_time_in_channels(geometry: Geometry) -> str | None:
