@@ -235,8 +235,8 @@ _SKIPPED_MODULES = (
 _TENSOR_CLASSES = ("torch.Tensor", "torch.nn.parameter.Parameter")
 _TORCH_TYPES = frozenset(
     "float16 float32 float64 half float double bfloat16 int8 int16 int32 int64 short int long uint8 uint16 "
-    "uint32 uint64 bool complex32 complex64 complex128 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz "
-    "float8_e8m0fnu qint8 quint8 qint32".split()
+    "uint32 uint64 bool complex32 complex64 complex128 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
+    "float8_e5m2fnuz float8_e8m0fnu qint8 quint8 qint32".split()
 )
 _CALLS: dict[str, Callable[[tuple], object] | None] = {
     "collections.OrderedDict": _dict,

@@ -107,9 +107,7 @@ class Safetensors:
                 )
             at, before = end, name
         if at != room:
-            raise UserError(
-                f"{shown(self._source.path)} is damaged: its offsets cover {at} of the {room} bytes after the header"
-            )
+            raise UserError(f"{shown(self._source.path)} is damaged: its offsets cover {at} of {room} bytes")
 
 
 def _parse(content: object, room: int) -> tuple[str, np.dtype | None, tuple, int, int]:

@@ -122,15 +122,16 @@ class TorchZip:
     def _payload(self, name: str, check: bool = False) -> tuple[int, int]:
         """Where a member's bytes begin and how many there are; their checksum is looked at on demand."""
         member, path = self._members[name], shown(self._source.path)
-        header = self._source.read(member.header, 30) if member.header + 30 <= self._limit else b""
+        encoded = name.encode()
+        length = 30 + len(encoded)
+        header = self._source.read(member.header, length) if member.header + length <= self._limit else b""
         if header[:4] != b"PK\x03\x04":
             raise UserError(f"{path} is damaged: record {shown(name)} is not where the archive says")
-        flags, method, name_length, extra_length = struct.unpack("<2x2H16x2H", header[4:30])
+        flags, method, name_length, extra_length = struct.unpack_from("<2x2H16x2H", header, 4)
         start = member.header + 30 + name_length + extra_length
         if start + member.size > self._limit:
             raise UserError(f"{path} is damaged: record {shown(name)} reaches outside the archive")
-        local = self._source.read(member.header + 30, name_length)
-        if local != name.encode() or method or flags & 1:
+        if name_length != len(encoded) or header[30:] != encoded or method or flags & 1:
             raise UserError(f"{path} is damaged: the two headers of record {shown(name)} disagree")
         if check and member.crc and self._source.crc32(start, member.size) != member.crc:
             raise UserError(

@@ -94,7 +94,9 @@ class Machine:
                 self._refill()
             opcode = self._buffer[self._at]
             self._at += 1
-            self._spend(costs[opcode])
+            self._budget -= costs[opcode]
+            if self._budget < 0:
+                self._spend(0)
             if opcode == 0x2E:  # STOP
                 return self._stack.pop()
             handlers[opcode](self)
@@ -121,6 +123,10 @@ class Machine:
             raise Malformed("cut short")
         self._at += count
         return content
+
+    def _byte(self) -> int:
+        self._at += 1
+        return self._buffer[self._at - 1]
 
     def _number(self, count: int, signed: bool = False) -> int:
         return int.from_bytes(self._take(count), "little", signed=signed)
@@ -176,6 +182,10 @@ class Machine:
         if not 0 <= length <= 64:
             raise Malformed("a number of unusual length")
         self._stack.append(self._number(length, signed=True))
+
+    def _push_collected(self, collect: Callable[[list], object]) -> None:
+        items = self._pop_mark()
+        self._stack.append(collect(items))
 
     def _push_tuple(self, count: int) -> None:
         if len(self._stack) < count:
@@ -251,11 +261,8 @@ class Machine:
             raise Malformed("a persistent id")
         self._stack[-1] = self.persistent(self._stack[-1])
 
-    def _push(self, value: object) -> None:
-        self._stack.append(value)
-
     def _protocol(self) -> None:
-        if self._number(1) > 5:
+        if self._byte() > 5:
             raise Malformed("an unknown protocol")
 
 
@@ -273,43 +280,43 @@ _INSTRUCTIONS: dict[int, tuple[Callable[[Machine], None], int]] = {
     0x28: (Machine._mark, 80),  # MARK
     0x30: (Machine._pop, 24),  # POP
     0x31: (lambda m: m._pop_mark(), 24),  # POP_MARK
-    0x4E: (lambda m: m._push(None), 24),  # NONE
-    0x88: (lambda m: m._push(True), 24),  # NEWTRUE
-    0x89: (lambda m: m._push(False), 24),  # NEWFALSE
-    0x4A: (lambda m: m._push(m._number(4, signed=True)), 40),  # BININT
-    0x4B: (lambda m: m._push(m._number(1)), 24),  # BININT1
-    0x4D: (lambda m: m._push(m._number(2)), 40),  # BININT2
-    0x8A: (lambda m: m._push_integer(m._number(1)), 100),  # LONG1
+    0x4E: (lambda m: m._stack.append(None), 24),  # NONE
+    0x88: (lambda m: m._stack.append(True), 24),  # NEWTRUE
+    0x89: (lambda m: m._stack.append(False), 24),  # NEWFALSE
+    0x4A: (lambda m: m._stack.append(m._number(4, signed=True)), 40),  # BININT
+    0x4B: (lambda m: m._stack.append(m._byte()), 24),  # BININT1
+    0x4D: (lambda m: m._stack.append(m._number(2)), 40),  # BININT2
+    0x8A: (lambda m: m._push_integer(m._byte()), 100),  # LONG1
     0x8B: (lambda m: m._push_integer(m._number(4, signed=True)), 100),  # LONG4
-    0x47: (lambda m: m._push(struct.unpack(">d", m._take(8))[0]), 40),  # BINFLOAT
+    0x47: (lambda m: m._stack.append(struct.unpack(">d", m._take(8))[0]), 40),  # BINFLOAT
     0x58: (lambda m: m._push_text(m._number(4)), 120),  # BINUNICODE
-    0x8C: (lambda m: m._push_text(m._number(1)), 120),  # SHORT_BINUNICODE
+    0x8C: (lambda m: m._push_text(m._byte()), 120),  # SHORT_BINUNICODE
     0x8D: (lambda m: m._push_text(m._number(8)), 120),  # BINUNICODE8
     0x54: (lambda m: m._push_bytes(m._number(4, signed=True)), 160),  # BINSTRING
-    0x55: (lambda m: m._push_bytes(m._number(1)), 160),  # SHORT_BINSTRING
+    0x55: (lambda m: m._push_bytes(m._byte()), 160),  # SHORT_BINSTRING
     0x42: (lambda m: m._push_bytes(m._number(4)), 160),  # BINBYTES
-    0x43: (lambda m: m._push_bytes(m._number(1)), 160),  # SHORT_BINBYTES
+    0x43: (lambda m: m._push_bytes(m._byte()), 160),  # SHORT_BINBYTES
     0x8E: (lambda m: m._push_bytes(m._number(8)), 160),  # BINBYTES8
     0x96: (lambda m: m._push_bytes(m._number(8)), 160),  # BYTEARRAY8
-    0x5D: (lambda m: m._push([]), 100),  # EMPTY_LIST
+    0x5D: (lambda m: m._stack.append([]), 100),  # EMPTY_LIST
     0x61: (lambda m: m._append([m._stack.pop()]), 24),  # APPEND
     0x65: (lambda m: m._append(m._pop_mark()), 24),  # APPENDS
-    0x7D: (lambda m: m._push({}), 100),  # EMPTY_DICT
+    0x7D: (lambda m: m._stack.append({}), 100),  # EMPTY_DICT
     0x73: (Machine._set_item, 100),  # SETITEM
     0x75: (lambda m: m._set_items(m._pop_mark()), 100),  # SETITEMS
-    0x29: (lambda m: m._push(()), 24),  # EMPTY_TUPLE
-    0x74: (lambda m: m._push(tuple(m._pop_mark())), 80),  # TUPLE
+    0x29: (lambda m: m._stack.append(()), 24),  # EMPTY_TUPLE
+    0x74: (lambda m: m._push_collected(tuple), 80),  # TUPLE
     0x85: (lambda m: m._push_tuple(1), 80),  # TUPLE1
     0x86: (lambda m: m._push_tuple(2), 80),  # TUPLE2
     0x87: (lambda m: m._push_tuple(3), 80),  # TUPLE3
-    0x8F: (lambda m: m._push(INERT), 24),  # EMPTY_SET
+    0x8F: (lambda m: m._stack.append(INERT), 24),  # EMPTY_SET
     0x90: (lambda m: m._add_items(m._pop_mark()), 24),  # ADDITEMS
-    0x91: (lambda m: m._push(INERT if m._pop_mark() is not None else None), 24),  # FROZENSET
-    0x71: (lambda m: m._put(m._number(1)), 24),  # BINPUT
+    0x91: (lambda m: m._push_collected(lambda items: INERT), 24),  # FROZENSET
+    0x71: (lambda m: m._put(m._byte()), 24),  # BINPUT
     0x72: (lambda m: m._put(m._number(4)), 140),  # LONG_BINPUT
     0x94: (lambda m: m._put(len(m._memo)), 140),  # MEMOIZE
-    0x68: (lambda m: m._push(m._memo[m._number(1)]), 24),  # BINGET
-    0x6A: (lambda m: m._push(m._memo[m._number(4)]), 24),  # LONG_BINGET
+    0x68: (lambda m: m._stack.append(m._memo[m._byte()]), 24),  # BINGET
+    0x6A: (lambda m: m._stack.append(m._memo[m._number(4)]), 24),  # LONG_BINGET
     0x63: (lambda m: m._push_global(m._line(), m._line()), 24),  # GLOBAL
     0x93: (lambda m: m._push_global(*map(text_of, (m._stack.pop(-2), m._stack.pop()))), 24),  # STACK_GLOBAL
     0x52: (Machine._call, 300),  # REDUCE
