@@ -18,7 +18,7 @@ def _train(config, index=0, steps=1):
     batch = jax.device_put(toy_network.batch(), sharding.batch(mesh))
     now, losses = jax.device_put(before, sharding.replicated(mesh)), []
     for _ in range(steps):
-        now, metrics = step(now, batch)
+        now, metrics = step(now, batch, np.float32(config.stages[index].optimiser.learning_rate))
         losses.append(float(metrics["loss"]))
     return before, jax.device_get(now), losses
 
@@ -55,7 +55,7 @@ def test_the_state_given_to_the_step_is_consumed():
     mesh = sharding.make_mesh(stages.Mesh())
     first = jax.device_put(state.initial(config), sharding.replicated(mesh))
     batch = jax.device_put(toy_network.batch(), sharding.batch(mesh))
-    state.make_step(config, config.stages[0], mesh)(first, batch)
+    state.make_step(config, config.stages[0], mesh)(first, batch, np.float32(0.1))
     assert first.params["head"]["kernel"].is_deleted()
 
 

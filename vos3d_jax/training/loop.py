@@ -82,14 +82,15 @@ def _train_stage(
     )
     batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
     card = {**models.model_card(model_of(state, config)), "config": config.name, "stage": stage.name}
-    rate = optimizers.schedule(stage.optimiser, stage.steps)
+    schedule = optimizers.schedule(stage.optimiser, stage.steps)
     batch = next(batches)
     run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
 
     meter, recent = Meter(), []
     with _Stop() as stop:
         for step in range(int(state.step) + 1, last + 1):
-            state, metrics = run(state, batch)
+            rate = np.float32(schedule(step - first - 1))
+            state, metrics = run(state, batch, rate)
             recent.append(metrics)
             start = time.monotonic()
             batch = next(batches) if step < last else None
@@ -102,7 +103,7 @@ def _train_stage(
                 recent.clear()
                 speed, waited = meter.report()
                 values |= {
-                    "learning_rate": float(rate(step - first - 1)),
+                    "learning_rate": float(rate),
                     "clips_per_second": speed * stage.batch_size,
                     "data_wait": waited,
                 }
@@ -145,7 +146,7 @@ def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer:
     shape = "x".join(map(str, batch["clip"].shape))
     writer.text(f"compiling the training step of stage {name} for clips of {shape} ...")
     start = time.monotonic()
-    compiled = step.lower(state, batch).compile()
+    compiled = step.lower(state, batch, np.float32(0)).compile()
     writer.text(f"compiled in {duration(time.monotonic() - start)}")
     return compiled
 

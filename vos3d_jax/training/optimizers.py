@@ -61,8 +61,11 @@ def schedule(optimiser: Optimiser, steps: int) -> optax.Schedule:
     return optax.join_schedules([lambda step: rate * (step + 1) / warmup, main], [warmup])
 
 
-def make(optimiser: Optimiser, steps: int, shares: dict[str, Any]) -> optax.GradientTransformation:
+def make(optimiser: Optimiser, shares: dict[str, Any]) -> optax.GradientTransformation:
     """Returns the optimiser of one stage for the trained parameters, flat by path, with their rates `shares`.
+
+    Its updates are for a learning rate of 1. The step takes the rate as an argument, so that stages that
+    differ in nothing but their schedule are one program, compiled once.
 
     Like `torch.optim.Adam` for `weight_decay=0` (epsilon is added outside the root); otherwise AdamW.
     """
@@ -72,8 +75,7 @@ def make(optimiser: Optimiser, steps: int, shares: dict[str, Any]) -> optax.Grad
     parts.append(optax.scale_by_adam(optimiser.beta1, optimiser.beta2, optimiser.epsilon))
     if optimiser.weight_decay:
         parts.append(optax.add_decayed_weights(optimiser.weight_decay))
-    parts.append(_scale(shares))
-    parts.append(optax.scale_by_learning_rate(schedule(optimiser, steps)))
+    parts.append(_scale({path: -share for path, share in shares.items()}))
     return optax.chain(*parts)
 
 

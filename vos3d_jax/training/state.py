@@ -16,7 +16,7 @@ from vos3d_jax.training.tasks import TASKS
 Gradients = Callable[
     ["State", dict[str, jax.Array]], tuple[dict[str, Any], dict[str, jax.Array], dict[str, Any]]
 ]
-Step = Callable[["State", dict[str, jax.Array]], tuple["State", dict[str, jax.Array]]]
+Step = Callable[["State", dict[str, jax.Array], jax.Array], tuple["State", dict[str, jax.Array]]]
 
 
 class State(NamedTuple):
@@ -85,18 +85,20 @@ def make_gradients(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Gra
 
 
 def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
-    """Returns the jitted step of `stage`: (state, batch) -> (state, metrics); the state given is consumed.
+    """Returns the jitted step of `stage`: (state, batch, rate) -> (state, metrics); it consumes the state.
 
     A batch is `clip` uint8 [b, t, h, w, 3] and `mask` uint8 [b, t, h, w], laid out as `sharding.batch`;
-    metrics are float32 scalars.
+    `rate` is the learning rate; metrics are float32 scalars.
     """
     gradients = make_gradients(config, stage, mesh)
 
-    def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+    def step(
+        state: State, batch: dict[str, jax.Array], rate: jax.Array
+    ) -> tuple[State, dict[str, jax.Array]]:
         slopes, metrics, batch_stats = gradients(state, batch)
         trained, frozen, optimiser = _split(state.params, stage)
         updates, optimiser_state = optimiser.update(slopes, state.optimiser, trained)
-        trained = jax.tree.map(jnp.add, trained, updates)
+        trained = jax.tree.map(lambda value, update: value + rate * update, trained, updates)
         params = stacking.nest({**trained, **frozen})
         state = state._replace(
             step=state.step + 1, params=params, batch_stats=batch_stats, optimiser=optimiser_state
@@ -104,7 +106,7 @@ def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
         return state, metrics
 
     whole, split = sharding.replicated(mesh), sharding.batch(mesh)
-    return jax.jit(step, in_shardings=(whole, split), out_shardings=(whole, whole), donate_argnums=0)
+    return jax.jit(step, in_shardings=(whole, split, whole), out_shardings=(whole, whole), donate_argnums=0)
 
 
 def model_of(state: State, config: Config) -> nnx.Module:
@@ -119,4 +121,4 @@ def _split(params: dict[str, Any], stage: Stage) -> tuple[dict[str, Any], dict[s
     shares = optimizers.rates(params, stage)
     trained, frozen = optimizers.partition(params, shares)
     trained_shares, _ = optimizers.partition(shares, shares)
-    return trained, frozen, optimizers.make(stage.optimiser, stage.steps, trained_shares)
+    return trained, frozen, optimizers.make(stage.optimiser, trained_shares)
