@@ -42,7 +42,7 @@ def outlines(mask: Mask) -> list[Outline]:
     ]
 
 
-def trace(mask: Mask) -> tuple[list[Num[np.ndarray, "n 2"]], list[bool]]:
+def trace(mask: Mask) -> tuple[list[Num[np.ndarray, "_ 2"]], list[bool]]:
     """(curves, which are holes): the closed curves between foreground and background, corner after corner.
 
     Corners are (X, Y) in doubled coordinates. A curve without a junction starts at the upper corner of its

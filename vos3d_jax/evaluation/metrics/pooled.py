@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Num
+from jaxtyping import Bool, Float32, Num
 
 from vos3d_jax.evaluation.metrics.masks import check_sizes
 from vos3d_jax.evaluation.metrics.regions import region_similarity
 
 Probability = Float32[np.ndarray, "h w"]
 Truth = Bool[np.ndarray, "h w"] | Num[np.ndarray, "h w"]
+Numbers = np.ndarray | np.number
 Frames = Callable[[], Iterable[tuple[Probability, Truth]]]
 
 # Non-negative float32 numbers are in the order of their bits. A bin holds those with equal upper bits.
@@ -96,7 +97,7 @@ def sequence_log(frames: Iterable[tuple[Probability, Truth]]) -> SequenceLog:
     if not ious:
         raise ValueError("there are no frames to score")
     background, foreground = counts[0] + counts[2], counts[1] + counts[3]
-    f = max(float(_f(counts[2], counts[3], foreground)), float(_f(background, foreground, foreground)))
+    f = float(_f(np.stack([counts[2], background]), np.stack([counts[3], foreground]), int(foreground)).max())
     return SequenceLog(float(np.mean(ious)), f, error / int(counts.sum()))
 
 
@@ -124,6 +125,6 @@ def _single_scores(frames: Frames, bins: np.ndarray) -> np.ndarray:
     return counts.reshape(bins.size, size, 2)
 
 
-def _f(false: np.ndarray, true: np.ndarray, positives: int) -> Float[np.ndarray, "..."] | np.floating:
+def _f(false: Numbers, true: Numbers, positives: int) -> Numbers:
     """2 P R / (P + R), 0 where nothing is right (3DC-Seg's NaN, which its maximum must ignore)."""
     return 2 * true / np.maximum(false + true + positives, 1)

@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from vos3d_jax.evaluation.metrics.masks import check_sizes
 
+Numbers = np.ndarray | np.number
+
 _LEVELS = 256
 _BETA2 = 0.3
 _EPSILON = np.spacing(1)
@@ -139,12 +141,12 @@ def _curves(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
     return precision, recall, _f(precision, recall), _e(false, true, *counts.sum(1))
 
 
-def _f(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+def _f(precision: Numbers, recall: Numbers) -> Numbers:
     both = _BETA2 * precision + recall
     return (1 + _BETA2) * precision * recall / np.where(both == 0, 1, both)
 
 
-def _e(false: np.ndarray, true: np.ndarray, background: int, foreground: int) -> np.ndarray:
+def _e(false: Numbers, true: Numbers, background: np.integer, foreground: np.integer) -> Numbers:
     """The alignment measure of binary maps with `false` and `true` pixels off and on the object."""
     total = background + foreground
     if foreground == 0:
@@ -172,8 +174,8 @@ def _adaptive(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     false, true = (counts * (values >= threshold)).sum(1)
     f = 0.0
     if true:
-        f = float(_f(np.float64(true / (false + true)), np.float64(true / foreground)))
-    return f, float(_e(np.float64(false), np.float64(true), background, foreground))
+        f = float(_f(true / (false + true), true / foreground))
+    return f, float(_e(false, true, background, foreground))
 
 
 def _structure(values: np.ndarray, parts: np.ndarray) -> float:
