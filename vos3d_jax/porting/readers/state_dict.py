@@ -32,10 +32,11 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
     if len(stored) > _MOST_TENSORS:
         raise UserError(f"{path} holds {len(stored)} tensors, more than any published checkpoint: refused")
     tensors, problems = {}, []
+    views: dict[tuple, LazyTensor] = {}
     for name, value in stored.items():
         found = reader.tensor(value) if name.isprintable() else "has a name that is not printable"
         if isinstance(found, LazyTensor):
-            tensors[name] = found
+            tensors[name] = views.setdefault(found.identity, found)  # aliases are one object
         else:
             problems.append(f"{shown(name)}: {found}")
     if problems:
