@@ -32,7 +32,7 @@ def measure(size: tuple[int, int], dtype: str, depth: int = 152) -> list[dict]:
 
 def _compare(task, functions, gmac):
     firsts = {name: timing.first_call(function) for name, function in functions.items()}
-    times = timing.alternate(functions, seconds=20)
+    times = timing.alternate(functions, seconds=20.0)
     outputs = {name: function() for name, function in functions.items()}
     rows = []
     for name, values in times.items():

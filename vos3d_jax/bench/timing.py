@@ -54,7 +54,7 @@ def matmul_peak() -> float:
     if on_cpu_with_torch():
         other = torch.from_numpy(values)
         runs["torch"] = lambda: other @ other
-    fastest = min(min(times) for times in alternate(runs, seconds=2).values())
+    fastest = min(min(times) for times in alternate(runs, seconds=2.0).values())
     return 2 * _PEAK_SIDE**3 / fastest / 1e9
 
 

@@ -1,0 +1,98 @@
+"""What the bench counts and prints; its timings are no test."""
+
+import numpy as np
+import pytest
+
+from vos3d_jax import bench
+from vos3d_jax.bench import layers, report, timing
+
+
+@pytest.mark.parametrize("size, gmac", [((128, 224), 10.58 + 149.59), ((64, 96), 2.27 + 32.05)])
+def test_the_layers_add_up_to_the_published_networks_multiply_adds(size, gmac):
+    """The right side is from spec-3dc-seg 2.4, counted by PyTorch hooks without the unused heads."""
+    total = sum(layer.gmac * layer.count for layer in layers.published(*size))
+    assert total == pytest.approx(gmac, abs=0.01 * gmac)
+
+
+def test_functions_run_in_turn_and_slow_ones_once_more():
+    calls = []
+
+    def work(name, amount):
+        return lambda: (calls.append(name), sum(range(amount)))
+
+    times = timing.alternate({"quick": work("quick", 100_000), "slow": work("slow", 3_000_000)}, seconds=0.0)
+    assert calls[:4] == ["quick", "slow", "quick", "slow"]
+    assert len(times["quick"]) == 5 and len(times["slow"]) == 1
+
+
+def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
+    few = [
+        layers.Layer("tiny", 1, (2, 4, 4), 8, 2, (3, 3, 3)),
+        layers.Layer("depthwise", 3, (2, 4, 4), 8, 8, (3, 3, 3), (2, 2, 2), True),
+    ]
+    monkeypatch.setattr(layers, "published", lambda height, width: few)
+    rows = layers.measure((16, 16), "float32")
+    assert {"lax", "winograd_2_2", "time_in_channels", "columns", "few_outputs"} <= rows[0]["forward"].keys()
+    assert rows[1]["chosen"] == "shifted_sums" and rows[1]["forward"].keys() >= {"lax", "shifted_sums"}
+    machine = dict(
+        date="2026-01-01",
+        device="a CPU",
+        backend="cpu",
+        threads=2,
+        jax="0",
+        torch=None,
+        XLA_FLAGS="",
+        VOS3D_TUNE="1",
+        load=0.0,
+        matmul_peak=100.0,
+    )
+    network = [
+        dict(
+            task="forward",
+            system=system,
+            seconds=seconds,
+            fastest=seconds,
+            runs=5,
+            compile_seconds=1.0,
+            memory_mb=10.0,
+            gflops=5.0,
+            error=None,
+        )
+        for system, seconds in (("vos3d_jax", 1.0), ("PyTorch", 4.0))
+    ]
+    entry = {"size": (16, 16)}
+    text = report.markdown(
+        {"machine": machine, "layers": [entry | {"rows": rows}], "network": [entry | {"rows": network}]}
+    )
+    assert "| forward | vos3d_jax | 1.000 | 0.250 |" in text
+    assert "| depthwise | 3 | 2x4x4 | 8->8 | 3x3x3 /2 |" in text
+
+
+def test_wrong_arguments_are_one_line_and_status_two(tmp_path, capsys):
+    assert bench.main(["--json", str(tmp_path / "missing" / "x.json")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--size", "128"])
+    assert "'128' is not HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_torch_reference_computes_what_the_network_computes():
+    torch = pytest.importorskip("torch")
+    import jax
+    from flax import nnx
+
+    from vos3d_jax import models
+    from vos3d_jax.bench import torch_reference
+    from vos3d_jax.models import stacking
+
+    model = models.build_model("dcseg", seed=0, depth=14, implementation="lax")
+    network = torch_reference.Network(14)
+    arrays = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model)))
+    torch_reference.load(network, stacking.unstack(arrays))
+    torch_reference.freeze_norms(network)
+    clip = np.random.default_rng(0).integers(0, 256, (1, 4, 32, 32, 3)).astype(np.uint8)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(clip.astype(np.float32).transpose(0, 4, 1, 2, 3)))
+    logits = np.asarray(models.forward(model, clip)).transpose(0, 4, 1, 2, 3)
+    assert np.abs(logits - expected.numpy()).max() <= 2e-5 * np.abs(logits).max()
