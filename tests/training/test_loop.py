@@ -49,7 +49,8 @@ def test_a_run_leaves_its_config_metrics_and_checkpoints(whole_run, capsys):
     assert list((workdir / "tensorboard").iterdir())
     for one, other in zip(_weights(model), _weights(storage.load_model(workdir)), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert storage.load_card(workdir)["step"] == 12
+    card = storage.load_card(workdir)
+    assert card["step"] == 12 and set(card["inference"]) == {"clip_length", "overlap", "tail", "short_edge"}
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 9])

@@ -90,14 +90,8 @@ def quick_score(config: Config) -> Callable[[nnx.Module], float]:
 
 def predictions(model: nnx.Module, settings: Evaluation, announce: Callable[[str], None]) -> _Masks:
     """Returns the method "run the predictor over the video" for `score_predictions`."""
-    predictor = Predictor(
-        model,
-        clip_length=settings.clip_length,
-        overlap=settings.overlap,
-        tail=settings.tail,
-        short_edge=settings.short_edge or None,
-        announce=announce,
-    )
+    arguments = {**settings.predictor, "short_edge": settings.short_edge or None}
+    predictor = Predictor(model, **arguments, announce=announce)
 
     def masks(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:
         for frame in predictor.stream(video.read_frame(index) for index in range(video.length)):

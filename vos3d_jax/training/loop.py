@@ -81,7 +81,12 @@ def _train_stage(
         start_step=int(state.step) - first,
     )
     batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
-    card = {**models.model_card(model_of(state, config)), "config": config.name, "stage": stage.name}
+    card = {
+        **models.model_card(model_of(state, config)),
+        "config": config.name,
+        "stage": stage.name,
+        "inference": config.evaluation.predictor,
+    }
     schedule = optimizers.schedule(stage.optimiser, stage.steps)
     batch = next(batches)
     run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)

@@ -142,6 +142,11 @@ class Evaluation:
     baselines: bool = False
     every: int = 0
 
+    @property
+    def predictor(self) -> dict[str, Any]:
+        """The arguments of `inference.Predictor`."""
+        return {name: getattr(self, name) for name in ("clip_length", "overlap", "tail", "short_edge")}
+
 
 @dataclass(frozen=True)
 class Mesh:
