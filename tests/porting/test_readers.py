@@ -214,3 +214,18 @@ def test_latin1_text_is_counted_as_bytes_across_blocks(tmp_path, monkeypatch):
     for broken in (text + b"\xc3", text + "\u0100".encode(), b"\x80" + text, text + b"\xc3\xc3\x80"):
         (tmp_path / "file").write_bytes(broken)
         assert source.Chunk(source.Source(tmp_path / "file"), 0, len(broken), latin1=True).nbytes == -1
+
+
+def test_many_small_arrays_of_python_2_and_3_fit_the_budget(tmp_path):
+    arrays = {f"comp_{i}_w": np.full(200, i, np.float32) for i in range(1200)}
+    for protocol in (2, 4):
+        (tmp_path / "file.pkl").write_bytes(pickle.dumps({"blobs": arrays}, protocol))
+        checkpoint = open_checkpoint(tmp_path / "file.pkl")
+        assert len(checkpoint) == 1200 and checkpoint["comp_1199_w"].numpy()[7] == 1199
+
+
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408])
+def test_a_safetensors_header_whose_length_looks_like_the_start_of_a_pickle_is_read(length, tmp_path):
+    header = b'{"a.weight":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'.ljust(length)
+    (tmp_path / "file").write_bytes(struct.pack("<Q", length) + header + b"\x05")
+    assert open_checkpoint(tmp_path / "file")["a.weight"].numpy() == [5]

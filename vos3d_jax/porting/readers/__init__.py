@@ -44,14 +44,15 @@ def _reader(source: Source) -> TorchZip | TorchLegacy | NumpyPickle | Safetensor
         return TorchZip(source)
     if problem := _no_checkpoint(head):
         raise UserError(f"{shown(source.path)} {problem}")
+    # A header of 640 bytes begins like a pickle of protocol 2; no pickle has zeros there.
+    if head[8:9] == b"{" and (head[:1] != b"\x80" or head[4:8] == bytes(4)):
+        return Safetensors(source)
     if head[:1] == b"\x80":
         machine = Machine(source, 0, source.size)
         value = machine.run()
         if type(value) is int and value == MAGIC:
             return TorchLegacy(source, machine.position)
         return NumpyPickle(source, value, tuple(machine.placeholders), machine.position)
-    if head[8:9] == b"{" or (len(head) > 8 and head[8:].lstrip()[:1] == b"{"):
-        return Safetensors(source)
     raise UserError(
         f"{shown(source.path)} is no checkpoint that is known here: it begins with {shown(head[:8])}"
     )

@@ -203,7 +203,7 @@ class Machine:
             raise Malformed("a call of a value")
         for argument in arguments[:2]:  # what a call copies, it may copy again and again
             if isinstance(argument, list | dict | str):
-                self._spend(100 * len(argument))
+                self._spend((4 if isinstance(argument, str) else 100) * len(argument))
         result = callee.call(arguments)
         if isinstance(result, Placeholder) and result is not INERT:
             self.placeholders[result.name] = None
