@@ -3,6 +3,7 @@
 import pickle
 import struct
 import tracemalloc
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -229,3 +230,13 @@ def test_a_safetensors_header_whose_length_looks_like_the_start_of_a_pickle_is_r
     header = b'{"a.weight":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'.ljust(length)
     (tmp_path / "file").write_bytes(struct.pack("<Q", length) + header + b"\x05")
     assert open_checkpoint(tmp_path / "file")["a.weight"].numpy() == [5]
+
+
+def test_archives_with_zip64_records_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)  # zipfile then writes what it writes beyond 4 GB
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+    values = {f"{i}.weight": np.full(100, i, np.float32) for i in range(4)}
+    writers.write_pth(tmp_path / "file.pth", values)
+    assert b"PK\x06\x06" in (tmp_path / "file.pth").read_bytes()
+    checkpoint = open_checkpoint(tmp_path / "file.pth")
+    assert all(np.array_equal(checkpoint[name].numpy(), array) for name, array in values.items())

@@ -278,3 +278,12 @@ def test_a_pickle_of_numpy_objects_that_are_no_numbers_is_refused(tmp_path):
     ):
         (tmp_path / "file").write_bytes(pickle.dumps({"a_w": value}, 2))
         assert part in _refusal(tmp_path / "file")
+
+
+def test_what_strangers_write_into_class_names_is_made_printable(tmp_path):
+    builder = b"\x80\x02}U\x08a.weightctorch._utils\n_rebuild_\x1b[31m\n)Rs."
+    assert "_rebuild_\\x1b[31m" in _refusal(_zip(tmp_path / "file", builder))
+    weight = b"U\x08a.weight" + ONE_STORAGE + b"K\0K\x04\x85K\x01\x85\x89NtR"
+    skipped = b"\x80\x02}(U\x01xcmmcv.\x1b[31m\nA\n)R" + weight + b"u."
+    checkpoint = open_checkpoint(_zip(tmp_path / "file", skipped))
+    assert (checkpoint.placeholders, checkpoint.others) == (("mmcv.\\x1b[31m.A",), ("x",))

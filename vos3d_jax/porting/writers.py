@@ -123,7 +123,7 @@ def _bytes(tensor: Any) -> memoryview:
 def _add(archive: zipfile.ZipFile, file: BinaryIO, name: str, content: bytes | memoryview) -> None:
     """A member whose content begins at a multiple of 64 bytes, so that it can be mapped."""
     member = zipfile.ZipInfo(f"archive/{name}", _EPOCH)
-    large = len(content) > 0x7FFFFFFF
+    large = len(content) > zipfile.ZIP64_LIMIT
     unpadded = file.tell() + 30 + len(member.filename) + 4 + 20 * large
     padding = -unpadded % _ALIGNMENT
     member.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding

@@ -38,7 +38,7 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
         if isinstance(found, LazyTensor):
             tensors[name] = views.setdefault(found.identity, found)  # aliases are one object
         else:
-            problems.append(f"{shown(name)}: {found}")
+            problems.append(f"{shown(name)}: {shown(found, 200)}")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise UserError(f"{path}: {'; '.join(problems[:5])}{more}")
@@ -50,9 +50,9 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
         tensors={name[len(prefix) :]: tensor for name, tensor in tensors.items()},
         root=".".join(keys),
         prefix=prefix,
-        siblings=tuple(str(key) for key in siblings if key != keys[0]),
-        others=tuple(str(key) for key in mapping if key not in stored),
-        placeholders=reader.placeholders,
+        siblings=tuple(shown(key) for key in siblings if key != keys[0]),
+        others=tuple(shown(key) for key in mapping if key not in stored),
+        placeholders=tuple(map(shown, reader.placeholders)),
         metadata=getattr(reader, "metadata", {}),
     )
 
