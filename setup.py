@@ -35,6 +35,7 @@ setup(
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.17,<0.18",
+            "safetensors>=0.4",
             "setuptools>=77",
         ],
         "notebooks": ["jupyter>=1.1", "jupytext>=1.16"],
