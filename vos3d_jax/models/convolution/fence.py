@@ -5,23 +5,31 @@ transformed one read by 216 products, is then computed 27 or 216 times. `lax.opt
 help (it is removed before fusion); a call that may not be inlined does. Evidence: docs/performance.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import cache, partial
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
-def fence(function: Callable) -> Callable:
-    """Returns `function` as a call of its own whose outputs are materialised; `function` itself off the CPU.
+def fence(function: Callable, *static: Hashable) -> Callable:
+    """Returns `function` with its first arguments given, as a call whose outputs are materialised.
 
-    Other backends fuse well by themselves, and a call boundary would cost them memory traffic.
+    Off the CPU it is only that, no call: other backends fuse well by themselves, and a boundary would cost
+    them memory traffic. With `static` arguments the function must be one of a module: it is then traced once
+    for all calls with the same ones, which is what makes large networks quick to trace.
     """
     if jax.default_backend() != "cpu":
-        return function
-    jitted = jax.jit(function)
+        return partial(function, *static)
+    jitted = _jitted(function, *static) if static else jax.jit(function)
 
     def call(*arguments):
         with set_xla_metadata(inlineable="false"):
             return jitted(*arguments)
 
     return call
+
+
+@cache
+def _jitted(function, *static):
+    return jax.jit(partial(function, *static))

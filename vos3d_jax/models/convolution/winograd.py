@@ -108,82 +108,72 @@ def _products(v, u):
 
 
 def _transform_input(x, geometry, tile):
-    sizes = _tile_sizes(geometry, tile)
     widths = [
         (before, count * m + taps - 1 - n - before)
         for (before, _), (m, count, _), taps, n in zip(
-            geometry.padding, sizes, geometry.kernel, geometry.size, strict=True
+            geometry.padding, _sizes(geometry, tile), geometry.kernel, geometry.size, strict=True
         )
     ]
-
-    def first(x):
-        m, count, of = sizes[_AXES[0]]
-        padded = jnp.pad(x, ((0, 0), *widths, (0, 0)))
-        return _spread([padded], of.input, _AXES[0], m, count)
-
-    def later(axis, arrays):
-        m, count, of = sizes[axis]
-        return _spread(arrays, of.input, axis, m, count)
-
     # Not fenced: what comes before (ReLU, bias) is computed within this stage, not in a pass of its own.
-    arrays = first(x)
-    arrays = fence(partial(later, _AXES[1]))(arrays)
-    return fence(lambda arrays: [a.reshape(-1, a.shape[-1]) for a in later(_AXES[2], arrays)])(arrays)
+    arrays = _spread_input(geometry, tile, _AXES[0], [jnp.pad(x, ((0, 0), *widths, (0, 0)))])
+    for axis in _AXES[1:]:
+        arrays = fence(_spread_input, geometry, tile, axis)(arrays)
+    return arrays
+
+
+def _spread_input(geometry, tile, axis, arrays):
+    return _rows_at_last(axis, _spread(arrays, axis, *_sizes(geometry, tile)[axis], transposed=False))
 
 
 def _transform_output(products, geometry, tile):
-    sizes = _tile_sizes(geometry, tile)
+    sizes = _sizes(geometry, tile)
     grid = [count for _, count, _ in sizes]
     arrays = [y.reshape(geometry.batch, *grid, geometry.outputs) for y in products]
     for axis in _AXES:
-        arrays = fence(partial(_gather, sizes[axis][2].output))(arrays)
-    return _interleave(geometry, sizes, arrays)  # not fenced, for what comes after: bias, sum, ReLU
+        arrays = fence(_gather_output, geometry, tile, axis)(arrays)
+    return _interleave(arrays, sizes, geometry.output)  # not fenced, for what comes after: bias, sum, ReLU
+
+
+def _gather_output(geometry, tile, axis, arrays):
+    return _gather(_sizes(geometry, tile)[axis][2].output, arrays)
 
 
 def _transpose_output(dy, geometry, tile):
     """From the gradient of the output to that of each product: the transpose of `_transform_output`."""
-    sizes = _tile_sizes(geometry, tile)
-    widths = [(0, count * m - n) for (m, count, _), n in zip(sizes, geometry.output, strict=True)]
-
-    def stage(axis, arrays):
-        m, count, of = sizes[axis]
-        if axis == _AXES[0]:
-            arrays = [jnp.pad(y, ((0, 0), *widths, (0, 0))) for y in arrays]
-        arrays = _spread(arrays, of.output.T, axis, m, count)
-        return [a.reshape(-1, a.shape[-1]) for a in arrays] if axis == _AXES[-1] else arrays
-
     arrays = [dy]
     for axis in _AXES:
-        arrays = fence(partial(stage, axis))(arrays)
+        arrays = fence(_spread_gradient, geometry, tile, axis)(arrays)
     return arrays
+
+
+def _spread_gradient(geometry, tile, axis, arrays):
+    sizes = _sizes(geometry, tile)
+    if axis == _AXES[0]:
+        widths = [(0, count * m - n) for (m, count, _), n in zip(sizes, geometry.output, strict=True)]
+        arrays = [jnp.pad(y, ((0, 0), *widths, (0, 0))) for y in arrays]
+    return _rows_at_last(axis, _spread(arrays, axis, *sizes[axis], transposed=True))
 
 
 def _transpose_input(dv, geometry, tile):
     """From the gradient of each transformed input to that of x: the transpose of `_transform_input`."""
-    sizes = _tile_sizes(geometry, tile)
-    grid = [count for _, count, _ in sizes]
-
-    def stage(axis, arrays):
-        m, _, of = sizes[axis]
-        taps = _gather(of.input.T, arrays)
-        n, before, width = len(of.input), geometry.padding[axis][0], geometry.size[axis]
-        per_group = [taps[group : group + n] for group in range(0, len(taps), n)]
-        return [
-            _overlap(group, axis, m, phase, before, -(-width // m))
-            for group in per_group
-            for phase in range(m)
-        ]
-
+    grid = [count for _, count, _ in _sizes(geometry, tile)]
     arrays = [d.reshape(geometry.batch, *grid, geometry.inputs) for d in dv]
     for axis in _AXES:
-        arrays = fence(partial(stage, axis))(arrays)
-    phases = [(m, -(-n // m), None) for (m, _, _), n in zip(sizes, geometry.size, strict=True)]
+        arrays = fence(_gather_gradient, geometry, tile, axis)(arrays)
+    return fence(_interleave_gradient, geometry, tile)(arrays)
 
-    def interleave(arrays):
-        y = _stack_phases(arrays, phases)
-        return y[:, : geometry.size[0], : geometry.size[1], : geometry.size[2]]
 
-    return fence(interleave)(arrays)
+def _gather_gradient(geometry, tile, axis, arrays):
+    m, _, of = _sizes(geometry, tile)[axis]
+    taps = _gather(of.input.T, arrays)
+    n, before, count = len(of.input), geometry.padding[axis][0], -(-geometry.size[axis] // m)
+    groups = [taps[group : group + n] for group in range(0, len(taps), n)]
+    return [_overlap(group, axis, m, phase, before, count) for group in groups for phase in range(m)]
+
+
+def _interleave_gradient(geometry, tile, arrays):
+    sizes = [(m, -(-n // m), of) for (m, _, of), n in zip(_sizes(geometry, tile), geometry.size, strict=True)]
+    return _interleave(arrays, sizes, geometry.size)
 
 
 def _overlap(taps, axis, m, phase, before, count):
@@ -199,25 +189,30 @@ def _overlap(taps, axis, m, phase, before, count):
 
 
 def _transform_kernel(kernel, tile):
-    kt, kh, kw = kernel.shape[:3]
-    g = [tile.axis(axis, taps)[1].kernel for axis, taps in enumerate((kt, kh, kw))]
-    arrays = [kernel[t, h, w] for t in range(kt) for w in range(kw) for h in range(kh)]
+    taps = kernel.shape[:3]
+    arrays = [kernel[t, h, w] for t in range(taps[0]) for w in range(taps[2]) for h in range(taps[1])]
     for axis in _AXES:
-        arrays = fence(partial(_gather, g[axis]))(arrays)
+        arrays = fence(_gather_kernel, tile, axis, taps[axis])(arrays)
     return arrays
 
 
+def _gather_kernel(tile, axis, taps, arrays):
+    return _gather(tile.axis(axis, taps)[1].kernel, arrays)
+
+
 def _transpose_kernel(du, geometry, tile):
-    g = [tile.axis(axis, taps)[1].kernel for axis, taps in enumerate(geometry.kernel)]
-    arrays = du
     for axis in _AXES:
-        arrays = fence(partial(_gather, g[axis].T))(arrays)
+        du = fence(_gather_kernel_gradient, tile, axis, geometry.kernel[axis])(du)
     kt, kh, kw = geometry.kernel
-    stacked = jnp.stack(arrays).reshape(kt, kw, kh, geometry.inputs, geometry.outputs)
+    stacked = jnp.stack(du).reshape(kt, kw, kh, geometry.inputs, geometry.outputs)
     return stacked.transpose(0, 2, 1, 3, 4)
 
 
-def _tile_sizes(geometry, tile):
+def _gather_kernel_gradient(tile, axis, taps, arrays):
+    return _gather(tile.axis(axis, taps)[1].kernel.T, arrays)
+
+
+def _sizes(geometry, tile):
     """For each axis: the tile's size, how many tiles cover the output, and the matrices."""
     sizes = []
     for axis, (taps, n) in enumerate(zip(geometry.kernel, geometry.output, strict=True)):
@@ -226,17 +221,20 @@ def _tile_sizes(geometry, tile):
     return sizes
 
 
-def _spread(arrays, matrix, axis, m, count):
-    """Each array -> one array a row of `matrix`: combinations of its samples i, i + m, ... along `axis`."""
+def _spread(arrays, axis, m, count, of, *, transposed):
+    """Each array -> one array a frequency: combinations of its samples i, i + m, ... along `axis`."""
+    matrix = of.output.T if transposed else of.input
+    window = range(matrix.shape[1])
 
     def sample(array, i):
         return lax.slice_in_dim(array, i, i + (count - 1) * m + 1, m, axis=axis + 1)
 
-    return [
-        _combine(row, [sample(array, i) for i in range(matrix.shape[1])])
-        for array in arrays
-        for row in matrix
-    ]
+    return [_combine(row, [sample(array, i) for i in window]) for array in arrays for row in matrix]
+
+
+def _rows_at_last(axis, arrays):
+    """After the last axis, arrays become the rows of the products."""
+    return [a.reshape(-1, a.shape[-1]) for a in arrays] if axis == _AXES[-1] else arrays
 
 
 def _gather(matrix, arrays):
@@ -250,18 +248,13 @@ def _combine(row, arrays):
     return reduce(add, terms)
 
 
-def _interleave(geometry, sizes, arrays):
-    time, height, width = geometry.output
-    return _stack_phases(arrays, sizes)[:, :time, :height, :width]
-
-
-def _stack_phases(arrays, sizes):
+def _interleave(arrays, sizes, size):
     """Puts the positions within a tile, spread over the list (time, width, height), back into one map."""
     (mt, nt, _), (mh, nh, _), (mw, nw, _) = sizes
     batch, channels = arrays[0].shape[0], arrays[0].shape[-1]
     y = [
         jnp.stack([jnp.stack(arrays[(t * mw + w) * mh : (t * mw + w + 1) * mh], 3) for w in range(mw)], 5)
         for t in range(mt)
-    ]
-    # [batch, nt, nh, mh, nw, mw, channels] each
-    return jnp.stack(y, 2).reshape(batch, nt * mt, nh * mh, nw * mw, channels)
+    ]  # each [batch, nt, nh, mh, nw, mw, channels]
+    y = jnp.stack(y, 2).reshape(batch, nt * mt, nh * mh, nw * mw, channels)
+    return y[:, : size[0], : size[1], : size[2]]
