@@ -5,7 +5,6 @@ along `space` by itself (platform notes, section 6), for plain `lax` convolution
 """
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vos3d_jax.errors import UserError
@@ -55,5 +54,9 @@ def batch(mesh: jax.sharding.Mesh) -> NamedSharding:
 
 
 def implementation(mesh: jax.sharding.Mesh) -> str:
-    """Returns the convolutions to build with: plain ones partition well, hand-written forms do not."""
-    return "lax" if np.prod(list(mesh.shape.values())) > 1 else "auto"
+    """Returns the convolutions to build with: plain ones where rows are split, or over several CPU devices.
+
+    The forms for CPU do not partition well; those for accelerators do along the batch.
+    """
+    several_cpus = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
+    return "lax" if mesh.shape["space"] > 1 or several_cpus else "auto"
