@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.metrics.contour_matching import cheapest_path, matched_cost
-from vos3d_jax.evaluation.metrics.outlines import trace
-from vos3d_jax.evaluation.metrics.shape_context import matching_costs, sample, shape_context
+from vos3d_jax.evaluation.metrics.corner_grid import trace
+from vos3d_jax.evaluation.metrics.shape_context import UNIT, MatchingCosts, sample, shape_context
 from vos3d_jax.evaluation.metrics.simplification import simplify
 
 VARIANTS = ("matlab", "python")
@@ -157,18 +157,60 @@ def test_costs_are_half_the_chi_squared_distance_of_the_histograms():
     a, b = (shape.counts / shape.counts.sum(1, keepdims=True) for shape in (first, second))
     a, b = a[:, None], b[None]
     expected = 0.5 * ((a - b) ** 2 / (a + b + 2.0**-52)).sum(2)
-    np.testing.assert_allclose(matching_costs(first, second), expected, rtol=0, atol=1e-14)
+    costs = MatchingCosts(first, second)
+    rows, columns = expected.shape
+    found = costs.block(0, rows, 0, columns) * UNIT
+    np.testing.assert_allclose(found, expected, rtol=0, atol=UNIT)
+    np.testing.assert_allclose(
+        costs.rolled(5, 7).block(2, 40, 3, 50) * UNIT,
+        np.roll(expected, (-5, -7), (0, 1))[2:40, 3:50],
+        rtol=0,
+        atol=UNIT,
+    )
+    np.testing.assert_allclose(
+        costs.thinned(3).block(0, 9, 1, 8) * UNIT, expected[::3, ::3][:9, 1:8], rtol=0, atol=UNIT
+    )
+    places = np.arange(60), np.arange(60)[::-1]
+    np.testing.assert_allclose(costs.cells(*places) * UNIT, expected[places], rtol=0, atol=UNIT)
+
+
+class MatrixCosts:
+    """Costs that are all known."""
+
+    def __init__(self, matrix):
+        self.matrix, self.shape = matrix, matrix.shape
+
+    def block(self, row, end_row, column, end_column):
+        return self.matrix[row:end_row, column:end_column]
+
+    def cells(self, rows, columns):
+        return self.matrix[rows, columns]
+
+    def thinned(self, stride):
+        return MatrixCosts(self.matrix[::stride, ::stride])
+
+    def rolled(self, row, column):
+        return MatrixCosts(np.roll(self.matrix, (-row, -column), (0, 1)))
+
+
+SMALL = hnp.arrays(np.int64, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.integers(0, 9))
+LARGE = st.tuples(st.integers(49, 90), st.integers(49, 90), st.integers(0, 2**31), st.integers(0, 40)).map(
+    lambda given: (
+        np.abs(np.subtract.outer(np.arange(given[0]), np.arange(given[1])) - given[3]) * 20
+        + np.random.default_rng(given[2]).integers(0, 200, given[:2])
+    )
+)
 
 
 @settings(max_examples=60, deadline=None)
-@given(hnp.arrays(np.int64, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.integers(0, 9)))
+@given(st.one_of(SMALL, LARGE))
 def test_the_path_is_monotone_and_as_cheap_as_the_best_by_recursion(costs):
-    rows, columns = cheapest_path(costs)
+    rows, columns = cheapest_path(MatrixCosts(costs))
     assert (rows[0], columns[0]) == (costs.shape[0] - 1, costs.shape[1] - 1)
     assert (rows[-1], columns[-1]) == (0, 0)
     steps = set(zip((-np.diff(rows)).tolist(), (-np.diff(columns)).tolist(), strict=True))
     assert steps <= {(0, 1), (1, 0), (1, 1)}
-    best = np.full(costs.shape, 10**6)
+    best = np.zeros(costs.shape, int)
     for i, j in np.ndindex(costs.shape):
         before = [best[i - a, j - b] for a, b in ((1, 1), (0, 1), (1, 0)) if i >= a and j >= b]
         best[i, j] = min(before) + costs[i, j] if before else 0
@@ -176,9 +218,9 @@ def test_the_path_is_monotone_and_as_cheap_as_the_best_by_recursion(costs):
 
 
 @settings(max_examples=40, deadline=None)
-@given(hnp.arrays(float, st.tuples(st.integers(2, 8), st.integers(2, 8)), elements=st.floats(0, 1)))
+@given(hnp.arrays(np.int64, st.tuples(st.integers(2, 8), st.integers(2, 8)), elements=st.integers(0, 99)))
 def test_the_matched_cost_lies_between_the_cheapest_and_the_dearest_pair(costs):
-    assert costs.min() - 1e-12 <= matched_cost(costs) <= costs.max() + 1e-12
+    assert costs.min() <= matched_cost(MatrixCosts(costs)) <= costs.max()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -20,6 +20,7 @@ from vos3d_jax.evaluation.metrics.contours import (
     boundary_radius,
     j_and_f,
 )
+from vos3d_jax.evaluation.metrics.corner_grid import Outline, outlines
 from vos3d_jax.evaluation.metrics.detections import (
     Detections,
     average_precision,
@@ -35,7 +36,6 @@ from vos3d_jax.evaluation.metrics.objects import (
     semi_supervised,
     unsupervised,
 )
-from vos3d_jax.evaluation.metrics.outlines import Outline, outlines
 from vos3d_jax.evaluation.metrics.pooled import Pooled, SequenceLog, pooled_saliency, sequence_log
 from vos3d_jax.evaluation.metrics.protocols import (
     GroupMeans,

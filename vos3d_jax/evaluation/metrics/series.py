@@ -53,7 +53,7 @@ def statistics(
     counted = values if nan_recall == "counted" else values[~np.isnan(values)]
     return Statistics(
         mean=_mean(values),
-        recall=np.count_nonzero(counted > 0.5) / counted.size if counted.size else math.nan,
+        recall=float(np.mean(counted > 0.5)) if counted.size else math.nan,
         decay=_mean(first) - _mean(last),
     )
 

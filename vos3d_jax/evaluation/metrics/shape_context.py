@@ -11,9 +11,13 @@ from jaxtyping import Float, Int
 
 Variant = Literal["matlab", "python"]
 
+# Costs are whole multiples of it: sums of them are exact, so that equally cheap paths compare as equal.
+UNIT = 2.0**-42
+
 _SPACING = 3.0  # pixels between samples, at most
 _RADIAL, _ANGULAR = 5, 12  # bins: distances up to 2 in powers of two, angles of 30 degrees
-_BLOCK = 64  # samples whose distances to all others are computed together, so that they stay in the cache
+_CACHED = 2**15  # terms that are computed together
+_BLOCK = 32  # samples whose distances to all others are computed together, so that they stay in the cache
 _EDGES = (np.tan(np.pi / 6), np.tan(np.pi / 3))  # of the angular bins within a quadrant
 # Bins of a quadrant are counted away from the x axis first: where bin 0, 1, 2... is found then.
 _CODES = np.array([0, 1, 2, 5, 4, 3, 9, 10, 11, 8, 7, 6], np.uint8)
@@ -65,41 +69,85 @@ def sample(points: Float[np.ndarray, "n 2"], variant: Variant) -> Float[np.ndarr
     return np.concatenate([points[:1], sums[inner]])
 
 
-def matching_costs(first: ShapeContext, second: ShapeContext) -> Float[np.ndarray, "n m"]:
-    """Half the chi-squared distance of every two histograms a and b: 0 (equal) to 1, up to rounding.
+class MatchingCosts:
+    """What it costs to match sample i of one contour and j of another, computed where it is asked for.
 
-    As their sums are 1, it is 1 - sum of 2 a b / (a + b), to which only bins that both fill contribute;
+    Half the chi-squared distance of their histograms a and b, 0 (equal) to 1, in whole multiples of `UNIT`.
+    As a and b sum to 1, it is 1 - sum of 2 a b / (a + b), to which only bins that both fill contribute;
     written as 2 / (1/a + 1/b), an empty bin's reciprocal is infinite and drops out by itself.
     """
-    with np.errstate(divide="ignore"):
-        inverse = first.counts.sum(1, keepdims=True) / first.counts
-        others = (second.counts.sum(1, keepdims=True) / second.counts).T.copy()
-    costs = np.empty((len(inverse), others.shape[1]))
-    for row, cost in zip(inverse, costs, strict=True):
-        filled = np.flatnonzero(row < np.inf)
-        terms = others[filled]
-        terms += row[filled, None]
-        np.reciprocal(terms, out=terms)
-        np.add.reduce(terms, axis=0, out=cost)
-    costs *= -2
-    costs += 1
-    return costs
+
+    def __init__(self, first: ShapeContext, second: ShapeContext):
+        with np.errstate(divide="ignore"):
+            rows = first.counts.sum(1, keepdims=True) / first.counts
+            columns = (second.counts.sum(1, keepdims=True) / second.counts).T.copy()
+        self._set(rows, columns)
+
+    def _set(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        self.shape = (rows.shape[0], columns.shape[1])
+        self._rows, self._columns = rows, columns
+        row, self._bins = np.nonzero(rows < np.inf)
+        self._shares = rows[row, self._bins][:, None]
+        self._starts = np.searchsorted(row, np.arange(rows.shape[0] + 1))
+
+    def rolled(self, row: int, column: int) -> "MatchingCosts":
+        """The same costs with another sample first in each contour."""
+        costs = object.__new__(MatchingCosts)
+        costs._set(np.roll(self._rows, -row, 0), np.roll(self._columns, -column, 1))
+        return costs
+
+    def thinned(self, stride: int) -> "MatchingCosts":
+        """The costs of every `stride`-th sample of each contour."""
+        costs = object.__new__(MatchingCosts)
+        costs._set(self._rows[::stride], self._columns[:, ::stride].copy())
+        return costs
+
+    def block(self, row: int, end_row: int, column: int, end_column: int) -> Int[np.ndarray, "n m"]:
+        """The costs of a rectangle of pairs."""
+        columns = self._columns[:, column:end_column]
+        sums = np.empty((end_row - row, columns.shape[1]))
+        rows = max(1, _CACHED // (columns.shape[1] * columns.shape[0] // 2))
+        for start in range(row, end_row, rows):
+            end = min(start + rows, end_row)
+            part = slice(self._starts[start], self._starts[end])
+            terms = columns[self._bins[part]]
+            terms += self._shares[part]
+            np.reciprocal(terms, out=terms)
+            np.add.reduceat(
+                terms, self._starts[start:end] - part.start, axis=0, out=sums[start - row : end - row]
+            )
+        return _in_units(sums)
+
+    def cells(self, rows: Int[np.ndarray, " k"], columns: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
+        """The costs of single pairs."""
+        return _in_units((1 / (self._rows[rows] + self._columns.T[columns])).sum(1))
+
+
+def _in_units(sums: np.ndarray) -> np.ndarray:
+    sums *= -2 / UNIT
+    sums += 1 / UNIT
+    return np.rint(sums, out=sums).astype(np.int64)
 
 
 def _polar(x: np.ndarray, y: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray]:
     """Distances [block, n] and angular codes of all samples as seen from those of a block."""
     dx, dy = x - x[block, None], y - y[block, None]
-    ax, ay = np.abs(dx), np.abs(dy)
-    scaled = [edge * ax for edge in _EDGES]
-    codes = (ay >= scaled[0]).view(np.uint8) + (ay >= scaled[1]).view(np.uint8)
-    codes += 3 * (dx < 0).view(np.uint8)
+    codes = 3 * (dx < 0).view(np.uint8)
     codes += 6 * (dy < 0).view(np.uint8)
-    unsure = (ax <= _NEAR_EDGE * ay) | (ay <= _NEAR_EDGE * ax)
-    for edge in scaled:
-        unsure |= np.abs(ay - edge) <= _NEAR_EDGE * ax
-    unsure = np.flatnonzero(unsure)
+    ax, ay = np.abs(dx), np.abs(dy)
+    closest = np.minimum(ax, ay)  # how far the point is from the nearest edge of a bin, about
+    for edge in _EDGES:
+        beyond = edge * ax
+        np.subtract(ay, beyond, out=beyond)
+        codes += (beyond >= 0).view(np.uint8)
+        np.minimum(closest, np.abs(beyond, out=beyond), out=closest)
+    ax *= ax
+    ay *= ay
+    ax += ay
+    distance = np.sqrt(ax, out=ax)
+    unsure = np.flatnonzero(closest <= np.multiply(distance, _NEAR_EDGE, out=ay))
     codes.ravel()[unsure] = _CODES[_official_bin(dy.ravel()[unsure], dx.ravel()[unsure])]
-    return np.sqrt(dx**2 + dy**2), codes
+    return distance, codes
 
 
 def _official_bin(dy: np.ndarray, dx: np.ndarray) -> np.ndarray:

@@ -45,6 +45,7 @@ def _kept(points: np.ndarray, first: np.ndarray, last: np.ndarray, limit: float)
     """
     keep = np.zeros(len(points), bool)
     keep[first] = keep[last] = True
+    x, y = points.T.copy()
     while True:
         long = last - first > 1
         first, last = first[long], last[long]
@@ -52,13 +53,12 @@ def _kept(points: np.ndarray, first: np.ndarray, last: np.ndarray, limit: float)
             return keep
         counts = last - first - 1
         offsets = np.cumsum(counts) - counts
-        part = np.repeat(np.arange(first.size), counts)
-        inner = np.arange(counts.sum()) + (first + 1 - offsets)[part]
-        distance = _squared_distances(points[inner], points[first], points[last], part)
+        inner = np.arange(counts.sum()) + np.repeat(first + 1 - offsets, counts)
+        distance = _squared_distances(x, y, first, last, inner, counts)
         farthest = np.maximum.reduceat(distance, offsets)
+        ties = np.flatnonzero(distance == np.repeat(farthest, counts))
         split = np.empty(first.size, np.int64)
-        ties = np.flatnonzero(distance == farthest[part])
-        split[part[ties]] = inner[ties]  # assigned in order: the last tie stays
+        split[np.searchsorted(offsets, ties, "right") - 1] = inner[ties]  # in order: the last tie stays
         far = farthest > limit
         first, last, split = first[far], last[far], split[far]
         keep[split] = True
@@ -66,19 +66,18 @@ def _kept(points: np.ndarray, first: np.ndarray, last: np.ndarray, limit: float)
 
 
 def _squared_distances(
-    points: np.ndarray, first: np.ndarray, last: np.ndarray, part: np.ndarray
+    x: np.ndarray, y: np.ndarray, first: np.ndarray, last: np.ndarray, inner: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
-    """The squared distance of each point to the segment first-last of its part.
+    """The squared distance of each inner point to the segment first-last of its part.
 
     The foot's place along the segment is a float32 quotient, as in the original: it decides ties.
     """
-    along = last - first
-    length = (along**2).sum(1)
-    start, along, length = first[part], along[part], length[part]
-    offset = points - start
-    product = (offset * along).sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = (product.astype(np.float32) / length.astype(np.float32)).astype(np.float64)
-    fraction[product <= 0] = 0.0
-    fraction[(product >= length) & (product > 0)] = 1.0
-    return ((points - (start + fraction[:, None] * along)) ** 2).sum(1)
+    along_x, along_y = x[last] - x[first], y[last] - y[first]
+    length = np.maximum(along_x**2 + along_y**2, 1)  # whole numbers: 1 only stands in for 0
+    ends = np.stack([x[first], y[first], along_x, along_y, length])
+    start_x, start_y, along_x, along_y, length = np.repeat(ends, counts, axis=1)
+    point_x, point_y = x[inner], y[inner]
+    product = (point_x - start_x) * along_x + (point_y - start_y) * along_y
+    fraction = (product.astype(np.float32) / length.astype(np.float32)).astype(np.float64)
+    fraction = np.minimum(np.maximum(fraction, 0), 1)
+    return (point_x - (start_x + fraction * along_x)) ** 2 + (point_y - (start_y + fraction * along_y)) ** 2

@@ -11,9 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 from vos3d_jax.evaluation.metrics.contour_matching import matched_cost
+from vos3d_jax.evaluation.metrics.corner_grid import outlines
 from vos3d_jax.evaluation.metrics.masks import Mask
-from vos3d_jax.evaluation.metrics.outlines import outlines
-from vos3d_jax.evaluation.metrics.shape_context import ShapeContext, Variant, matching_costs, shape_context
+from vos3d_jax.evaluation.metrics.shape_context import (
+    UNIT,
+    MatchingCosts,
+    ShapeContext,
+    Variant,
+    shape_context,
+)
 
 _SCALE = 5.0  # both toolkits report five times the mean cost
 
@@ -66,7 +72,7 @@ def shape_change(first: ShapeContext | None, second: ShapeContext | None) -> flo
     """T of two shapes: five times what it costs to match them; NaN if one is None."""
     if first is None or second is None:
         return float("nan")
-    return _SCALE * matched_cost(matching_costs(first, second))
+    return _SCALE * UNIT * matched_cost(MatchingCosts(first, second))
 
 
 def _with_first(first: Mask | None, masks: Iterable[Mask]) -> Iterator[Mask]:
