@@ -88,9 +88,8 @@ def _bound(costs: Costs) -> int:
         steps = max(next_row - row, next_column - column)
         rows += [row + step * (next_row - row) // steps for step in range(1, steps + 1)]
         columns += [column + step * (next_column - column) // steps for step in range(1, steps + 1)]
-    return int(costs.cells(np.array(rows, int), np.array(columns, int)).sum()) + len(
-        rows
-    )  # each rounded by up to one
+    cost = int(costs.cells(np.array(rows, int), np.array(columns, int)).sum())
+    return cost + len(rows)  # a cell alone may be rounded otherwise than in a block
 
 
 def _totals(costs: Costs, bound: int) -> np.ndarray:
