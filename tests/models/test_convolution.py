@@ -265,6 +265,14 @@ def test_the_table_names_the_measured_best_for_the_published_network(shape, kern
     assert choose(shape, kernel_shape, stride, padding, backend="tpu") in {"lax", "dot", "shifted_sums"}
 
 
+def test_a_kernel_that_is_trained_is_transformed_only_where_that_pays():
+    few, many = (1, 2, 8, 14, 1024), (1, 8, 32, 56, 1024)
+    kernel_shape = (3, 3, 3, 1024, 256)
+    assert choose(few, kernel_shape, padding=SAME).startswith("winograd")
+    assert choose(few, kernel_shape, padding=SAME, trained=True) == "columns"
+    assert choose(many, kernel_shape, padding=SAME, trained=True) == "winograd_4_4"
+
+
 def test_a_name_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="no convolution is called 'fft': choose from auto, lax, dot"):
         conv3d(jnp.ones((1, 1, 1, 1, 1)), jnp.ones((1, 1, 1, 1, 1)), implementation="fft")

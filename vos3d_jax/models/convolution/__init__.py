@@ -92,7 +92,9 @@ def conv3d(
     """
     geometry = geometry_of(x.shape, kernel.shape, stride, padding, dilation)
     if implementation == "auto":
-        implementation = choose(x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend())
+        implementation = choose(
+            x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend(), prepared is None
+        )
     chosen = _named(IMPLEMENTATIONS, implementation, geometry)
     if prepared is not None:
         if chosen.prepare is None:
@@ -129,11 +131,13 @@ def choose(
     dilation: Triple = (1, 1, 1),
     dtype: jax.typing.DTypeLike = jnp.float32,
     backend: str = "cpu",
+    trained: bool = False,
 ) -> str:
     """Returns the name of the implementation that "auto" uses: the first row of the table that holds.
 
     A kernel of shape [kt, kh, kw, 1, c] on c > 1 channels is a depthwise one. `backend` is jax's name of the
-    platform ("cpu", "gpu", "tpu").
+    platform ("cpu", "gpu", "tpu"). `trained` says that the kernel is not prepared, so that a transform of it
+    is part of every call.
     """
     geometry = geometry_of(shape, kernel_shape, stride, padding, dilation)
     depthwise = kernel_shape[3] == 1 != shape[-1]
@@ -141,8 +145,10 @@ def choose(
         rows = table.ACCELERATOR_DEPTHWISE if depthwise else table.ACCELERATOR_DENSE
     elif depthwise:
         rows = table.CPU_DEPTHWISE
+    elif jnp.dtype(dtype).itemsize < 4:
+        rows = table.CPU_DENSE_HALF
     else:
-        rows = table.CPU_DENSE_HALF if jnp.dtype(dtype).itemsize < 4 else table.CPU_DENSE
+        rows = table.CPU_DENSE_TRAINED if trained else table.CPU_DENSE
     known = DEPTHWISE_IMPLEMENTATIONS if depthwise else IMPLEMENTATIONS
     return next(row.name for row in rows if known[row.name].refuses(geometry) is None and row.holds(geometry))
 

@@ -73,6 +73,17 @@ CPU_DENSE = (
     Row("lax", _always, "right for every shape"),
 )
 
+# Where the kernel changes with every call, Winograd has to transform it (and its gradient) every time.
+CPU_DENSE_TRAINED = (
+    *CPU_DENSE[:4],
+    Row(
+        "columns",
+        lambda g: _wide(g) and _rows(g) <= 512 and tiles(g, Tile(2, 2)) < 56,
+        "1024->256, 2x8x14, forward and backward: 106 ms, tiles 2,2 161, 2-d 134",
+    ),
+    *CPU_DENSE[4:],
+)
+
 # In half precision the transforms of Winograd lose too much, and the products are not what costs.
 CPU_DENSE_HALF = (
     Row("dot", _always, "1x1x1 is a matrix product"),
