@@ -86,8 +86,10 @@ def test_dilation_of_bits_reaches_exactly_the_pixels_of_the_disk(radius):
     near = np.zeros_like(mask)
     for y, x in np.argwhere(mask):
         near |= (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-    bits = bitmaps.dilate(bitmaps.pack([mask, ~mask], radius), radius)
+    bits = bitmaps.dilate(bitmaps.pack([mask, ~mask, np.zeros_like(mask)], radius), radius)
     assert (bitmaps.unpack(bits[0], 200) == near).all()
+    assert bitmaps.unpack(bits[1], 200).all()
+    assert not bits[2].any()
 
 
 @settings(max_examples=60, deadline=None)

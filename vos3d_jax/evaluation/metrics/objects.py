@@ -8,6 +8,7 @@ background); the unsupervised task compares all proposals with all objects and l
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -156,7 +157,8 @@ class _Masks:
         self.radius = boundary_radius(height, width)
         if void is not None:
             ids = np.where(void, 0, ids)
-        present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)[1 : count + 1]) + 1
+        histogram = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()
+        present = np.flatnonzero(histogram[1 : count + 1]) + 1
         self.place = {int(label) - 1: place for place, label in enumerate(present)}
         self.bits = np.zeros((0, height, 0), np.uint64)
         if present.size:
