@@ -121,8 +121,14 @@ class Stage(nnx.Module):
 
 def _stacked(blocks: list[Bottleneck]) -> Bottleneck:
     states = [nnx.to_pure_dict(nnx.state(block)) for block in blocks]
-    stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack([np.asarray(x) for x in leaves])), *states)
-    return nnx.merge(nnx.graphdef(blocks[0]), stacked)
+    return nnx.merge(nnx.graphdef(blocks[0]), jax.tree.map(_stack, *states))
+
+
+def _stack(*leaves: Array) -> Array:
+    # Abstract leaves (under eval_shape) have no values; concrete ones are stacked faster by numpy.
+    if isinstance(leaves[0], jax.core.Tracer):
+        return jnp.stack(leaves)
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
 
 
 class Stem(nnx.Module):
