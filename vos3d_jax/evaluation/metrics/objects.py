@@ -8,7 +8,6 @@ background); the unsupervised task compares all proposals with all objects and l
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -153,33 +152,32 @@ class _Masks:
     """The masks of one label map: their bits, boundaries and what is near these, areas and lengths."""
 
     def __init__(self, ids: np.ndarray, count: int, void: np.ndarray | None):
-        height, width = ids.shape
-        self.radius = boundary_radius(height, width)
         if void is not None:
-            ids = np.where(void, 0, ids)
-        histogram = cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel()
-        present = np.flatnonzero(histogram[1 : count + 1]) + 1
-        self.place = {int(label) - 1: place for place, label in enumerate(present)}
-        self.bits = np.zeros((0, height, 0), np.uint64)
-        if present.size:
-            self.bits = bitmaps.pack([ids == label for label in present], self.radius)
-            self.edges = bitmaps.edges(self.bits, 0, width)
-            self.near = bitmaps.dilate(self.edges, self.radius)
-            self.areas, self.lengths = bitmaps.count(self.bits), bitmaps.count(self.edges)
+            ids = np.where(void, np.uint8(0), ids)
+        self.radius = boundary_radius(*ids.shape)
+        # At least one, so that there are arrays; ids that the map does not have are empty masks.
+        self.count = max(min(int(ids.max(initial=0)), count), 1)
+        self.bits = bitmaps.pack([ids == label for label in range(1, self.count + 1)], self.radius)
+        self.edges = bitmaps.edges(self.bits, 0, ids.shape[1])
+        self.near = bitmaps.dilate(self.edges, self.radius)
+        self.areas, self.lengths = bitmaps.count(self.bits).tolist(), bitmaps.count(self.edges).tolist()
 
     def compare(self, mine: int, other: "_Masks", its: int) -> tuple[float, float]:
-        """(J, F) of a mask of this map and one of the other; a mask that is not present is empty."""
-        a, b = self.place.get(mine), other.place.get(its)
-        if a is None or b is None:
-            lengths = (0 if a is None else self.lengths[a], 0 if b is None else other.lengths[b])
-            return float(a is None and b is None), BoundaryCounts(self.radius, *map(int, lengths), 0, 0).f
+        """(J, F) of a mask of this map and one of the other; beyond the largest id, masks are empty."""
+        if mine >= self.count or its >= other.count:
+            area, length = self._size(mine)
+            its_area, its_length = other._size(its)
+            counts = BoundaryCounts(self.radius, length, its_length, 0, 0)
+            return intersection_over_union(0, area + its_area), counts.f
+        a, b = mine, its
         intersection = int(bitmaps.count(self.bits[a] & other.bits[b]))
         matched = bitmaps.count(self.edges[a] & other.near[b]), bitmaps.count(other.edges[b] & self.near[a])
-        counts = BoundaryCounts(
-            self.radius, int(self.lengths[a]), int(other.lengths[b]), int(matched[0]), int(matched[1])
-        )
-        union = int(self.areas[a]) + int(other.areas[b]) - intersection
-        return intersection_over_union(intersection, union), counts.f
+        counts = BoundaryCounts(self.radius, self.lengths[a], other.lengths[b], *map(int, matched))
+        return intersection_over_union(intersection, self.areas[a] + other.areas[b] - intersection), counts.f
+
+    def _size(self, index: int) -> tuple[int, int]:
+        """(area, length of the boundary) of a mask."""
+        return (self.areas[index], self.lengths[index]) if index < self.count else (0, 0)
 
 
 def _check_ids(result: np.ndarray, allowed: int, name: str) -> None:
