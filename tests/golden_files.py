@@ -32,14 +32,16 @@ def load_json(name: str):
 
 
 def shared_data(name: str) -> Path:
-    """The folder of real frames; skips the test when it is not on this machine (their licence forbids shipping)."""
+    """The folder of real frames; skips the test when it is not here (their licence forbids shipping)."""
     folder = _SHARED / "data" / name
     if not folder.exists():
         pytest.skip(f"real frames are not here: {folder} (set VOS3D_SHARED to the folder that holds data/)")
     return folder
 
 
-def assert_golden(value: np.ndarray, golden: dict[str, np.ndarray], name: str, tolerance: float = 2e-5) -> None:
+def assert_golden(
+    value: np.ndarray, golden: dict[str, np.ndarray], name: str, tolerance: float = 2e-5
+) -> None:
     """Compares `value`, laid out as the golden's README says (PyTorch axis order), with entry `name`.
 
     The largest difference may be `tolerance` of the array's largest absolute value; the stored
@@ -56,7 +58,9 @@ def assert_golden(value: np.ndarray, golden: dict[str, np.ndarray], name: str, t
     mean, deviation, total, largest = golden[f"{name}__stats"]
     sample = value.reshape(-1)[:: int(golden[f"{name}__step"])]
     error = np.abs(sample - np.asarray(expected).reshape(-1)).max()
-    assert error <= tolerance * largest, f"{name}: {error / largest:.2e} of the maximum, allowed {tolerance:.0e}"
+    assert error <= tolerance * largest, (
+        f"{name}: {error / largest:.2e} of the maximum, allowed {tolerance:.0e}"
+    )
     assert abs(value.mean() - mean) <= tolerance * largest
     assert abs(value.std() - deviation) <= tolerance * largest
     assert abs(np.abs(value).sum() - total) <= tolerance * total + 1e-30

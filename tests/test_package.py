@@ -63,6 +63,10 @@ def test_the_code_is_linted_and_formatted():
 
 def test_the_parts_import_each_other_only_in_the_directions_of_the_design():
     result = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / "lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout

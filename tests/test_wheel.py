@@ -50,7 +50,9 @@ def test_the_wheel_gives_the_commands(installed, tmp_path):
 
 @pytest.mark.slow
 def test_the_wheel_finds_its_recipes_by_name(installed, tmp_path):
-    result = _run(installed, tmp_path, "vos3d_jax.main", "--config=davis.py", f"--config.data_dir={tmp_path}/DAVIS")
+    result = _run(
+        installed, tmp_path, "vos3d_jax.main", "--config=davis.py", f"--config.data_dir={tmp_path}/DAVIS"
+    )
     assert result.returncode == 2, result.stderr
     assert result.stderr.count("\n") == 1 and f"{tmp_path}/DAVIS" in result.stderr
 
