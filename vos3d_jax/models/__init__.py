@@ -1,6 +1,7 @@
 """Networks: build them from plain arguments, describe them by a card, run them compiled."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from vos3d_jax.models.classifier import CSNClassifier
 from vos3d_jax.models.dcseg import DCSeg
 from vos3d_jax.models.forward import forward, prepare
 
-__all__ = ["SYSTEMS", "build_model", "forward", "model_card", "prepare"]
+__all__ = ["SYSTEMS", "build_model", "forward", "model_card", "network_class", "prepare"]
 
 SYSTEMS: dict[str, type] = {model.system: model for model in (DCSeg, CSNClassifier)}
 
@@ -27,6 +28,15 @@ def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:
     Raises:
         UserError: for an unknown system or argument, or a value that cannot be.
     """
+    return network_class(system, arguments)(rng=np.random.default_rng(seed), **arguments)
+
+
+def network_class(system: str, arguments: Mapping[str, Any]) -> type:
+    """The class of `system`, which has arguments of these names.
+
+    Raises:
+        UserError: for an unknown system or argument.
+    """
     if system not in SYSTEMS:
         raise UserError(f"there is no system {system!r}: choose from {', '.join(SYSTEMS)}")
     parameters = inspect.signature(SYSTEMS[system].__init__).parameters
@@ -34,7 +44,7 @@ def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:
     for name in arguments:
         if name not in known:
             raise UserError(f"{system} has no argument {name!r}; it has {', '.join(known)}")
-    return SYSTEMS[system](rng=np.random.default_rng(seed), **arguments)
+    return SYSTEMS[system]
 
 
 def model_card(model: nnx.Module) -> dict[str, Any]:
