@@ -22,6 +22,7 @@ from flax import nnx
 import vos3d_jax
 from vos3d_jax import models
 from vos3d_jax.errors import UserError
+from vos3d_jax.models.abstract import abstract_model
 
 ITEMS = ("model", "training", "card")
 _Result = TypeVar("_Result")
@@ -38,15 +39,34 @@ def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any]
     Raises:
       UserError: the folder holds a model already, or cannot be written.
     """
+    card = {**models.model_card(model), **(card_extra or {})}
+    return save_variables(model_variables(model), card, folder)
+
+
+def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str | Path) -> Path:
+    """Returns the folder of checkpoints it wrote: the arrays of a model that need not exist, as step 0.
+
+    Args:
+      variables: `params` and `batch_stats` as `model_variables` gives them; numpy arrays are not copied.
+      card: `system`, `arguments` and what else it should say, JSON values.
+      folder: made if missing; it must not hold a model yet.
+
+    Raises:
+      UserError: the folder holds a model already, or cannot be written.
+    """
+    checkpoints = refuse_occupied(folder)
+    make_folder(checkpoints)
+    with open_manager(checkpoints) as manager:
+        manager.save(0, args=save_arguments({"model": variables}, {**card, "step": 0}, copy=False))
+        manager.wait_until_finished()
+    return checkpoints
+
+
+def refuse_occupied(folder: str | Path) -> Path:
+    """Returns where the checkpoints of `folder` go; UserError when it holds a model already."""
     checkpoints = Path(folder).absolute() / "checkpoints"
     if checkpoints.exists() and _steps(checkpoints):
         raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
-    make_folder(checkpoints)
-    with open_manager(checkpoints) as manager:
-        variables = model_variables(model)
-        card = {**models.model_card(model), "step": 0, **(card_extra or {})}
-        manager.save(0, args=save_arguments({"model": variables}, card))
-        manager.wait_until_finished()
     return checkpoints
 
 
@@ -73,6 +93,21 @@ def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
     return _newest_whole(folder, step, read)
 
 
+def load_variables(folder: str | Path, step: int | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the variables (numpy arrays, as `model_variables` gives them) and the card of what is stored.
+
+    Raises:
+      UserError: as `load_model`.
+    """
+
+    def read(manager: ocp.CheckpointManager, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        card = read_card(manager, number)
+        model = abstract_model(card["system"], **card["arguments"])
+        return read_item(manager, number, "model", model_variables(model), card), card
+
+    return _newest_whole(folder, step, read)
+
+
 def load_card(folder: str | Path, step: int | None = None) -> dict[str, Any]:
     """Returns the card (system, arguments, step, ...) of what `load_model(folder, step)` would load.
 
@@ -95,12 +130,14 @@ def open_manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(folder.absolute(), item_names=ITEMS, options=options)
 
 
-def save_arguments(items: dict[str, Any], card: dict[str, Any]) -> ocp.args.Composite:
+def save_arguments(items: dict[str, Any], card: dict[str, Any], copy: bool = True) -> ocp.args.Composite:
     """Returns what `manager.save(step, args=...)` takes: copies of the arrays, and the card with checksums.
 
-    Copies, because the arrays are written in the background while a donated step reuses their memory.
+    Copies, because the arrays are written in the background while a donated step reuses their memory; who
+    waits until they are written needs none.
     """
-    items = {name: jax.tree.map(lambda leaf: np.array(leaf), tree) for name, tree in items.items()}
+    to_numpy = np.array if copy else np.asarray
+    items = {name: jax.tree.map(lambda leaf: to_numpy(leaf), tree) for name, tree in items.items()}
     card = {
         **card,
         "version": vos3d_jax.__version__,

@@ -1,0 +1,143 @@
+"""From a published file to a folder that `load_model` opens: every tensor once, or nothing.
+
+Tensors pass one at a time from the file into the arrays that are saved, so the peak of memory is the
+network and its largest tensor (spec: checkpoint-formats.md 6, spec-3dc-seg 3.1).
+"""
+
+import collections
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import vos3d_jax
+from vos3d_jax import models, storage
+from vos3d_jax.porting import plan as plans
+from vos3d_jax.porting import published, rules, targets
+from vos3d_jax.porting.plan import Plan
+from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
+
+
+def convert(
+    path: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    into: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    allow: Sequence[str] = (),
+    root: str | None = None,
+) -> Plan:
+    """Writes the network of a published file to `folder` and returns what became of every tensor.
+
+    Args:
+      path: the file, of any container that `open_checkpoint` reads.
+      folder: for `storage.load_model`; it must not hold a model yet.
+      into: "dcseg" makes a backbone file the encoder of a segmentation network with random decoder.
+      settings: arguments that the file cannot show, instead of the source's own.
+      allow: patterns of names or of our paths whose problems are accepted.
+      root: the wrapper that holds the weights, for a file of several.
+
+    Raises:
+      UserError: all problems of the file in one line; nothing is written then.
+    """
+    storage.refuse_occupied(folder)
+    checkpoint = open_checkpoint(path, root=root)
+    digest = _sha256(checkpoint.path)
+    known = published.find(digest)
+    settings = {**(known[1] if known else {}), **(settings or {})}
+    plan = plans.make(checkpoint, into=into, settings=settings, allow=allow)
+    plans.refuse(checkpoint, plan)
+    variables, plan = fill(checkpoint, plan, allow)
+    plans.refuse(checkpoint, plan)
+    storage.save_variables(variables, card(checkpoint, plan, digest, known[0] if known else None), folder)
+    return plan
+
+
+def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple[targets.Variables, Plan]:
+    """Returns {"params", "batch_stats"} with the file's values, and the plan with what the values showed.
+
+    Names that should repeat a tensor and hold other values, and elements of ours that were never written,
+    are problems of the returned plan.
+    """
+    variables = targets.allocate(plan.system, plan.arguments)
+    views = targets.views(variables)
+    wanted = {row.path for row in plan.rows if row.path and row.status != plans.USED}
+    if wanted:
+        # Only then is a second copy of the network made, whose random weights these are.
+        model = models.build_model(plan.system, seed=0, **plan.arguments)
+        random = targets.views(storage.model_variables(model))
+        for name in wanted:
+            views[name][...] = random[name]
+    rows = []
+    for row in plan.rows:
+        if row.status == plans.USED:
+            tensor = checkpoint[row.name]
+            views[row.path][...] = rules.from_torch(row.path, tensor.numpy())
+        elif row.status == plans.ALIAS:
+            row = _compared(checkpoint, plan, row)
+        rows.append(row)
+    rows += [
+        plans.Row("", plans.MISSING, path, None, view.shape, "never written")
+        for path, view in views.items()
+        if (np.ascontiguousarray(view).view(np.uint32) == targets.CANARY).any()
+    ]
+    rows = plans.with_allowed(rows, allow)
+    return variables, Plan(plan.recognised, plan.system, plan.arguments, rows)
+
+
+def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> dict[str, Any]:
+    """The model card: system, all arguments, and where the weights come from."""
+    source = rules.SOURCES[plan.recognised.source]
+    arguments = targets.arguments(plan.system, plan.arguments)
+    return {
+        "system": plan.system,
+        "arguments": arguments,
+        "licence": source.licence,
+        "source": {
+            "kind": plan.recognised.source,
+            "title": source.title,
+            "published": known,
+            "file": checkpoint.path.name,
+            "container": checkpoint.container,
+            "root": checkpoint.root,
+            "prefix": checkpoint.prefix,
+            "sha256": digest,
+            "size": checkpoint.path.stat().st_size,
+        },
+        "converter": f"vos3d_jax {vos3d_jax.__version__}",
+        "report": report(plan),
+    }
+
+
+def report(plan: Plan) -> dict[str, Any]:
+    """The counts of a plan, why tensors are not used, and the names that a person may want to know."""
+    reasons = collections.Counter(row.note for row in plan.rows if row.status == plans.UNUSED)
+    return {
+        "tensors": plan.counts(),
+        "unused": dict(reasons),
+        "random": [row.path for row in plan.rows if row.path and row.status != plans.USED],
+        "allowed": [f"{row.name or row.path}: {row.status}" for row in plan.rows if row.allowed],
+    }
+
+
+def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
+    """The row of a second name, which must hold the values of the first; aliases in the file do by nature."""
+    live = rules.SOURCES[plan.recognised.source].alias_of(row.name)
+    if live not in checkpoint or checkpoint[live].identity == checkpoint[row.name].identity:
+        return row
+    one, other = checkpoint[live].numpy(), checkpoint[row.name].numpy()
+    if one.dtype == other.dtype and np.array_equal(_bits(one), _bits(other)):
+        return row
+    return plans.Row(row.name, plans.DIFFERS, "", row.shape, None, f"should repeat {live}")
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,221 @@
+"""What a checkpoint is, from its names and shapes alone: source, system, and the arguments of the network.
+
+Facts: the manifests' README ("recognise a source by its stem key"), spec-3dc-seg 2 and 3, README-r2plus1d.md.
+What a state dict cannot show (epsilon, input constants, strides) comes from the source, or from the
+published file itself, known by the start of its sha256.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.source import listed, shown
+from vos3d_jax.porting.rules.sources import SOURCES
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Blocks per stage -> depth.
+_DEPTHS = {
+    "csn": {(1, 1, 1, 1): 14, (2, 2, 2, 2): 26, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152},
+    "resnet": {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152},
+    "r2plus1d": {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 34},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognised:
+    """What a file is.
+
+    Attributes:
+      source: a key of `rules.SOURCES`.
+      system: what it becomes by itself; None when it has no classification head and is no whole network.
+      backbone: "csn", "resnet" or "r2plus1d".
+      arguments: of that system, as far as names, shapes and the source tell.
+      notes: what a person should know, one line each.
+    """
+
+    source: str
+    system: str | None
+    backbone: str
+    arguments: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The kind of file, in words."""
+        return SOURCES[self.source].title
+
+
+def recognise(path: object, shapes: Shapes) -> Recognised:
+    """Returns what the tensors of these names and shapes are.
+
+    Args:
+      path: of the file, for messages.
+      shapes: {name without wrapper and prefix: shape}.
+
+    Raises:
+      UserError: nothing known, or a network whose size is not built here; says what was seen.
+    """
+    source = next((name for name, sign in _SIGNS.items() if sign(shapes)), None)
+    if source is None:
+        raise UserError(
+            f"{shown(path)} is no checkpoint of a network known here: {len(shapes)} tensors, "
+            f"the first are {listed(list(shapes))}"
+        )
+    encoder, decoder = _encoder(path, source, shapes), {}
+    backbone = encoder.pop("backbone")
+    if SOURCES[source].bridges is not None:
+        system = "dcseg"
+        decoder = {"backbone": backbone, **_decoder(path, shapes)}
+    else:
+        head = next((name for name in shapes if re.fullmatch(_HEADS, name)), None)
+        system = SOURCES[source].systems[backbone] if head else None
+        if head:
+            decoder["classes"] = _rows(path, shapes, head)
+    settings = SOURCES[source].settings[backbone]
+    if encoder.get("separation") == "ip" and system == "dcseg":
+        settings = {**settings, "stem_time_padding": 3}
+    return Recognised(source, system, backbone, {**encoder, **decoder, **settings})
+
+
+def _has(*names: str):
+    return lambda shapes: all(name in shapes for name in names)
+
+
+def _rank(name: str, rank: int):
+    return lambda shapes: len(shapes.get(name, ())) == rank
+
+
+def _begins(shapes: Iterable[str], *prefixes: str) -> bool:
+    return any(name.startswith(prefixes) for name in shapes)
+
+
+def _stem_kernel(*kernel: int):
+    return lambda shapes: shapes.get("stem.0.weight", ())[2:] == kernel
+
+
+def _is_old(shapes: Shapes) -> bool:
+    old = ("encoder.conv1.0.", "encoder.res2.", "decoder.", "decoders.0.GC.0.", "decoders.0.GC.weight")
+    return "decoders.0.pred2.weight" in shapes and _begins(shapes, *old)
+
+
+_SIGNS = {
+    "3dcseg_old": _is_old,
+    "3dcseg": _has("encoder.conv1.weight", "decoders.0.pred2.weight"),
+    "mmaction2": _has("backbone.conv1.conv.weight"),
+    "mmaction2_backbone": _has("conv1.conv.weight", "layer1.0.conv2.0.conv.weight"),
+    "pytorchvideo": _has("blocks.0.conv.weight", "blocks.1.res_blocks.0.branch2.conv_b.weight"),
+    "vmz": _stem_kernel(3, 7, 7),
+    "r2plus1d": _stem_kernel(1, 7, 7),
+    "3dcseg_backbone": _rank("conv1.weight", 5),
+    "caffe2_r2plus1d": _has("conv1_middle_w"),
+    "caffe2": _has("conv1_w"),
+}
+_HEADS = r"fc\.weight|cls_head\.fc_cls\.weight|blocks\.5\.proj\.weight|last_out_L\d+_w"
+_BLOCKS = r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..*|blocks\.(\d)\.res_blocks\.(\d+)\..*"
+
+
+def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
+    """The encoder's arguments, and its `backbone`."""
+    backbone = _backbone(source, shapes)
+    blocks = _caffe2_blocks(shapes) if source.startswith("caffe2") else _blocks(shapes)
+    depth = _DEPTHS[backbone].get(blocks)
+    if depth is None:
+        sizes = "; ".join(f"{size} for {list(known)}" for known, size in _DEPTHS[backbone].items())
+        raise UserError(
+            f"{shown(path)} looks like a {SOURCES[source].title}, but its stages have {list(blocks)} "
+            f"blocks; depths known here: {sizes}"
+        )
+    stem = next(name for name in _STEMS[backbone] if name in shapes)
+    arguments = {"backbone": backbone, "depth": depth, "width": _rows(path, shapes, stem)}
+    if backbone == "csn":
+        ip = any(re.search(_MIXES.get(source, "$^"), name) for name in shapes)
+        arguments["separation"] = "ip" if ip else "ir"
+    return arguments
+
+
+def _backbone(source: str, shapes: Shapes) -> str:
+    if "r2plus1d" in source or "encoder.conv1.0.weight" in shapes:
+        return "r2plus1d"
+    for name in ("encoder.layer1.0.conv2.weight", "layer1.0.conv2.weight"):
+        # A dense 3x3x3 convolution takes all channels, a depthwise one a single one, and a mix is 1x1x1.
+        if name in shapes and shapes[name][1:2] != (1,) and shapes[name][2:] == (3, 3, 3):
+            return "resnet"
+    return "csn"
+
+
+def _rows(path: object, shapes: Shapes, name: str) -> int:
+    """The size of the first axis, which counts output channels."""
+    if not shapes[name] or not shapes[name][0]:
+        raise UserError(f"{shown(path)}: {name} has the shape {list(shapes[name])}, which no layer can have")
+    return shapes[name][0]
+
+
+_PLAIN_STEMS = (
+    "encoder.conv1.weight", "stem.0.weight", "conv1.weight", "backbone.conv1.conv.weight",
+    "conv1.conv.weight", "blocks.0.conv.weight", "conv1_w",
+)  # fmt: skip
+# Their rows are the encoder's width; an R(2+1)D stem has two convolutions.
+_STEMS = {
+    "csn": _PLAIN_STEMS,
+    "resnet": _PLAIN_STEMS,
+    "r2plus1d": ("encoder.conv1.3.weight", "stem.3.weight", "conv1_w"),
+}
+# What only ip blocks have.
+_MIXES = {
+    "3dcseg": r"^encoder\.layer1\.0\.conv4\.",
+    "3dcseg_old": r"^encoder\.layer1\.0\.conv4\.",
+    "3dcseg_backbone": r"^layer1\.0\.conv4\.",
+    "vmz": r"^layer1\.0\.conv2\.0\.2\.",
+    "mmaction2": r"^backbone\.layer1\.0\.conv2\.1\.conv\.",
+    "mmaction2_backbone": r"^layer1\.0\.conv2\.1\.conv\.",
+    "caffe2": r"^comp_0_conv_2_middle_w$",
+}
+
+
+def _blocks(shapes: Shapes) -> tuple[int, ...]:
+    found: dict[int, set[int]] = {}
+    for name in shapes:
+        if match := re.fullmatch(_BLOCKS, name):
+            stage, block = (int(number) for number in match.groups() if number is not None)
+            found.setdefault(stage, set()).add(block)
+    return tuple(max(found[stage]) + 1 for stage in sorted(found))
+
+
+def _caffe2_blocks(shapes: Shapes) -> tuple[int, ...]:
+    """Blocks are numbered through; each shortcut says where a stage begins."""
+    ends = [int(match[1]) + 1 for name in shapes if (match := re.match(r"comp_(\d+)_", name))]
+    starts = {0} | {int(m[1]) for name in shapes if (m := re.fullmatch(r"shortcut_projection_(\d+)_w", name))}
+    bounds = [*sorted(starts), max(ends, default=0)]
+    return tuple(end - start for start, end in zip(bounds, bounds[1:], strict=False))
+
+
+def _decoder(path: object, shapes: Shapes) -> dict[str, Any]:
+    classes = _rows(path, shapes, "decoders.0.pred2.weight")
+    width = _rows(path, shapes, "decoders.0.convG1.weight") if "decoders.0.convG1.weight" in shapes else 256
+    bridge = next((name for name, key in _BRIDGES.items() if _begins(shapes, *key)), None)
+    refinement = next((name for name, sign in _REFINEMENTS.items() if sign(shapes)), None)
+    if bridge is None or refinement is None:
+        what = "bridge (decoders.0.GC)" if bridge is None else "refinement (decoders.0.RF4)"
+        raise UserError(f"{shown(path)} is a 3DC-Seg network whose {what} is none of the known ones")
+    return {"bridge": bridge, "refinement": refinement, "decoder_width": width, "classes": classes}
+
+
+_BRIDGES = {
+    "gc3d": ("decoders.0.GC.conv_l1.",),
+    "c3d": ("decoders.0.GC.c3d.", "decoders.0.GC.weight"),
+    "nl3d": ("decoders.0.GC.nl.", "decoders.0.GC.1."),
+    "aspp": ("decoders.0.GC.pyramid_layers.",),
+}
+_RF4 = "decoders.0.RF4."
+_REFINEMENTS = {
+    "conv_transpose": _has(f"{_RF4}conv_t.weight"),
+    "rf3d": _has(f"{_RF4}convFS1.weight"),
+    "two_plus_one_d": _has(f"{_RF4}convFS1.1.running_mean"),
+    "light": _has(f"{_RF4}convFS1.2.weight"),
+    "light_gn": _has(f"{_RF4}convFS1.4.weight"),
+    "dg": _has(f"{_RF4}convFS1.1.weight"),
+    "upsampling": _has(f"{_RF4}convMM1.weight"),
+}

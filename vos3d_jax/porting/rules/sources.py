@@ -1,0 +1,183 @@
+"""The kinds of files: their words, what in them is not needed, and what a state dict cannot show.
+
+Epsilon, normalisation and licences: the manifests' README; older classes of 3DC-Seg: spec-3dc-seg 3.3.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vos3d_jax.porting.rules import decoders
+from vos3d_jax.porting.rules.encoders import ENCODERS, Table
+
+_COUNTER = (r".*\.num_batches_tracked", "counter of batch norm, not in the function")
+_KINETICS = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
+_CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
+_IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+_PYTORCHVIDEO_INPUT = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
+_APACHE = "Apache-2.0 (the licence of the repository that publishes the file; the file itself has none)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One kind of file.
+
+    Attributes:
+      title: what `inspect` calls it.
+      licence: note for the card.
+      systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
+      encoders: a key of `ENCODERS`.
+      bridges: tables of the bridges; None for a file without a decoder.
+      unused: (pattern of names, why they are not needed).
+      aliases: (pattern, replacement): the first name repeats the second one, or is refused if it differs.
+      constants: {argument: name}: buffers whose values are arguments of ours.
+      settings: arguments that the state dict does not show, as its authors had them, by backbone.
+    """
+
+    title: str
+    licence: str
+    systems: Mapping[str, str]
+    encoders: str
+    bridges: Mapping[str, Table] | None = None
+    unused: Sequence[tuple[str, str]] = (_COUNTER,)
+    aliases: Sequence[tuple[str, str]] = ()
+    constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def table(self, arguments: Mapping[str, Any]) -> Table:
+        """{our module: (convolution, its norm)} for a network of these arguments."""
+        backbone = arguments.get("backbone", "csn")
+        kind = arguments.get("separation", "ir") if backbone == "csn" else backbone
+        encoder = ENCODERS[self.encoders].get(kind, {})
+        if self.bridges is None:
+            return encoder
+        return {
+            **encoder,
+            **decoders.COMMON,
+            **self.bridges[arguments.get("bridge", "gc3d")],
+            **decoders.REFINEMENTS[arguments.get("refinement", "rf3d")],
+        }
+
+    def is_live(self, name: str) -> bool:
+        """Whether a tensor of that name is in the function of such a file (a parameter of ours)."""
+        known = self.why_unused(name) or self.alias_of(name) or name in self.constants.values()
+        return not known
+
+    def why_unused(self, name: str) -> str | None:
+        """Why the function does not need a tensor of that name; None when it is not known to be unused."""
+        return next((why for pattern, why in self.unused if re.fullmatch(pattern, name)), None)
+
+    def alias_of(self, name: str) -> str | None:
+        """The live name that `name` repeats, if it is an alias."""
+        for pattern, replacement in self.aliases:
+            if match := re.fullmatch(pattern, name):
+                return match.expand(replacement)
+        return None
+
+
+_CLASSIFIERS = {"csn": "csn_classifier", "resnet": "resnet3d_classifier", "r2plus1d": "r2plus1d_classifier"}
+_CSN = {"csn": "csn_classifier"}
+_R2PLUS1D = {"r2plus1d": "r2plus1d_classifier"}
+_DCSEG_UNUSED = (
+    _COUNTER,
+    (r"encoder\.conv1_p\.weight", "convolution for a guidance mask that is never given"),
+    (r"encoder\.resnet\.fc\..*", "classes of the pretraining, never evaluated"),
+    (r"decoders\.0\.pred[345]\..*", "side outputs that are computed and thrown away"),
+    # Trained files may hold two different norms here; only encoder.bn1 is in the forward pass (spec 3.1).
+    (r"encoder\.resnet\.bn1\..*", "stale copy of the stem's norm; encoder.bn1 is the live one"),
+)
+_DCSEG = {
+    "licence": "MIT (code of sabarim/3DC-Seg; the weights start from VMZ's, Apache-2.0)",
+    "systems": {name: "dcseg" for name in ("csn", "resnet", "r2plus1d")},
+    "encoders": "3dcseg",
+    "constants": {"mean": "encoder.mean", "std": "encoder.std"},
+    # R(2+1)D keeps the epsilon of its pretraining, which follows the depth.
+    "settings": {"csn": {"epsilon": 1e-5}, "resnet": {"epsilon": 1e-5}, "r2plus1d": {}},
+}
+
+SOURCES: dict[str, Source] = {
+    "3dcseg": Source(
+        title="3DC-Seg network (class SaliencyNetwork)",
+        bridges=decoders.BRIDGES,
+        unused=_DCSEG_UNUSED,
+        aliases=((r"encoder\.resnet\.((?:conv1|layer\d)\..*)", r"encoder.\1"),),
+        **_DCSEG,
+    ),
+    "3dcseg_old": Source(
+        title="3DC-Seg network, older class (network/Resnet3dAgg.py)",
+        bridges=decoders.OLD_BRIDGES,
+        unused=(
+            *_DCSEG_UNUSED,
+            (r"encoder\.res[2-5]\..*", "2D ResNet-50 of a base class, never evaluated"),
+            (r"decoder\..*", "decoder of a base class, never evaluated"),
+        ),
+        aliases=(
+            (r"encoder\.resnet\.stem\.(.*)", r"encoder.conv1.\1"),
+            (r"encoder\.resnet\.((?:conv1|layer\d)\..*)", r"encoder.\1"),
+        ),
+        **_DCSEG,
+    ),
+    "3dcseg_backbone": Source(
+        title="backbone file with the names of 3DC-Seg (network/Resnet3d.py)",
+        licence="MIT (code of sabarim/3DC-Seg); CSN weights are VMZ's, Apache-2.0",
+        systems=_CLASSIFIERS,
+        encoders="3dcseg_backbone",
+        # The CSN weights were trained with 1e-3 by VMZ, whatever the class that holds them here says.
+        settings={"csn": {"epsilon": 1e-3, **_KINETICS}, "resnet": {"epsilon": 1e-5}},
+    ),
+    "vmz": Source(
+        title="CSN classifier of VMZ (PyTorch)",
+        licence=_APACHE,
+        systems=_CSN,
+        encoders="vmz",
+        settings={"csn": {"epsilon": 1e-3, **_KINETICS}},
+    ),
+    "r2plus1d": Source(
+        title="R(2+1)D classifier with the names of torchvision (torchvision, VMZ, ig65m)",
+        licence="18 layers: BSD-3-Clause (torchvision); 34: MIT (ig65m-pytorch), weights of VMZ, Apache-2.0",
+        systems=_R2PLUS1D,
+        encoders="r2plus1d",
+        # Epsilon follows the depth: 1e-5 for torchvision's 18 layers, 1e-3 for the 34 of VMZ.
+        settings={"r2plus1d": _KINETICS},
+    ),
+    "mmaction2": Source(
+        title="CSN classifier of mmaction2",
+        licence=_APACHE,
+        systems=_CSN,
+        encoders="mmaction2",
+        unused=(_COUNTER, (r"data_preprocessor\.(mean|std)", "constants of the input, read into the card")),
+        constants={"mean": "data_preprocessor.mean", "std": "data_preprocessor.std"},
+        settings={"csn": {"epsilon": 1e-3, **_IMAGENET}},
+    ),
+    "mmaction2_backbone": Source(
+        title="CSN backbone of mmaction2 (its pretrained= files)",
+        licence=_APACHE,
+        systems=_CSN,
+        encoders="mmaction2_backbone",
+        settings={"csn": {"epsilon": 1e-3, **_KINETICS}},
+    ),
+    "pytorchvideo": Source(
+        title="CSN classifier of pytorchvideo",
+        licence=_APACHE,
+        systems=_CSN,
+        encoders="pytorchvideo",
+        settings={"csn": {"epsilon": 1e-5, **_PYTORCHVIDEO_INPUT}},
+    ),
+    "caffe2": Source(
+        title="CSN classifier of VMZ (Caffe2)",
+        licence=_APACHE,
+        systems=_CSN,
+        encoders="caffe2",
+        unused=(),
+        settings={"csn": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
+    ),
+    "caffe2_r2plus1d": Source(
+        title="R(2+1)D classifier of VMZ (Caffe2)",
+        licence=_APACHE,
+        systems=_R2PLUS1D,
+        encoders="caffe2_r2plus1d",
+        unused=(),
+        settings={"r2plus1d": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
+    ),
+}

@@ -1,0 +1,64 @@
+"""The tensors that a network needs: their names and shapes, without weights, and arrays to be filled.
+
+Paths are unstacked (`models.stacking`); `params` and `batch_stats` are together, as names tell them apart.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from vos3d_jax.models import stacking
+from vos3d_jax.models.abstract import abstract_model
+
+# A quiet NaN with a mark: an element that still has these bits at the end was never written.
+CANARY = np.uint32(0x7FC5EA7D)
+Variables = dict[str, Any]
+
+
+def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """{unstacked path: shape} of the network's parameters and statistics, in the order of tables.
+
+    Raises:
+      UserError: the system does not have such arguments.
+    """
+    flat = {}
+    for kind in abstract(system, given).values():
+        for path, leaf in stacking.flatten(kind).items():
+            flat[path] = np.broadcast_to(np.float32(0), leaf.shape)  # takes no memory
+    return {path: leaf.shape for path, leaf in stacking.unstack(stacking.nest(flat)).items()}
+
+
+def allocate(system: str, given: Mapping[str, Any]) -> Variables:
+    """{"params", "batch_stats"}: float32 arrays as `storage` keeps them, every element `CANARY`."""
+
+    def array(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        return np.full(leaf.shape, CANARY, np.uint32).view(np.float32)
+
+    return jax.tree.map(array, abstract(system, given))
+
+
+def views(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """{unstacked path: view into the arrays of `variables`}: what is written there is written in them."""
+    return {path: leaf for kind in variables.values() for path, leaf in stacking.unstack(kind).items()}
+
+
+def arguments(system: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of the network, with the system's own values where none is given."""
+    return _model(system, json.dumps(dict(given), sort_keys=True)).arguments
+
+
+def abstract(system: str, given: Mapping[str, Any]) -> Variables:
+    """{"params", "batch_stats"}: pure dicts of shapes and dtypes, without any weight in memory."""
+    model = _model(system, json.dumps(dict(given), sort_keys=True))
+    _, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
+
+
+@functools.cache
+def _model(system: str, given: str) -> nnx.Module:
+    return abstract_model(system, **json.loads(given))
