@@ -9,8 +9,8 @@ Expect:    see docs/reproducing.md. Not a benchmark result: a tiny network, 30 t
 
 Frames are shrunk to a short edge of 96, so that a clip shows nearly the whole scene. Stage one learns from
 clips that are made of single training frames, stage two from the videos. Batch norm uses batch statistics:
-from random weights the running ones mean nothing. The decoder has no norm, so the rate is low and the gradient
-clipped: at 2e-3 it died within 50 steps (constant output). All of this is our choice.
+from random weights the running ones mean nothing. The decoder has no norm, so the rate is low and the
+gradient clipped: at 2e-3 it died within 50 steps (constant output). All of this is our choice.
 """
 
 from ml_collections import ConfigDict

@@ -60,8 +60,6 @@ def test_the_latest_two_are_kept_and_the_best_scored(tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "4", "5"]
 
 
-# Orbax leaves tasks of its own behind when a restore fails; Python reports them at some later collection.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("item", ["model", "training"])
 def test_a_damaged_checkpoint_is_named_dropped_and_the_one_before_taken(tmp_path, capsys, item):
     _save(tmp_path, 3, 5)
