@@ -1,37 +1,108 @@
+import collections
+
+import manifests
 import numpy as np
 import pytest
-from golden_files import load_json
-from golden_networks import unstacked
 
-from vos3d_jax.models import build_model
-from vos3d_jax.porting import rules
+from vos3d_jax.porting import plan, rules, targets
 
-# (system, arguments, source, manifest)
-FILES = [
-    ("dcseg", {}, "3dcseg", "3dcseg_saliencynetwork_gc3d"),
-    ("csn_classifier", {}, "3dcseg_backbone", "3dcseg_csn_backbone_ir152"),
-    ("csn_classifier", {"separation": "ip"}, "3dcseg_backbone", "3dcseg_csn_backbone_ip152"),
-    ("csn_classifier", {}, "vmz", "vmz_ir_csn_152"),
-    ("csn_classifier", {"separation": "ip"}, "vmz", "vmz_ip_csn_152"),
-]
+WHOLE = {name: manifests.manifest(name) for name in manifests.names() if "_decoder_" not in name}
+DECODERS = {
+    name: manifests.segmentation(name) for name in manifests.names() if name.startswith("3dcseg_decoder_")
+}
+NO_NETWORK = ("rgmp", "torchvision_resnet50")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("system, arguments, source, manifest", FILES, ids=[row[3] for row in FILES])
-def test_every_tensor_of_a_published_file_is_ours_or_known_to_be_unused(system, arguments, source, manifest):
-    ours = unstacked(build_model(system, depth=152, **arguments))
-    theirs = {name: tuple(shape) for name, shape in load_json(f"manifests/{manifest}.json").items()}
-    names = rules.torch_names(ours, source)
-    assert len(set(names.values())) == len(names)
-    assert set(names.values()) == {name for name in theirs if not rules.is_unused(name, source)}
-    for path, name in names.items():
-        assert rules.to_torch(path, np.asarray(ours[path])).shape == theirs[name]
+QUICK = ("r2plus1d_18_kinetics400", "mmaction2_ir_csn_50", "3dcseg_backbone_resnet50")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in (*WHOLE, *DECODERS)
+        if name not in NO_NETWORK
+    ],
+)
+def test_every_tensor_of_a_published_file_is_ours_or_known_to_be_unused(name):
+    found = plan.make(manifests.checkpoint_of({**WHOLE, **DECODERS}[name]))
+    assert found.problems == []
+    paths = [row.path for row in found.rows if row.status == plan.USED]
+    assert collections.Counter(paths) == dict.fromkeys(targets.shapes(found.system, found.arguments), 1)
 
 
 def test_the_published_network_has_819_live_tensors():
-    manifest = load_json("manifests/3dcseg_saliencynetwork_gc3d.json")
-    live = [name for name in manifest if not rules.is_unused(name, "3dcseg")]
+    names = manifests.manifest("3dcseg_saliencynetwork_gc3d")
+    live = [name for name in names if not rules.is_unused(name, "3dcseg")]
     assert len(live) == 155 + 155 * 4 + 22 * 2
+
+
+MAPS = {
+    "caffe2_ir_csn_152": ("csn_classifier", "caffe2", "vmz", {}),
+    "caffe2_ip_csn_152": ("csn_classifier", "caffe2", "vmz", {"separation": "ip"}),
+    "mmaction2_ir_csn_152": ("csn_classifier", "mmaction2", "vmz", {}),
+    "mmaction2_ip_csn_152": ("csn_classifier", "mmaction2", "vmz", {"separation": "ip"}),
+    "mmaction2_ir_csn_50": ("csn_classifier", "mmaction2", "vmz", {"depth": 50}),
+    "pytorchvideo_csn_r101": ("csn_classifier", "pytorchvideo", "vmz", {"depth": 101}),
+    "3dcseg_csn_backbone_ir152": ("csn_classifier", "3dcseg_backbone", "vmz", {}),
+    "3dcseg_csn_backbone_ip152": ("csn_classifier", "3dcseg_backbone", "vmz", {"separation": "ip"}),
+    "caffe2_r2plus1d_34": ("r2plus1d_classifier", "caffe2_r2plus1d", "r2plus1d", {}),
+    "3dcseg_old_r2plus1d34_encoder": ("r2plus1d_classifier", "3dcseg_old", "r2plus1d", {}),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_words_of_two_sources_agree_with_their_key_map_row_by_row(name):
+    system, source, canonical, arguments = MAPS[name]
+    paths = list(targets.shapes(system, arguments))
+    if name.endswith("_encoder"):
+        paths = [path for path in paths if path.startswith("encoder/")]
+    words = {"classes": 400, **arguments}
+    if system == "r2plus1d_classifier":
+        words["backbone"] = "r2plus1d"
+    theirs = rules.torch_names(paths, source, words)
+    common = rules.torch_names(paths, canonical, words)
+    rows = {
+        one: other for one, other, _ in manifests.keymap(name) if not one.endswith(".num_batches_tracked")
+    }
+    assert {theirs[path]: common[path] for path in paths} == rows
+    assert {transformation for _, _, transformation in manifests.keymap(name)} == {"none"}
+
+
+def _expanded(table):
+    """Our paths with the names of a table for an image ResNet-50."""
+    paths = []
+    for module, (_, norm) in table.items():
+        leaves = ["kernel"] + [f"norm/{leaf}" for leaf in ("scale", "bias", "mean", "var") if norm]
+        if not norm and "encoder" not in module or module.endswith("guidance"):
+            leaves.append("bias")
+        for stage, blocks in enumerate((3, 4, 6, 3), start=1):
+            for block in range(blocks):
+                if "shortcut" in module and block:
+                    continue
+                for number in (4, 3, 2):
+                    path = module.format(s=stage, b=block, n=number)
+                    paths += [f"{path}/{leaf}" for leaf in leaves]
+    return list(dict.fromkeys(paths))
+
+
+@pytest.mark.parametrize("source, name", [("rgmp", "rgmp"), ("torchvision", "torchvision_resnet50")])
+def test_the_tables_of_networks_to_come_name_every_tensor(source, name):
+    words = {"backbone": "image"}
+    names = rules.torch_names(_expanded(rules.SOURCES[source].table(words)), source, words)
+    live = [key for key in manifests.manifest(name) if not rules.is_unused(key, source)]
+    assert sorted(names.values()) == sorted(live)
+
+
+def test_resnet50_gives_rgmp_its_encoder():
+    words = {"backbone": "image"}
+    paths = _expanded(rules.SOURCES["torchvision"].table(words))
+    ours, theirs = (rules.torch_names(paths, source, words) for source in ("rgmp", "torchvision"))
+    for path in paths:
+        expected = theirs[path]
+        for number in (4, 3, 2, 1):
+            expected = expected.replace(f"layer{number}.", f"res{number + 1}.")
+        assert ours[path] == f"Encoder.{expected}"
 
 
 def test_names_are_read_both_ways():
@@ -54,13 +125,27 @@ def test_the_depthwise_convolution_of_ip_blocks_is_number_three():
     ]
 
 
+def test_caffe2_counts_blocks_through_the_network_and_its_riv_is_the_variance():
+    # Traps: no conv_2 in ir blocks; "running inverse variance" is the running variance, copied as it is.
+    paths = [f"encoder/stage{s}/{b}/separable/depthwise/norm/var" for s in (1, 2) for b in range(3)]
+    names = rules.torch_names(paths, "caffe2")
+    assert names["encoder/stage1/0/separable/depthwise/norm/var"] == "comp_0_spatbn_3_riv"
+    assert names["encoder/stage2/1/separable/depthwise/norm/var"] == "comp_4_spatbn_3_riv"
+
+
 def test_a_path_without_a_tensor_in_such_files_is_an_error():
     with pytest.raises(KeyError):
         rules.torch_names(["head/bias"], "vmz")
 
 
-@pytest.mark.parametrize("shape", [(3, 7, 5, 1, 2), (4, 6), (4,)])
+@pytest.mark.parametrize("shape", [(3, 7, 5, 1, 2), (3, 7, 1, 2), (4, 6), (4,)])
 def test_axes_are_permuted_both_ways(shape):
     array = np.arange(np.prod(shape)).reshape(shape)
     path = "fc/kernel" if len(shape) > 1 else "fc/bias"
     np.testing.assert_array_equal(rules.from_torch(path, rules.to_torch(path, array)), array)
+
+
+def test_a_transposed_convolution_has_its_inputs_first_in_pytorch():
+    array = np.zeros((2, 2, 2, 3, 5))
+    assert rules.to_torch("refine4/upsample/kernel", array).shape == (3, 5, 2, 2, 2)
+    assert rules.from_torch("refine4/upsample/kernel", array.transpose(3, 4, 0, 1, 2)).shape == array.shape

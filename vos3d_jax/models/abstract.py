@@ -20,8 +20,11 @@ def abstract_model(system: str, **arguments: Any) -> nnx.Module:
     return nnx.eval_shape(lambda: network(rng=_NoNumbers(), **arguments))
 
 
-class _NoNumbers:
-    """Stands in for `numpy.random.Generator`: under `eval_shape` its arrays have a shape and no memory."""
+class _NoNumbers(np.random.Generator):
+    """Under `eval_shape` its arrays have a shape and no memory."""
+
+    def __init__(self):
+        super().__init__(np.random.PCG64(0))
 
     def uniform(self, low: float, high: float, size: Any) -> Float[Array, "..."]:
         return jnp.zeros(size)

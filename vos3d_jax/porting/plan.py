@@ -149,6 +149,8 @@ def refuse(checkpoint: Checkpoint, plan: Plan) -> None:
 
 def _target(checkpoint: Checkpoint, recognised: Recognised, into: str | None) -> tuple[str, dict[str, Any]]:
     path, own = shown(checkpoint.path), recognised.system
+    if not rules.SOURCES[recognised.source].systems:
+        raise UserError(f"{path} is a {recognised.title}: it is recognised, but its network is not here yet")
     if into is None or into == own:
         if own is None:
             raise UserError(

@@ -31,7 +31,7 @@ class Recognised:
     Attributes:
       source: a key of `rules.SOURCES`.
       system: what it becomes by itself; None when it has no classification head and is no whole network.
-      backbone: "csn", "resnet" or "r2plus1d".
+      backbone: "csn", "resnet", "r2plus1d", or "image" (2D).
       arguments: of that system, as far as names, shapes and the source tell.
       notes: what a person should know, one line each.
     """
@@ -64,6 +64,8 @@ def recognise(path: object, shapes: Shapes) -> Recognised:
             f"{shown(path)} is no checkpoint of a network known here: {len(shapes)} tensors, "
             f"the first are {listed(list(shapes))}"
         )
+    if not SOURCES[source].systems:
+        return Recognised(source, None, "image", dict(SOURCES[source].settings["image"]))
     encoder, decoder = _encoder(path, source, shapes), {}
     backbone = encoder.pop("backbone")
     if SOURCES[source].bridges is not None:
@@ -112,6 +114,8 @@ _SIGNS = {
     "3dcseg_backbone": _rank("conv1.weight", 5),
     "caffe2_r2plus1d": _has("conv1_middle_w"),
     "caffe2": _has("conv1_w"),
+    "rgmp": _has("Encoder.conv1.weight", "Encoder.conv1_p.weight"),
+    "torchvision": _rank("conv1.weight", 4),
 }
 _HEADS = r"fc\.weight|cls_head\.fc_cls\.weight|blocks\.5\.proj\.weight|last_out_L\d+_w"
 _BLOCKS = r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..*|blocks\.(\d)\.res_blocks\.(\d+)\..*"

@@ -107,7 +107,7 @@ def _name(
     values: dict[str, Any] = {"classes": classes}
     if match := re.fullmatch(r"encoder/stage(\d)/(\d+)/(.+)", module):
         stage, block = int(match[1]), int(match[2])
-        values.update(s=stage, b=block, g=starts[stage] + block)
+        values.update(s=stage, k=stage + 1, b=block, g=starts[stage] + block)
         module = f"encoder/stage{{s}}/{{b}}/{match[3]}"
     elif match := re.fullmatch(r"refine(\d)/(.+)", module):
         values["n"] = match[1]

@@ -1,4 +1,4 @@
-"""The words of 3DC-Seg for the decoder: {our module: (convolution, its norm)}; `{n}` is 4, 3 or 2.
+"""The words of 3DC-Seg and RGMP for the decoder: {our module: (convolution, its norm)}; `{n}` is 4, 3 or 2.
 
 Facts: spec-3dc-seg 2.2, 2.3 and 3.3 (older classes), the decoder manifests.
 """
@@ -101,4 +101,10 @@ REFINEMENTS: dict[str, Table] = {
     "dg": _units({"depthwise": (".0", None)}, {"pointwise": (".0", None), "depthwise": (".1", None)}),
     "two_plus_one_d": _units({"space": (".0", ".1"), "time": (".3", None)}),
     "conv_transpose": {**_units(_PLAIN), "refine{n}/upsample": (f"{_RF}.conv_t", None)},
+}
+# RGMP's decoder, from which 3DC-Seg's comes: the same words, kernels of two axes, one module.
+RGMP: Table = {
+    ours: (theirs.replace("decoders.0.", "Decoder."), None)
+    for table in (COMMON, BRIDGES["gc3d"], REFINEMENTS["rf3d"])
+    for ours, (theirs, _) in table.items()
 }

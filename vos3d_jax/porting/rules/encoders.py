@@ -1,6 +1,7 @@
 """The words of every source for the parts of an encoder: {our module: (convolution, its norm)}.
 
-`{s}` is the stage (from 1), `{b}` the block in it and `{g}` the block in the network (both from 0).
+`{s}` is the stage (from 1), `{k}` is `{s}` + 1, `{b}` the block in the stage and `{g}` that in the network
+(both from 0).
 Facts: the manifests' README (CSN), README-r2plus1d.md, README-rgmp.md.
 """
 
@@ -163,4 +164,13 @@ ENCODERS: dict[str, dict[str, Table]] = {
         )
     },
     "caffe2": _csn(("conv1", "conv1_spatbn_relu"), "comp_{g}_", _CAFFE2, "last_out_L{classes}"),
+    # ResNet-50 for images; RGMP's is the same one with other names, and a second convolution in its stem.
+    "torchvision": {"image": _table({_STEM: ("conv1", "bn1")}, "layer{s}.{b}.", _DENSE)},
+    "rgmp": {
+        "image": _table(
+            {_STEM: ("Encoder.conv1", "Encoder.bn1"), "encoder/stem/guidance": ("Encoder.conv1_p", None)},
+            "Encoder.res{k}.{b}.",
+            _DENSE,
+        )
+    },
 }

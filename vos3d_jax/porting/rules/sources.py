@@ -28,7 +28,8 @@ class Source:
       licence: note for the card.
       systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
       encoders: a key of `ENCODERS`.
-      bridges: tables of the bridges; None for a file without a decoder.
+      bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
+      decoder: the table of another decoder.
       unused: (pattern of names, why they are not needed).
       aliases: (pattern, replacement): the first name repeats the second one, or is refused if it differs.
       constants: {argument: name}: buffers whose values are arguments of ours.
@@ -40,6 +41,7 @@ class Source:
     systems: Mapping[str, str]
     encoders: str
     bridges: Mapping[str, Table] | None = None
+    decoder: Table = dataclasses.field(default_factory=dict)
     unused: Sequence[tuple[str, str]] = (_COUNTER,)
     aliases: Sequence[tuple[str, str]] = ()
     constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -51,7 +53,7 @@ class Source:
         kind = arguments.get("separation", "ir") if backbone == "csn" else backbone
         encoder = ENCODERS[self.encoders].get(kind, {})
         if self.bridges is None:
-            return encoder
+            return {**encoder, **self.decoder}
         return {
             **encoder,
             **decoders.COMMON,
@@ -179,5 +181,27 @@ SOURCES: dict[str, Source] = {
         encoders="caffe2_r2plus1d",
         unused=(),
         settings={"r2plus1d": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
+    ),
+    # Their network is not here yet: the tables say which tensor will be which.
+    "rgmp": Source(
+        title="RGMP network",
+        licence="non-commercial research only (the authors' README)",
+        systems={},
+        encoders="rgmp",
+        decoder=decoders.RGMP,
+        unused=(
+            _COUNTER,
+            (r"Decoder\.pred[345]\..*", "side outputs that do not influence the output"),
+        ),
+        constants={"mean": "Encoder.mean", "std": "Encoder.std"},
+        settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
+    ),
+    "torchvision": Source(
+        title="ResNet-50 for images (torchvision), RGMP's encoder",
+        licence="BSD-3-Clause (torchvision)",
+        systems={},
+        encoders="torchvision",
+        unused=(_COUNTER, (r"fc\..*", "classes of the pretraining, not in RGMP")),
+        settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
     ),
 }

@@ -1,0 +1,74 @@
+"""The proof for a user's own file: a model's tensors against those of a file, bit by bit."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from vos3d_jax import storage
+from vos3d_jax.porting import export, rules, targets
+from vos3d_jax.porting.readers import open_checkpoint
+from vos3d_jax.porting.recognise import recognise
+
+EQUAL, DIFFERENT, SHAPE, ONLY_MODEL = "equal", "different", "wrong shape", "only in the model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One tensor of the model.
+
+    Attributes:
+      path: ours, unstacked.
+      name: in the file.
+      status: `EQUAL` bit by bit, `DIFFERENT`, `SHAPE` or `ONLY_MODEL`.
+      difference: largest absolute difference; NaN where the values cannot be compared.
+    """
+
+    path: str
+    name: str
+    status: str
+    difference: float = float("nan")
+
+
+def compare(
+    folder: str | os.PathLike, path: str | os.PathLike, *, root: str | None = None
+) -> Sequence[Comparison]:
+    """Returns one row per tensor of the model in `folder`, compared with the file that it came from.
+
+    A file of a backbone is compared with the encoder of a segmentation network; the rest of the network is
+    `ONLY_MODEL`. Values of other floating types are compared after the conversion to float32.
+
+    Raises:
+      UserError: no model, no checkpoint, or one of another network.
+    """
+    variables, card = storage.load_variables(folder)
+    checkpoint = open_checkpoint(path, root=root)
+    found = recognise(checkpoint.path, {name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
+    views = targets.views(variables)
+    known = {}
+    for our_path in views:
+        try:
+            known |= rules.torch_names([our_path], found.source, export.words(card))
+        except KeyError:
+            continue
+    names = rules.torch_names(list(known), found.source, export.words(card))
+    rows = []
+    for our_path, ours in views.items():
+        name = names.get(our_path, "")
+        if name not in checkpoint:
+            rows.append(Comparison(our_path, name, ONLY_MODEL))
+            continue
+        theirs = rules.from_torch(our_path, checkpoint[name].numpy())
+        if theirs.shape != ours.shape:
+            rows.append(Comparison(our_path, name, SHAPE))
+            continue
+        theirs = theirs.astype(np.float32)
+        equal = np.array_equal(_bits(ours), _bits(theirs))
+        difference = 0.0 if equal else float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
+        rows.append(Comparison(our_path, name, EQUAL if equal else DIFFERENT, difference))
+    return rows
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, np.float32).view(np.uint32)

@@ -1,0 +1,142 @@
+"""From a model's folder back to a PyTorch state dict: the exact inverse of `convert`.
+
+Beside the parameters a file gets what its class's strict loading asks for: counters of batch norm (0),
+second names of one tensor, input constants, and zeros for layers that the function does not use
+(README-3dcseg: "an exporter writes both names with the same values").
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import vos3d_jax
+from vos3d_jax import storage
+from vos3d_jax.errors import UserError
+from vos3d_jax.porting import rules, targets
+from vos3d_jax.porting.writers import write_pth, write_safetensors
+
+FORMATS = (".safetensors", ".pth", ".pt")
+_OLDER_CLASSES = ("r2plus1d",)  # backbones that only the older classes of 3DC-Seg have
+_DEFAULTS = {
+    "csn_classifier": "vmz",
+    "resnet3d_classifier": "3dcseg_backbone",
+    "r2plus1d_classifier": "r2plus1d",
+}
+_PRETRAINED_CLASSES = 400
+
+
+def export(
+    folder: str | os.PathLike, path: str | os.PathLike, *, naming: str | None = None
+) -> dict[str, Any]:
+    """Writes the weights of a model's folder as a file for PyTorch users and returns its tensors by name.
+
+    Args:
+      folder: a training workdir or a ported model.
+      path: the new file, `.safetensors`, or `.pth` as `torch.load(weights_only=True)` opens it.
+      naming: whose words to use, a key of `rules.SOURCES`; None takes those that the weights came with,
+        else the usual ones of the system.
+
+    Raises:
+      UserError: no model there, a suffix or naming that does not fit, or a file that is there already.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise UserError(f"{path} has none of the suffixes {', '.join(FORMATS)}: they say what is written")
+    if path.exists():
+        raise UserError(f"{path} is there already: give another name, or remove it")
+    variables, card = storage.load_variables(folder)
+    tensors = state_dict(variables, card, naming or default_naming(card))
+    if path.suffix == ".safetensors":
+        write_safetensors(path, tensors, {"converter": f"vos3d_jax {vos3d_jax.__version__}"})
+    else:
+        write_pth(path, tensors)
+    return tensors
+
+
+def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:
+    """{name in PyTorch: array with PyTorch's axes}, views of `variables`; a second name is the same object.
+
+    Args:
+      variables: {"params", "batch_stats"} as `storage.load_variables` gives them.
+      card: its `system` and `arguments`.
+      naming: a key of `rules.SOURCES`.
+
+    Raises:
+      UserError: files with that naming hold no such network.
+    """
+    views = targets.views(variables)
+    arguments = words(card)
+    try:
+        names = rules.torch_names(views, naming, arguments)
+    except KeyError:
+        raise UserError(
+            f"files with the names of {naming!r} hold no network like this one "
+            f"({card['system']}, {', '.join(f'{k}={v}' for k, v in arguments.items())})"
+        ) from None
+    tensors = {names[path]: rules.to_torch(path, view) for path, view in views.items()}
+    return {**tensors, **_beside(tensors, card, naming)}
+
+
+def default_naming(card: Mapping[str, Any]) -> str:
+    """The words that the weights came with if the system is still the same, else the system's usual ones."""
+    came_with = card.get("source", {}).get("kind")
+    if came_with in rules.SOURCES and card["system"] in rules.SOURCES[came_with].systems.values():
+        return came_with
+    if card["system"] == "dcseg":
+        return "3dcseg_old" if card["arguments"].get("backbone") in _OLDER_CLASSES else "3dcseg"
+    if card["system"] not in _DEFAULTS:
+        raise UserError(f"there are no PyTorch names for the system {card['system']!r}")
+    return _DEFAULTS[card["system"]]
+
+
+def words(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a card that choose the words: backbone, separation, bridge, refinement, classes."""
+    given = card["arguments"]
+    backbone = {"resnet3d_classifier": "resnet", "r2plus1d_classifier": "r2plus1d"}.get(card["system"], "csn")
+    chosen = {"backbone": given.get("backbone", backbone)}
+    for name in ("separation", "bridge", "refinement", "classes"):
+        if name in given:
+            chosen[name] = given[name]
+    return chosen
+
+
+def _beside(tensors: Mapping[str, np.ndarray], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:
+    """What the file holds beside the parameters."""
+    source, beside = rules.SOURCES[naming], {}
+    if not naming.startswith("caffe2"):
+        counters = [name.removesuffix("running_mean") for name in tensors if name.endswith(".running_mean")]
+        beside = {f"{name}num_batches_tracked": np.zeros((), np.int64) for name in counters}
+    if source.bridges is None:
+        return beside
+    arguments = card["arguments"]
+    for argument, name in source.constants.items():
+        beside[name] = np.asarray(arguments[argument], np.float32).reshape(1, 3, 1, 1, 1)
+    beside |= _second_names({**tensors, **beside}, naming)
+    last = tensors["decoders.0.pred2.weight"].shape
+    deepest = max((n for n in tensors if n.startswith("encoder.layer4.0.downsample.0.")), key=len)
+    unused = {
+        "encoder.conv1_p.weight": (64, 1, 7, 7, 7),
+        "encoder.resnet.fc.weight": (_PRETRAINED_CLASSES, tensors[deepest].shape[0]),
+        "encoder.resnet.fc.bias": (_PRETRAINED_CLASSES,),
+        **{f"decoders.0.pred{n}.weight": last for n in (3, 4, 5)},
+        **{f"decoders.0.pred{n}.bias": last[:1] for n in (3, 4, 5)},
+    }
+    return beside | {name: np.zeros(shape, np.float32) for name, shape in unused.items()}
+
+
+def _second_names(tensors: Mapping[str, np.ndarray], naming: str) -> dict[str, np.ndarray]:
+    """The encoder once more under `encoder.resnet.`, where the class registers the same modules."""
+    encoder = [
+        name for name in tensors if name.startswith(("encoder.conv1.", "encoder.bn1.", "encoder.layer"))
+    ]
+    second = {f"encoder.resnet.{name.removeprefix('encoder.')}": tensors[name] for name in encoder}
+    if "encoder.conv1.0.weight" in tensors:
+        second |= {
+            name.replace(".conv1.", ".stem.", 1): array
+            for name, array in second.items()
+            if name.startswith("encoder.resnet.conv1.")
+        }
+    return second

@@ -1,0 +1,105 @@
+"""What the command prints: the plan of a file, the result of a conversion, a comparison."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vos3d_jax.porting import compare, plan
+from vos3d_jax.porting.plan import Plan, Row
+from vos3d_jax.porting.readers import Checkpoint
+from vos3d_jax.porting.readers.source import shown
+from vos3d_jax.porting.rules.sources import SOURCES
+
+_HIDDEN = ("mean", "std", "epsilon")
+
+
+def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -> None:
+    """Prints what the file is, what it becomes, and its tensors: all, or groups and every problem."""
+    console = Console()
+    source = SOURCES[found.recognised.source]
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    where = " in ".join(filter(None, (checkpoint.root, checkpoint.container)))
+    prefix = f", prefix {checkpoint.prefix!r} taken off" if checkpoint.prefix else ""
+    facts.add_row("file", escape(shown(checkpoint.path)))
+    facts.add_row("container", escape(f"{where}{prefix}"))
+    facts.add_row("holds", escape(source.title))
+    facts.add_row("becomes", escape(f"{found.system} ({_arguments(found)})"))
+    facts.add_row("not shown by a file", escape(f"{_constants(found)} (from the source's code)"))
+    facts.add_row("licence", escape(source.licence))
+    for label, values in (("also in the file", checkpoint.siblings), ("skipped", checkpoint.placeholders)):
+        if values:
+            facts.add_row(label, escape(", ".join(values)))
+    console.print(facts)
+    table = Table("status", "tensors", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for status, note, rows in _groups(found.rows):
+        table.add_row(status, str(len(rows)), escape(note))
+    console.print(table)
+    listed = found.rows if all_rows else [row for row in found.rows if row.status in plan.PROBLEMS]
+    if listed:
+        console.print(_rows(listed))
+
+
+def print_converted(found: Plan, folder: str) -> None:
+    """Prints what was written."""
+    counts = ", ".join(f"{number} {status}" for status, number in found.counts().items())
+    print(f"{found.recognised.title} -> {found.system} ({_arguments(found)})")
+    print(f"tensors: {counts}")
+    random = [row.path for row in found.rows if row.path and row.status != plan.USED]
+    if random:
+        print(f"random weights, not in the file: {len(random)} tensors of {', '.join(_modules(random))}")
+    print(f"written: {folder}")
+
+
+def print_comparison(rows: Sequence[compare.Comparison]) -> None:
+    """Prints how many tensors are equal, and each one that is not."""
+    table = Table("ours", "in the file", "status", "largest difference", box=None, pad_edge=False)
+    for row in rows:
+        if row.status in (compare.DIFFERENT, compare.SHAPE):
+            table.add_row(escape(row.path), escape(row.name), row.status, f"{row.difference:.3e}")
+    if table.row_count:
+        Console().print(table)
+    count = {
+        status: sum(row.status == status for row in rows) for status in dict.fromkeys(r.status for r in rows)
+    }
+    print(", ".join(f"{number} {status}" for status, number in count.items()))
+    only = [row.path for row in rows if row.status == compare.ONLY_MODEL]
+    if only:
+        print(f"only in the model: {', '.join(_modules(only))}")
+
+
+def _rows(rows: Sequence[Row]) -> Table:
+    table = Table("status", "name in the file", "ours", "shape", "expected", "note", box=None, pad_edge=False)
+    for row in rows:
+        shapes = ["" if shape is None else str(list(shape)) for shape in (row.shape, row.expected)]
+        status = f"{row.status}, allowed" if row.allowed else row.status
+        table.add_row(status, *map(escape, (shown(row.name), row.path, *shapes, row.note)))
+    return table
+
+
+def _groups(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
+    """(status, why, rows), in the order of `plan.STATUSES`; what names another tensor is one group."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        own = row.status in (plan.UNUSED, plan.RANDOM, plan.CONSTANT)
+        note = row.note if own else {plan.ALIAS: "another name of a tensor above"}.get(row.status, "")
+        groups.setdefault((row.status, note), []).append(row)
+    order = sorted(groups, key=lambda key: plan.STATUSES.index(key[0]))
+    return [(status, note, groups[status, note]) for status, note in order]
+
+
+def _arguments(found: Plan) -> str:
+    return ", ".join(f"{k}={v}" for k, v in found.arguments.items() if k not in _HIDDEN)
+
+
+def _constants(found: Plan) -> str:
+    return ", ".join(f"{k}={_plain(found.arguments[k])}" for k in _HIDDEN if k in found.arguments)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _modules(paths: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(path.split("/")[0] for path in paths))
