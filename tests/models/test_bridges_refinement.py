@@ -9,8 +9,8 @@ from vos3d_jax.models.refinement import RF3D
 from vos3d_jax.porting import rules
 
 
-def make(kind, *channels):
-    return kind(*channels, rng=np.random.default_rng(0), setting=Setting())
+def make(kind, *channels, **options):
+    return kind(*channels, rng=np.random.default_rng(0), setting=Setting(), **options)
 
 
 def recipe_names(module, case, path, theirs):
@@ -31,7 +31,7 @@ def golden_inputs(case):
 
 
 def test_the_bridge_equals_the_original():
-    bridge = make(GC3D, 6, 256, 5)
+    bridge = make(GC3D, 6, 5, inner=256)
     set_recipe_weights(bridge, recipe_names(bridge, "GC3d", "bridge", "decoders.0.GC."))
     assert_golden(torch_layout(bridge(*golden_inputs("GC3d"))), load_npz("3dcseg/modules.npz"), "GC3d")
 
@@ -45,6 +45,6 @@ def test_the_refinement_equals_the_original(case):
 
 
 def test_the_listed_convolutions_get_inputs_of_the_listed_shapes():
-    bridge, refinement = make(GC3D, 6, 3, 5), make(RF3D, 5, 4)
+    bridge, refinement = make(GC3D, 6, 5, inner=3), make(RF3D, 5, 4)
     listed = bridge.convolutions((1, 2, 8, 9, 6)) + refinement.convolutions((1, 2, 8, 9, 5))
     assert [shape[-1] for _, shape in listed] == [conv.kernel_shape[3] for conv, _ in listed]

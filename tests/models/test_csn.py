@@ -5,6 +5,7 @@ from golden_networks import golden_input, set_recipe_weights, torch_layout, unst
 
 from vos3d_jax.models import csn
 from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.stages import Stage, Stem
 from vos3d_jax.porting import rules
 
 BLOCK_CASES = {
@@ -16,8 +17,8 @@ BLOCK_CASES = {
 }
 
 
-def make(kind, *arguments, **options):
-    return kind(*arguments, rng=np.random.default_rng(0), setting=Setting(), **options)
+def make(kind, *arguments, seed=0, **options):
+    return kind(*arguments, rng=np.random.default_rng(seed), setting=Setting(), **options)
 
 
 def module_names(module, case, path_prefix):
@@ -44,7 +45,7 @@ def test_blocks_equal_the_original(case):
 def test_stems_equal_the_original(case, time_padding):
     # Trap: the stem of the released ip-CSN adds four frames.
     shape = load_json("3dcseg/modules_manifest.json")[case]["inputs"][0]
-    stem = make(csn.Stem, 64, time_padding=time_padding)
+    stem = make(Stem, 64, time_padding=time_padding)
     set_recipe_weights(stem, module_names(stem, case, "encoder/stem/"))
     x = golden_input(f"dcseg.golden.modules.{case}.0", tuple(shape), -1, 1)
     y = stem(x)
@@ -61,7 +62,10 @@ def test_the_number_of_blocks_of_a_stage_is_the_published_one(depth):
 
 
 def test_scanned_blocks_equal_the_same_blocks_one_after_another():
-    stage = make(csn.Stage, 8, 2, 4, separation="ir", stride=(1, 1, 1), remat=False)
+    options = dict(separation="ir", stride=(1, 1, 1))
+    first = make(csn.Bottleneck, 8, 2, projection=True, **options)
+    rest = [make(csn.Bottleneck, 8, 2, seed=seed, projection=False, **options) for seed in (1, 2, 3)]
+    stage = Stage([first, *rest], remat=False)
     x = golden_input("scan", (1, 8, 2, 5, 4))
     expected = stage.first(x)
     flat = unstacked(stage)

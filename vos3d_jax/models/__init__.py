@@ -8,13 +8,15 @@ import numpy as np
 from flax import nnx
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.models.classifier import CSNClassifier
+from vos3d_jax.models.classifier import CSNClassifier, R2Plus1DClassifier, ResNet3DClassifier
 from vos3d_jax.models.dcseg import DCSeg
 from vos3d_jax.models.forward import forward, prepare
 
 __all__ = ["SYSTEMS", "build_model", "forward", "model_card", "network_class", "prepare"]
 
-SYSTEMS: dict[str, type] = {model.system: model for model in (DCSeg, CSNClassifier)}
+SYSTEMS: dict[str, type] = {
+    model.system: model for model in (DCSeg, CSNClassifier, ResNet3DClassifier, R2Plus1DClassifier)
+}
 
 
 def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:

@@ -1,20 +1,34 @@
 """Bridges: what stands between encoder and decoder. Facts: spec-3dc-seg 2.2."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape
+from vos3d_jax.errors import UserError
+from vos3d_jax.models.aspp import ASPP
+from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, Shape
 
 
 class GC3D(nnx.Module):
     """The published bridge: two branches of a tall and a wide convolution, in either order, added.
 
-    7 rows (1,7,1) and 7 columns (1,1,7) in place of a 7x7 kernel; no activation, no norm.
+    7 rows (1,7,1) and 7 columns (1,1,7) in place of a 7x7 kernel; no activation, no norm. Between the two
+    there are `inner` channels, if not given as many as come out.
     """
 
-    def __init__(self, inputs: int, inner: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        inner: int | None = None,
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
         tall, wide = (1, 7, 1), (1, 1, 7)
+        inner = inner or outputs
         self.left1 = Conv(inputs, inner, tall, rng=rng, setting=setting)
         self.left2 = Conv(inner, outputs, wide, rng=rng, setting=setting)
         self.right1 = Conv(inputs, inner, wide, rng=rng, setting=setting)
@@ -33,4 +47,78 @@ class GC3D(nnx.Module):
         return [(self.left1, shape), (self.right1, shape), (self.left2, inner), (self.right2, inner)]
 
 
-BRIDGES = {"gc3d": GC3D}
+class C3D(nnx.Module):
+    """One 3x3x3 convolution with bias."""
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        self.conv = Conv(inputs, outputs, (3, 3, 3), rng=rng, setting=setting)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The convolution of `x`."""
+        return self.conv(x, batch_norm)
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """The convolution with the shape of its input."""
+        return self.conv.convolutions(shape)
+
+
+class NL3D(nnx.Module):
+    """A 1x1x1 convolution, then a non-local block: every position attends to all, of all frames.
+
+    softmax(theta(x) phi(x)^T) g(x), not scaled, with phi and g pooled by 2 in space; then a 1x1x1 convolution
+    with bias and a batch norm, added to x. The norm's scale starts at 0, so the block starts as the identity.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        def point(a, b):
+            return Conv(a, b, (1, 1, 1), rng=rng, setting=setting)
+
+        inner = max(1, outputs // 2)
+        self.reduce = point(inputs, outputs)
+        self.g, self.theta, self.phi = point(outputs, inner), point(outputs, inner), point(outputs, inner)
+        self.expand = point(inner, outputs)
+        # Not the norm of a `Conv`, which would take the place of the bias: the files hold both.
+        self.norm = BatchNorm(outputs, setting)
+        self.norm.scale[...] = jnp.zeros(outputs)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The reduced map with what each position saw elsewhere.
+
+        Raises:
+            UserError: for a map of one row or column, which has nothing left after the pool.
+        """
+        if min(x.shape[2:4]) < 2:
+            raise UserError(
+                f"the bridge nl3d pools by 2, and its map is only {x.shape[3]}x{x.shape[2]} here: "
+                f"use frames of more than 32 pixels on each side"
+            )
+        x = self.reduce(x)
+        b, inner = len(x), self.theta.kernel_shape[-1]
+        theta = self.theta(x).reshape(b, -1, inner)
+        phi = _pooled(self.phi(x)).reshape(b, -1, inner)
+        g = _pooled(self.g(x)).reshape(b, -1, inner)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        affinity = jnp.einsum("bni,bmi->bnm", theta, phi, preferred_element_type=wide)
+        attention = jax.nn.softmax(affinity, axis=-1).astype(x.dtype)
+        seen = self.expand(jnp.einsum("bnm,bmi->bni", attention, g).reshape(*x.shape[:4], inner))
+        if batch_norm == "train":
+            return x + self.norm(seen)
+        factor, offset = self.norm.affine()
+        return x + seen * factor.astype(x.dtype) + offset.astype(x.dtype)
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """None: kernels of one tap are used as they are."""
+        return []
+
+
+def _pooled(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h2 w2 c"]:
+    """The largest of each 2x2 block of pixels; a last odd row or column is dropped."""
+    b, t, h, w, c = x.shape
+    return x[:, :, : h // 2 * 2, : w // 2 * 2].reshape(b, t, h // 2, 2, w // 2, 2, c).max((3, 5))
+
+
+BRIDGES = {"gc3d": GC3D, "c3d": C3D, "nl3d": NL3D, "aspp": ASPP}

@@ -1,6 +1,6 @@
-"""A channel-separated ResNet as its authors trained it: on the classes of clips (the manifests' README).
+"""The encoders as their authors trained them: on the classes of clips (the manifests' README).
 
-3DC-Seg's encoder starts from one; it is here so that a backbone can be checked against published logits.
+3DC-Seg's encoder starts from one; they are here so that a backbone can be checked against published logits.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
+from vos3d_jax.models import r2plus1d, resnet3d
 from vos3d_jax.models.csn import BLOCKS, CSN
+from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
 
 
@@ -29,7 +31,42 @@ class Linear(nnx.Module):
         return y + self.bias[...].astype(x.dtype)
 
 
-class CSNClassifier(nnx.Module):
+class Classifier(nnx.Module):
+    """Encoder, mean over time and space, linear layer: what the classifiers below have in common.
+
+    Args:
+        arguments: all of the system's, checked.
+        encoder: from a normalised clip to `EncoderFeatures`.
+        rng: makes the linear layer's first weights.
+    """
+
+    def __init__(self, arguments: given.Frozen, encoder: nnx.Module, *, rng: np.random.Generator):
+        values = dict(arguments)
+        self._arguments, self.encoder = arguments, encoder
+        self.mean, self.std, self.dtype = values["mean"], values["std"], values["dtype"]
+        self.fc = Linear(encoder.outputs[-1], values["classes"], rng=rng)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
+        return given.thaw(self._arguments)
+
+    def __call__(
+        self,
+        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
+        batch_norm: BatchNormMode = "frozen",
+    ) -> Float[Array, "b k"]:
+        """Class logits of whole clips, float32 at least; clip is RGB 0..255, uint8 or float."""
+        x = normalise(clip, self.mean, self.std, self.dtype)
+        pooled = self.encoder(x.astype(self.dtype), batch_norm).r5
+        return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))
+
+    def convolutions(self, clip_shape: Shape) -> list[tuple[Conv, Shape]]:
+        """None: kernels that are stacked for `lax.scan` are transformed where they are used, if at all."""
+        return []
+
+
+class CSNClassifier(Classifier):
     """Encoder, mean over time and space, linear layer; the defaults are VMZ's (epsilon 1e-3).
 
     The arguments are those of `DCSeg`, as far as there is an encoder to describe; `mean` and `std` are of
@@ -58,7 +95,7 @@ class CSNClassifier(nnx.Module):
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        self._arguments = given.freeze(
+        arguments = given.freeze(
             dict(
                 depth=depth,
                 width=width,
@@ -74,9 +111,8 @@ class CSNClassifier(nnx.Module):
                 implementation=implementation,
             )
         )
-        given.check(self.system, dict(self._arguments), {"depth": tuple(BLOCKS), "separation": ("ir", "ip")})
-        self.mean, self.std, self.dtype = tuple(mean), tuple(std), dtype
-        self.encoder = CSN(
+        given.check(self.system, dict(arguments), {"depth": tuple(BLOCKS), "separation": ("ir", "ip")})
+        encoder = CSN(
             depth,
             width=width,
             separation=separation,
@@ -85,23 +121,113 @@ class CSNClassifier(nnx.Module):
             rng=rng,
             setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
         )
-        self.fc = Linear(self.encoder.outputs[-1], classes, rng=rng)
+        super().__init__(arguments, encoder, rng=rng)
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
-        return given.thaw(self._arguments)
 
-    def __call__(
+class ResNet3DClassifier(Classifier):
+    """3D ResNet with the pool (3,3,3) of 3DC-Seg's class for classification; arguments as `DCSeg`'s.
+
+    No published file of it is known, and no golden numbers: the constants are those of 3DC-Seg.
+
+    Raises:
+        UserError: for a value that cannot be.
+    """
+
+    system = "resnet3d_classifier"
+
+    def __init__(
         self,
-        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
-        batch_norm: BatchNormMode = "frozen",
-    ) -> Float[Array, "b k"]:
-        """Class logits of whole clips, float32 at least; clip is RGB 0..255, uint8 or float."""
-        x = normalise(clip, self.mean, self.std, self.dtype)
-        pooled = self.encoder(x.astype(self.dtype), batch_norm).r5
-        return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))
+        *,
+        depth: int = 50,
+        width: int = 64,
+        temporal_strides: bool = True,
+        classes: int = 400,
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        mean: Sequence[float] = (114.7748, 107.7354, 99.4750),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        dtype: str = "float32",
+        remat: bool = False,
+        implementation: str = "auto",
+        rng: np.random.Generator,
+    ):
+        arguments = given.freeze(
+            dict(
+                depth=depth,
+                width=width,
+                temporal_strides=temporal_strides,
+                classes=classes,
+                epsilon=epsilon,
+                momentum=momentum,
+                mean=mean,
+                std=std,
+                dtype=dtype,
+                remat=remat,
+                implementation=implementation,
+            )
+        )
+        choices = {"depth": tuple(resnet3d.BLOCKS), "temporal_strides": (True, False)}
+        given.check(self.system, dict(arguments), choices)
+        encoder = resnet3d.ResNet3D(
+            depth,
+            width=width,
+            temporal_strides=temporal_strides,
+            pool="all",
+            remat=remat,
+            rng=rng,
+            setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
+        )
+        super().__init__(arguments, encoder, rng=rng)
 
-    def convolutions(self, clip_shape: Shape) -> list[tuple[Conv, Shape]]:
-        """None: an encoder has no dense convolution whose kernel could be transformed."""
-        return []
+
+class R2Plus1DClassifier(Classifier):
+    """R(2+1)D without a pool: of depth 18 torchvision's, of depth 34 that of VMZ and ig65m.
+
+    `epsilon` is, if not given, the published one of the depth: 1e-5 for 18, 1e-3 for 34; other arguments as
+    `DCSeg`'s.
+
+    Raises:
+        UserError: for a value that cannot be.
+    """
+
+    system = "r2plus1d_classifier"
+
+    def __init__(
+        self,
+        *,
+        depth: int = 34,
+        width: int = 64,
+        classes: int = 400,
+        epsilon: float | None = None,
+        momentum: float = 0.9,
+        mean: Sequence[float] = (110.2008, 100.63983, 95.99475),
+        std: Sequence[float] = (58.14765, 56.46975, 55.332195),
+        dtype: str = "float32",
+        remat: bool = False,
+        implementation: str = "auto",
+        rng: np.random.Generator,
+    ):
+        epsilon = published_epsilon("r2plus1d", depth) if epsilon is None else epsilon
+        arguments = given.freeze(
+            dict(
+                depth=depth,
+                width=width,
+                classes=classes,
+                epsilon=epsilon,
+                momentum=momentum,
+                mean=mean,
+                std=std,
+                dtype=dtype,
+                remat=remat,
+                implementation=implementation,
+            )
+        )
+        given.check(self.system, dict(arguments), {"depth": tuple(r2plus1d.KINDS)})
+        encoder = r2plus1d.R2Plus1D(
+            depth,
+            width=width,
+            remat=remat,
+            rng=rng,
+            setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
+        )
+        super().__init__(arguments, encoder, rng=rng)

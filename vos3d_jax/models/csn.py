@@ -1,43 +1,23 @@
 """Channel-separated 3D ResNets (ir-CSN, ip-CSN), the encoders of 3DC-Seg. Facts: spec-3dc-seg 2.1.
 
-The 3x3x3 convolutions are depthwise; only 1x1x1 convolutions mix channels. Equal blocks of a stage are one
-block with stacked parameters under `lax.scan` (`rest`); the first block, with the projection, stands alone.
+The 3x3x3 convolutions are depthwise; only 1x1x1 convolutions mix channels.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models import convolution
-from vos3d_jax.models.layers import (
-    BatchNormMode,
-    Conv,
-    Setting,
-    Triple,
-    encoder_normal,
-    pure,
-    rematerialised,
-)
+from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
+from vos3d_jax.models.stages import EncoderFeatures, Stage, Stem
 
 # 14 is ours: the smallest network with all four stages, for demos and tests.
 BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 EXPANSION = 4
 Separation = Literal["ir", "ip"]
-
-
-class EncoderFeatures(NamedTuple):
-    """The maps of an encoder: strides (time, height and width) are (1,4), (1,4), (2,8), (4,16), (8,32)."""
-
-    pool: Float[Array, "..."]
-    r2: Float[Array, "..."]
-    r3: Float[Array, "..."]
-    r4: Float[Array, "..."]
-    r5: Float[Array, "..."]
 
 
 class Bottleneck(nnx.Module):
@@ -79,83 +59,6 @@ class Bottleneck(nnx.Module):
         return jax.nn.relu(y + shortcut)
 
 
-class Stage(nnx.Module):
-    """`first` (projection and stride), then `rest`: the equal blocks, stacked on a new first axis."""
-
-    def __init__(
-        self,
-        inputs: int,
-        width: int,
-        blocks: int,
-        *,
-        separation: Separation,
-        stride: Triple,
-        remat: bool,
-        rng: np.random.Generator,
-        setting: Setting,
-    ):
-        self.remat = remat
-        options = dict(separation=separation, rng=rng, setting=setting)
-        self.first = Bottleneck(inputs, width, stride=stride, projection=True, **options)
-        equal = [
-            Bottleneck(EXPANSION * width, width, stride=(1, 1, 1), projection=False, **options)
-            for _ in range(blocks - 1)
-        ]
-        self.rest = _stacked(equal) if equal else None
-
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
-        """The output of the last block."""
-        x = rematerialised(self.first, batch_norm, x) if self.remat else self.first(x, batch_norm)
-        if self.rest is None:
-            return x
-        function, parameters, statistics = pure(self.rest, batch_norm)
-        if self.remat:
-            # prevent_cse is only needed outside of scan, where it would cost speed.
-            function = jax.checkpoint(function, prevent_cse=False)
-        x, moved = jax.lax.scan(lambda x, block: function(*block, x), x, (parameters, statistics))
-        nnx.update(self.rest, moved)
-        return x
-
-
-def _stacked(blocks: list[Bottleneck]) -> Bottleneck:
-    states = [nnx.to_pure_dict(nnx.state(block)) for block in blocks]
-    return nnx.merge(nnx.graphdef(blocks[0]), jax.tree.map(_stack, *states))
-
-
-def _stack(*leaves: Array) -> Array:
-    # Abstract leaves (under eval_shape) have no values; concrete ones are stacked faster by numpy.
-    if isinstance(leaves[0], jax.core.Tracer):
-        return jnp.stack(leaves)
-    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
-
-
-class Stem(nnx.Module):
-    """Convolution (3,7,7) with stride (1,2,2), batch norm, ReLU, max pool (1,3,3) with stride (1,2,2).
-
-    `time_padding` 3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 (spec-3dc-seg 2.1).
-    """
-
-    def __init__(self, width: int, *, time_padding: int, rng: np.random.Generator, setting: Setting):
-        self.conv = Conv(
-            3,
-            width,
-            (3, 7, 7),
-            stride=(1, 2, 2),
-            padding=(time_padding, 3, 3),
-            ending="norm",
-            rng=rng,
-            setting=setting,
-        )
-
-    def __call__(
-        self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 c"]:
-        """The pooled map."""
-        return convolution.max_pool3d(jax.nn.relu(self.conv(x, batch_norm)))
-
-
 class CSN(nnx.Module):
     """The encoder: stem and four stages; `depth` is a key of `BLOCKS`, stage widths are w, 2w, 4w, 8w."""
 
@@ -173,18 +76,13 @@ class CSN(nnx.Module):
         self.stem = Stem(width, time_padding=stem_time_padding, rng=rng, setting=setting)
         inputs, widths = width, [width, 2 * width, 4 * width, 8 * width]
         for number, (stage_width, blocks) in enumerate(zip(widths, BLOCKS[depth], strict=True), start=1):
-            stage = Stage(
-                inputs,
-                stage_width,
-                blocks,
-                separation=separation,
-                stride=(1, 1, 1) if number == 1 else (2, 2, 2),
-                remat=remat,
-                rng=rng,
-                setting=setting,
-            )
-            setattr(self, f"stage{number}", stage)
+            stride = (1, 1, 1) if number == 1 else (2, 2, 2)
+            options = dict(separation=separation, rng=rng, setting=setting)
+            equal = dict(stride=(1, 1, 1), projection=False, **options)
+            first = Bottleneck(inputs, stage_width, stride=stride, projection=True, **options)
             inputs = EXPANSION * stage_width
+            rest = [Bottleneck(inputs, stage_width, **equal) for _ in range(blocks - 1)]
+            setattr(self, f"stage{number}", Stage([first, *rest], remat=remat))
         self.outputs = tuple(EXPANSION * w for w in widths)
 
     def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:

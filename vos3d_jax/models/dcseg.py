@@ -1,8 +1,10 @@
 """3DC-Seg: finds and segments the moving objects of a clip. Facts: spec-3dc-seg 1, 2 and 4.6.
 
-Encoder (channel-separated 3D ResNet) -> bridge -> three refinements -> two-class logits for every frame.
+Encoder (as published a channel-separated 3D ResNet) -> bridge -> three refinements -> two-class logits for
+every frame.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +16,8 @@ from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models.bridges import BRIDGES
-from vos3d_jax.models.csn import BLOCKS, CSN
+from vos3d_jax.models.encoders import CHOICES, encoder
+from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import (
     BatchNormMode,
     Conv,
@@ -26,6 +29,7 @@ from vos3d_jax.models.layers import (
 )
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.models.resize import resize_trilinear
+from vos3d_jax.models.stages import EncoderFeatures
 
 MEAN = (114.7748, 107.7354, 99.4750)
 
@@ -51,16 +55,22 @@ class DCSeg(nnx.Module):
     """The network of 3DC-Seg, every choice an argument; the defaults are the published ones.
 
     Args:
-        depth: 14 (ours, the smallest), 26, 50, 101 or 152 layers in the encoder.
-        width: channels of the stem and of stage 1's bottlenecks; the stages give 4, 8, 16, 32 times that.
-        separation: "ir" or "ip" (interaction-reduced or -preserved) channel separation.
-        stem_time_padding: 1, or 3 for the slip of the released ip-CSN (4 more frames come out).
+        backbone: the encoder: "csn" (channel-separated), "resnet" (full 3x3x3) or "r2plus1d".
+        depth: layers of the encoder: csn 14 (ours, the smallest), 26, 50, 101, 152; resnet 200 too; r2plus1d
+            10 (ours), 18, 34.
+        width: channels of the stem and of stage 1's bottlenecks; the stages give 4, 8, 16, 32 times that
+            (r2plus1d: 1, 2, 4, 8 times).
+        separation: of csn: "ir" or "ip" (interaction-reduced or -preserved) channel separation.
+        stem_time_padding: of csn: 1, or 3 for the slip of the released ip-CSN (4 more frames come out).
+        temporal_strides: of resnet: False keeps the time axis in the last two stages (`resnet50_no_ts`).
         bridge: a key of `BRIDGES`.
         refinement: a key of `REFINEMENTS`.
         decoder_width: channels of the decoder and inside the bridge.
         classes: channels of the logits; the last is the foreground.
-        epsilon: of batch norm: 1e-5 in 3DC-Seg although its backbone was trained with 1e-3.
-        momentum: of batch norm: the share of the old running value (PyTorch's 0.1 is 0.9 here).
+        epsilon: of the encoder's batch norm, if not given the published one: 1e-5 (although the backbone was
+            trained with 1e-3), r2plus1d of depth 34 1e-3. Norms of decoders have 1e-5.
+        momentum: of batch norm: the share of the old running value (PyTorch's 0.1 is 0.9 here). The released
+            R(2+1)D has 0.1, by mistaking Caffe2's 0.9 for PyTorch's.
         mean: of RGB 0..255, subtracted.
         std: of RGB 0..255, divided by (then 255 divides once more).
         dtype: of the computation: "float32", "bfloat16", or "float64" for exactness checks under x64.
@@ -77,15 +87,17 @@ class DCSeg(nnx.Module):
     def __init__(
         self,
         *,
+        backbone: str = "csn",
         depth: int = 152,
         width: int = 64,
         separation: str = "ir",
         stem_time_padding: int = 1,
+        temporal_strides: bool = True,
         bridge: str = "gc3d",
         refinement: str = "rf3d",
         decoder_width: int = 256,
         classes: int = 2,
-        epsilon: float = 1e-5,
+        epsilon: float | None = None,
         momentum: float = 0.9,
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = (1.0, 1.0, 1.0),
@@ -94,12 +106,15 @@ class DCSeg(nnx.Module):
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
+        epsilon = published_epsilon(backbone, depth) if epsilon is None else epsilon
         self._arguments = given.freeze(
             dict(
+                backbone=backbone,
                 depth=depth,
                 width=width,
                 separation=separation,
                 stem_time_padding=stem_time_padding,
+                temporal_strides=temporal_strides,
                 bridge=bridge,
                 refinement=refinement,
                 decoder_width=decoder_width,
@@ -113,26 +128,17 @@ class DCSeg(nnx.Module):
                 implementation=implementation,
             )
         )
-        choices = {
-            "depth": tuple(BLOCKS),
-            "separation": ("ir", "ip"),
-            "bridge": tuple(BRIDGES),
-            "refinement": tuple(REFINEMENTS),
-        }
-        given.check(self.system, dict(self._arguments), choices)
+        arguments = dict(self._arguments)
+        choices = {"bridge": tuple(BRIDGES), "refinement": tuple(REFINEMENTS), "backbone": tuple(CHOICES)}
+        given.check(self.system, arguments, choices)
+        words = self.system if backbone == "csn" else f"{self.system} with the backbone {backbone}"
+        given.check(words, arguments, CHOICES[backbone])
         self.mean, self.std, self.dtype, self.remat = tuple(mean), tuple(std), dtype, remat
         setting = Setting(implementation=implementation, epsilon=epsilon, momentum=momentum)
-        make = dict(rng=rng, setting=setting)
-        self.encoder = CSN(
-            depth,
-            width=width,
-            separation=separation,
-            stem_time_padding=stem_time_padding,
-            remat=remat,
-            **make,
-        )
+        self.encoder = encoder(backbone, arguments, rng=rng, setting=setting)
         c2, c3, c4, c5 = self.encoder.outputs
-        self.bridge = BRIDGES[bridge](c5, decoder_width, decoder_width, **make)
+        make = dict(rng=rng, setting=dataclasses.replace(setting, epsilon=1e-5))
+        self.bridge = BRIDGES[bridge](c5, decoder_width, **make)
         self.bridge_residual = ResidualPair(decoder_width, **make)
         refine = REFINEMENTS[refinement]
         self.refine4 = refine(c4, decoder_width, **make)
@@ -165,7 +171,10 @@ class DCSeg(nnx.Module):
         """All the maps on the way to the logits."""
         # The second division by 255 is the original's (spec-3dc-seg 4.6): values in about [-0.45, 0.61].
         x = normalise(clip, self.mean, self.std, self.dtype) / 255
-        encoded = self.encoder(x.astype(self.dtype), batch_norm)
+        return self.decode(self.encoder(x.astype(self.dtype), batch_norm), batch_norm)
+
+    def decode(self, encoded: EncoderFeatures, batch_norm: BatchNormMode = "frozen") -> Features:
+        """All the maps, from those of the encoder on."""
         bridge = self.bridge(encoded.r5, batch_norm)
         m5 = self.bridge_residual(bridge, batch_norm)
         m4 = self._refine(self.refine4, batch_norm, encoded.r4, m5)

@@ -6,6 +6,7 @@ is the share of the *old* running value). Everything is channels last, [batch, t
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -19,7 +20,8 @@ from vos3d_jax.models import convolution
 BatchNormMode = Literal["frozen", "train"]
 Triple = tuple[int, int, int]
 Shape = tuple[int, ...]
-Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+# Arrays of jax only where a network is built without numbers (`abstract`).
+Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray | Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Setting:
     momentum: float = 0.9
 
 
-def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray | Array:
     """PyTorch's default for a kernel [t, h, w, inputs, outputs]: uniform in +-1/sqrt(t h w inputs)."""
     bound = 1 / np.sqrt(np.prod(shape[:-1]))
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
-def encoder_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def encoder_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray | Array:
     """The encoders' rule: normal with deviation sqrt(2 / (t h outputs)); the width is left out on purpose."""
     return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / (shape[0] * shape[1] * shape[-1])))
 
@@ -144,6 +146,10 @@ class Conv(nnx.Module):
         y = self._convolve(x, kernel)
         return y if bias is None else convolution.bias_add(y, bias.astype(y.dtype))
 
+    def convolutions(self, shape: Shape) -> list[tuple["Conv", Shape]]:
+        """Itself with the shape of its input, if its kernel can be prepared."""
+        return [] if self.depthwise else [(self, shape)]
+
     def fold(self, dtype: str) -> None:
         """For inference: puts a frozen batch norm into the kernel, for good, and keeps the kernel in `dtype`.
 
@@ -189,23 +195,38 @@ class Conv(nnx.Module):
         return convolution.conv3d(x, kernel.astype(x.dtype), prepared=self.prepared, **options)
 
 
-class ResidualPair(nnx.Module):
-    """x + conv2(ReLU(conv1(ReLU(x)))), both 3x3x3 with bias: the decoder's repeated piece."""
+DENSE = partial(Conv, kernel_size=(3, 3, 3))
 
-    def __init__(self, channels: int, *, rng: np.random.Generator, setting: Setting):
-        self.conv1 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
-        self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
+
+class ResidualPair(nnx.Module):
+    """x + conv2(ReLU(conv1(ReLU(x)))), both 3x3x3 with bias: the decoder's repeated piece.
+
+    Some refinements have another `unit` than that convolution, one of them without these two ReLUs.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        unit: Callable[..., nnx.Module] = DENSE,
+        relu: bool = True,
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
+        self.relu = relu
+        self.conv1 = unit(channels, channels, rng=rng, setting=setting)
+        self.conv2 = unit(channels, channels, rng=rng, setting=setting)
 
     def __call__(
         self, x: Float[Array, "b t h w c"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t h w c"]:
         """The refined `x`."""
-        y = self.conv1(jax.nn.relu(x), batch_norm)
-        return x + self.conv2(jax.nn.relu(y), batch_norm)
+        y = self.conv1(jax.nn.relu(x) if self.relu else x, batch_norm)
+        return x + self.conv2(jax.nn.relu(y) if self.relu else y, batch_norm)
 
     def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The convolutions with the shapes of their inputs, for an input of `shape`."""
-        return [(self.conv1, shape), (self.conv2, shape)]
+        """The dense convolutions with the shapes of their inputs, for an input of `shape`."""
+        return [*self.conv1.convolutions(shape), *self.conv2.convolutions(shape)]
 
 
 def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:

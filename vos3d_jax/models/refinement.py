@@ -1,10 +1,28 @@
-"""Refinements: the up-sampling steps of the decoder. Facts: spec-3dc-seg 2.3."""
+"""Refinements: the up-sampling steps of the decoder. Facts: spec-3dc-seg 2.3.
 
+"rf3d" and "upsampling" are in the paper; the others are in the released code only.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, ResidualPair, Setting, Shape
+from vos3d_jax.errors import UserError
+from vos3d_jax.models.layers import (
+    DENSE,
+    BatchNormMode,
+    Conv,
+    ResidualPair,
+    Setting,
+    Shape,
+    fan_in_uniform,
+)
+from vos3d_jax.models.norms import GroupNorm
 from vos3d_jax.models.resize import resize_trilinear
 
 
@@ -13,12 +31,29 @@ class RF3D(nnx.Module):
 
     The paper's text lets the first convolutions act on the coarse map; in the released code, which is
     followed here, they act on the skip feature.
+
+    The variants have another `unit` in place of each 3x3x3 convolution (`skip_unit` for the first), no ReLU
+    before the units (`relu`), or double the coarse map by a `transposed` convolution.
     """
 
-    def __init__(self, skip: int, channels: int, *, rng: np.random.Generator, setting: Setting):
-        self.skip = Conv(skip, channels, (3, 3, 3), rng=rng, setting=setting)
-        self.skip_residual = ResidualPair(channels, rng=rng, setting=setting)
-        self.merge_residual = ResidualPair(channels, rng=rng, setting=setting)
+    def __init__(
+        self,
+        skip: int,
+        channels: int,
+        *,
+        unit: Callable[..., nnx.Module] = DENSE,
+        skip_unit: Callable[..., nnx.Module] | None = None,
+        relu: bool = True,
+        transposed: bool = False,
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
+        make = dict(rng=rng, setting=setting)
+        self.channels = channels
+        self.skip = (skip_unit or unit)(skip, channels, **make)
+        self.skip_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
+        self.merge_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
+        self.upsample = TransposedConv(channels, rng=rng) if transposed else None
 
     def __call__(
         self,
@@ -28,13 +63,156 @@ class RF3D(nnx.Module):
     ) -> Float[Array, "b t h w c"]:
         """The refined map, of the size of `skip`."""
         fine = self.skip_residual(self.skip(skip, batch_norm), batch_norm)
-        return self.merge_residual(fine + resize_trilinear(coarse, skip.shape[1:4]), batch_norm)
+        if self.upsample is None:
+            coarse = resize_trilinear(coarse, skip.shape[1:4])
+        else:
+            _refuse_unless_double(skip.shape[1:4], coarse.shape[1:4])
+            coarse = jax.nn.relu(self.upsample(coarse))
+        return self.merge_residual(fine + coarse, batch_norm)
+
+    def convolutions(self, skip: Shape) -> list[tuple[Conv, Shape]]:
+        """The dense convolutions with the shapes of their inputs, for a skip feature of that shape."""
+        fine = (*skip[:-1], self.channels)
+        pairs = self.skip_residual.convolutions(fine) + self.merge_residual.convolutions(fine)
+        return [*self.skip.convolutions(skip), *pairs]
+
+
+class Upsampling(nnx.Module):
+    """The paper's baseline: conv2(ReLU(conv1(skip feature and resized coarse map, side by side)))."""
+
+    def __init__(self, skip: int, channels: int, *, rng: np.random.Generator, setting: Setting):
+        self.conv1 = Conv(skip + channels, channels, (3, 3, 3), rng=rng, setting=setting)
+        self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
+
+    def __call__(
+        self,
+        skip: Float[Array, "b t h w i"],
+        coarse: Float[Array, "b t2 h2 w2 c"],
+        batch_norm: BatchNormMode = "frozen",
+    ) -> Float[Array, "b t h w c"]:
+        """The refined map, of the size of `skip`."""
+        x = jnp.concatenate([skip, resize_trilinear(coarse, skip.shape[1:4])], -1)
+        return self.conv2(jax.nn.relu(self.conv1(x, batch_norm)), batch_norm)
 
     def convolutions(self, skip: Shape) -> list[tuple[Conv, Shape]]:
         """The convolutions with the shapes of their inputs, for a skip feature of that shape."""
-        fine = (*skip[:-1], self.skip.kernel_shape[-1])
-        pairs = self.skip_residual.convolutions(fine) + self.merge_residual.convolutions(fine)
-        return [(self.skip, skip), *pairs]
+        joined = (*skip[:-1], self.conv1.kernel_shape[3])
+        return [(self.conv1, joined), (self.conv2, (*skip[:-1], self.conv2.kernel_shape[3]))]
 
 
-REFINEMENTS = {"rf3d": RF3D}
+class Unit(nnx.Module):
+    """What the units have in common that stand in for one 3x3x3 convolution: no large dense kernel."""
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """None: kernels of one tap and depthwise ones are used as they are."""
+        return []
+
+
+class Light(Unit):
+    """1x1x1, ReLU, depthwise 3x3x3; biases, no norm."""
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        self.pointwise = Conv(inputs, outputs, (1, 1, 1), rng=rng, setting=setting)
+        self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, rng=rng, setting=setting)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The unit's output."""
+        return self.depthwise(jax.nn.relu(self.pointwise(x)))
+
+
+class LightGroupNorm(Unit):
+    """Depthwise 3x3x3, group norm, ReLU, 1x1x1, group norm, ReLU; no biases, 32 groups."""
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        options = dict(ending="none", rng=rng, setting=setting)
+        self.depthwise = Conv(inputs, inputs, (3, 3, 3), depthwise=True, **options)
+        self.group_norm1 = GroupNorm(inputs, 32)
+        self.pointwise = Conv(inputs, outputs, (1, 1, 1), **options)
+        self.group_norm2 = GroupNorm(outputs, 32)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The unit's output, after its last ReLU."""
+        x = jax.nn.relu(self.group_norm1(self.depthwise(x)))
+        return jax.nn.relu(self.group_norm2(self.pointwise(x)))
+
+
+class Depthwise(Unit):
+    """A depthwise 3x3x3 convolution alone, or after a 1x1x1 one (`pointwise`); biases, nothing between."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        pointwise: bool = False,
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
+        make = dict(rng=rng, setting=setting)
+        self.pointwise = Conv(inputs, outputs, (1, 1, 1), **make) if pointwise else None
+        self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, **make)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The unit's output."""
+        return self.depthwise(x if self.pointwise is None else self.pointwise(x))
+
+
+class Factorised(nnx.Module):
+    """(1,3,3) to 2 c + 32 channels, batch norm, ReLU, (3,1,1) to c channels; no biases."""
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        middle = 2 * outputs + 32
+        self.space = Conv(inputs, middle, (1, 3, 3), ending="norm", rng=rng, setting=setting)
+        self.time = Conv(middle, outputs, (3, 1, 1), ending="none", rng=rng, setting=setting)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The unit's output."""
+        return self.time(jax.nn.relu(self.space(x, batch_norm)))
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """The convolutions with the shapes of their inputs, for an input of `shape`."""
+        return [(self.space, shape), (self.time, (*shape[:-1], self.time.kernel_shape[3]))]
+
+
+class TransposedConv(nnx.Module):
+    """Transposed 2x2x2 convolution of stride 2 with bias: each position becomes a block of eight.
+
+    Blocks do not overlap, so it is one matrix product. PyTorch keeps this kernel as [i, o, t, h, w].
+    """
+
+    def __init__(self, channels: int, *, rng: np.random.Generator):
+        self.kernel = nnx.Param(jnp.asarray(fan_in_uniform(rng, (2, 2, 2, channels, channels))))
+        self.bias = nnx.Param(jnp.asarray(fan_in_uniform(rng, (8 * channels, channels))[0]))
+
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b 2*t 2*h 2*w o"]:
+        """The doubled map."""
+        blocks = jnp.einsum("bthwi,xyzio->btxhywzo", x, self.kernel[...].astype(x.dtype))
+        b, t, h, w, _ = x.shape
+        return blocks.reshape(b, 2 * t, 2 * h, 2 * w, -1) + self.bias[...].astype(x.dtype)
+
+
+def _refuse_unless_double(fine: tuple[int, ...], coarse: tuple[int, ...]) -> None:
+    if fine != tuple(2 * n for n in coarse):
+        raise UserError(
+            f"the refinement conv_transpose doubles time, height and width exactly, which {coarse} to {fine} "
+            f"is not: use clips of a multiple of 8 frames, of sides that are multiples of 32 pixels"
+        )
+
+
+REFINEMENTS: dict[str, Callable[..., nnx.Module]] = {
+    "rf3d": RF3D,
+    "upsampling": Upsampling,
+    "light": partial(RF3D, unit=Light),
+    "light_gn": partial(RF3D, unit=LightGroupNorm, relu=False),
+    "dg": partial(RF3D, unit=Depthwise, skip_unit=partial(Depthwise, pointwise=True)),
+    "two_plus_one_d": partial(RF3D, unit=Factorised),
+    "conv_transpose": partial(RF3D, transposed=True),
+}

@@ -1,0 +1,105 @@
+"""The ASPP bridge: parallel convolutions of several dilations (spec-3dc-seg 2.2, Table 2b of the paper)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, Shape, encoder_normal
+from vos3d_jax.models.norms import GroupNorm
+
+
+class GroupedConv(nnx.Module):
+    """A (1,3,3) convolution of `groups` separate groups of channels, dilated in space; size kept, no bias.
+
+    Computed as one batched matrix product over the groups: XLA:CPU has only a naive loop for it.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        dilation: int,
+        *,
+        rng: np.random.Generator,
+        initial: Initialiser = encoder_normal,
+    ):
+        self.groups, self.dilation = groups, dilation
+        self.kernel = nnx.Param(jnp.asarray(initial(rng, (1, 3, 3, channels // groups, channels))))
+
+    def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
+        """The convolution of `x`."""
+        (height, width), d = x.shape[2:4], self.dilation
+        padded = jnp.pad(x, ((0, 0), (0, 0), (d, d), (d, d), (0, 0)))
+        taps = [
+            padded[:, :, i : i + height, j : j + width].reshape(*x.shape[:4], self.groups, -1)
+            for i in (0, d, 2 * d)
+            for j in (0, d, 2 * d)
+        ]
+        kernel = self.kernel[...].astype(x.dtype)
+        kernel = kernel.reshape(9, kernel.shape[3], self.groups, -1).transpose(2, 0, 1, 3)
+        kernel = kernel.reshape(self.groups, -1, kernel.shape[-1])
+        return jnp.einsum("bthwgi,gio->bthwgo", jnp.concatenate(taps, -1), kernel).reshape(x.shape)
+
+
+class Activated(nnx.Module):
+    """1x1x1 convolution, ReLU, group norm: in this order, unlike the usual one."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int, *, rng: np.random.Generator, setting: Setting):
+        self.conv = Conv(
+            inputs, outputs, (1, 1, 1), ending="none", rng=rng, setting=setting, initial=encoder_normal
+        )
+        self.group_norm = GroupNorm(outputs, groups)
+
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
+        """The normalised map."""
+        return self.group_norm(jax.nn.relu(self.conv(x)))
+
+
+class Dilated(nnx.Module):
+    """Grouped (1,3,3) convolution, ReLU, group norm, then an `Activated` 1x1x1 one."""
+
+    def __init__(
+        self, inputs: int, outputs: int, dilation: int, *, rng: np.random.Generator, setting: Setting
+    ):
+        # The published width has 64 groups of 32 channels: not a depthwise convolution.
+        self.grouped = GroupedConv(inputs, math.gcd(inputs, outputs), dilation, rng=rng)
+        self.group_norm = GroupNorm(inputs, 16)
+        self.point = Activated(inputs, outputs, 16, rng=rng, setting=setting)
+
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
+        """The normalised map."""
+        return self.point(self.group_norm(jax.nn.relu(self.grouped(x))))
+
+
+class ASPP(nnx.Module):
+    """A 1x1x1 branch, three dilated ones (3, 6, 9) and one of the mean of each frame; all joined by a 1x1x1.
+
+    The branches have a quarter of the outputs' channels; no convolution has a bias.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+        make = dict(rng=rng, setting=setting)
+        inner = max(1, outputs // 4)
+        self.point = Activated(inputs, inner, 16, **make)
+        self.dilated3 = Dilated(inputs, inner, 3, **make)
+        self.dilated6 = Dilated(inputs, inner, 6, **make)
+        self.dilated9 = Dilated(inputs, inner, 9, **make)
+        self.frame = Activated(inputs, inner, 16, **make)
+        self.join = Activated(5 * inner, outputs, 32, **make)
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t h w o"]:
+        """The joined branches; without a batch norm, the same in both modes."""
+        branches = [branch(x) for branch in (self.point, self.dilated3, self.dilated6, self.dilated9)]
+        frame = self.frame(x.mean((2, 3), keepdims=True))
+        branches.append(jnp.broadcast_to(frame, branches[0].shape))
+        return self.join(jnp.concatenate(branches, -1))
+
+    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
+        """None: kernels of one tap are used as they are."""
+        return []

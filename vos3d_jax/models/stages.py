@@ -1,0 +1,115 @@
+"""What all encoders here share: names of their maps, stem, and stages of equal blocks under `lax.scan`.
+
+Facts: spec-3dc-seg 2.1. Equal blocks of a stage are one block with stacked parameters (`rest`); the first
+block, with its projection, stands alone (`first`).
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vos3d_jax.models import convolution
+from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, pure, rematerialised
+
+Pool = Literal["none", "space", "all"]
+
+
+class EncoderFeatures(NamedTuple):
+    """The maps of an encoder: strides (time, height and width) are (1,4), (1,4), (2,8), (4,16), (8,32).
+
+    `pool` is the stem's output, pooled where the encoder pools; without a pool all strides in space halve.
+    """
+
+    pool: Float[Array, "..."]
+    r2: Float[Array, "..."]
+    r3: Float[Array, "..."]
+    r4: Float[Array, "..."]
+    r5: Float[Array, "..."]
+
+
+class Stem(nnx.Module):
+    """Convolution (3,7,7) with stride (1,2,2), batch norm, ReLU, max pool (1,3,3) with stride (1,2,2).
+
+    `time_padding` 3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 (spec-3dc-seg 2.1). The 3D
+    ResNets have 7 taps in time (`time_taps`), which the same padding suits.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        time_padding: int,
+        time_taps: int = 3,
+        pool: Pool = "space",
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
+        self.pool = pool
+        self.conv = Conv(
+            3,
+            width,
+            (time_taps, 7, 7),
+            stride=(1, 2, 2),
+            padding=(time_padding, 3, 3),
+            ending="norm",
+            rng=rng,
+            setting=setting,
+        )
+
+    def __call__(
+        self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 c"]:
+        """The pooled map."""
+        return max_pool(jax.nn.relu(self.conv(x, batch_norm)), self.pool)
+
+
+def max_pool(x: Float[Array, "b t h w c"], pool: Pool) -> Float[Array, "b t2 h2 w2 c"]:
+    """`x` itself ("none"), or the largest of 3x3 windows at stride 2 ("space"), of 3x3x3 ("all")."""
+    if pool == "none":
+        return x
+    x = convolution.max_pool3d(x)
+    if pool == "space":
+        return x
+    window, stride, padding = (1, 3, 1, 1, 1), (1, 2, 1, 1, 1), ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0))
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, stride, padding)
+
+
+class Stage(nnx.Module):
+    """`first` (projection and stride), then `rest`: the equal blocks, stacked on a new first axis."""
+
+    def __init__(self, blocks: Sequence[nnx.Module], *, remat: bool):
+        self.remat = remat
+        self.first = blocks[0]
+        self.rest = _stacked(blocks[1:]) if len(blocks) > 1 else None
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 o"]:
+        """The output of the last block."""
+        x = rematerialised(self.first, batch_norm, x) if self.remat else self.first(x, batch_norm)
+        if self.rest is None:
+            return x
+        function, parameters, statistics = pure(self.rest, batch_norm)
+        if self.remat:
+            # prevent_cse is only needed outside of scan, where it would cost speed.
+            function = jax.checkpoint(function, prevent_cse=False)
+        x, moved = jax.lax.scan(lambda x, block: function(*block, x), x, (parameters, statistics))
+        nnx.update(self.rest, moved)
+        return x
+
+
+def _stacked(blocks: Sequence[nnx.Module]) -> nnx.Module:
+    states = [nnx.to_pure_dict(nnx.state(block)) for block in blocks]
+    return nnx.merge(nnx.graphdef(blocks[0]), jax.tree.map(_stack, *states))
+
+
+def _stack(*leaves: Array) -> Array:
+    # Abstract leaves (under eval_shape) have no values; concrete ones are stacked faster by numpy.
+    if isinstance(leaves[0], jax.core.Tracer):
+        return jnp.stack(leaves)
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
