@@ -36,7 +36,7 @@ def get_config():
     )
     pretrain.size, pretrain.clip_length, pretrain.batch_size = SIZE, 8, 4
     pretrain.steps = 400
-    pretrain.optimiser = dict(learning_rate=3e-3, schedule="cosine", warmup_steps=20)
+    pretrain.optimiser = dict(learning_rate=3e-3, schedule="cosine", warmup_steps=20, clip_norm=1.0)
     pretrain.batch_norm = "train"
 
     finetune = ConfigDict()
@@ -52,7 +52,7 @@ def get_config():
     )
     finetune.size, finetune.clip_length, finetune.batch_size = SIZE, 8, 4
     finetune.steps = 900
-    finetune.optimiser = dict(learning_rate=2e-3, schedule="cosine", warmup_steps=10)
+    finetune.optimiser = dict(learning_rate=2e-3, schedule="cosine", warmup_steps=10, clip_norm=1.0)
     finetune.batch_norm = "train"
 
     config.stages = (pretrain, finetune)

@@ -43,7 +43,7 @@ def load(arguments: list[str]) -> dict[str, Any]:
         raise UserError(f"{error}: see {path} for the keys and their types") from error
     except (AttributeError, KeyError, IndexError) as error:
         # ml_collections nests the text of a KeyError, quotes and line breaks escaped.
-        reason = str(error).replace("\\n", " ").replace("\\'", "'").strip("'\"")
+        reason = str(error).replace("\\n", " ").replace("\\'", "'").strip("'\"").replace("' Did", ". Did")
         raise UserError(f"a --config override names no key of {path}: {reason}") from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}: overrides are written --config.KEY=VALUE")
