@@ -10,6 +10,7 @@ import numpy as np
 from golden_files import GOLDEN, recipe
 
 from vos3d_jax.porting import rules, targets
+from vos3d_jax.porting.export import words
 from vos3d_jax.porting.readers import Checkpoint, LazyTensor
 from vos3d_jax.porting.readers.lazy import Storage
 from vos3d_jax.porting.readers.source import Chunk
@@ -55,7 +56,7 @@ def checkpoint_of(shapes: dict[str, tuple[int, ...]]) -> Checkpoint:
 def recipe_tensors(system: str, source: str, **arguments) -> dict[str, np.ndarray]:
     """{name in the files of `source`: the recipe's value}, the parameters of a network of ours."""
     shapes = targets.shapes(system, arguments)
-    found = rules.torch_names(shapes, source, arguments)
+    found = rules.torch_names(shapes, source, words({"system": system, "arguments": arguments}))
     views = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
     return {
         name: recipe.weight(name, rules.to_torch(path, views[path]).shape) for path, name in found.items()

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 import vos3d_jax
@@ -68,7 +69,7 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     if wanted:
         # Only then is a second copy of the network made, whose random weights these are.
         model = models.build_model(plan.system, seed=0, **plan.arguments)
-        random = targets.views(storage.model_variables(model))
+        random = targets.views(jax.tree.map(np.asarray, storage.model_variables(model)))
         for name in wanted:
             views[name][...] = random[name]
     rows = []

@@ -67,6 +67,8 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
     Raises:
       UserError: files with that naming hold no such network.
     """
+    if naming not in rules.SOURCES:
+        raise UserError(f"there are no names {naming!r}: choose from {', '.join(rules.SOURCES)}")
     views = targets.views(variables)
     arguments = words(card)
     try:

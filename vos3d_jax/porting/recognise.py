@@ -16,10 +16,11 @@ from vos3d_jax.porting.rules.sources import SOURCES
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Blocks per stage -> depth.
+_BOTTLENECKS = {(1, 1, 1, 1): 14, (2, 2, 2, 2): 26, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
+# Blocks per stage -> depth; the smallest ones are ours.
 _DEPTHS = {
-    "csn": {(1, 1, 1, 1): 14, (2, 2, 2, 2): 26, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152},
-    "resnet": {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152},
+    "csn": _BOTTLENECKS,
+    "resnet": {**_BOTTLENECKS, (3, 24, 36, 3): 200},
     "r2plus1d": {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 34},
 }
 

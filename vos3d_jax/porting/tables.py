@@ -12,12 +12,13 @@ from vos3d_jax.porting.readers import Checkpoint
 from vos3d_jax.porting.readers.source import shown
 from vos3d_jax.porting.rules.sources import SOURCES
 
+_FILE_WIDTH = 200
 _HIDDEN = ("mean", "std", "epsilon")
 
 
 def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -> None:
     """Prints what the file is, what it becomes, and its tensors: all, or groups and every problem."""
-    console = Console()
+    console = _console()
     source = SOURCES[found.recognised.source]
     facts = Table(box=None, show_header=False, pad_edge=False)
     where = " in ".join(filter(None, (checkpoint.root, checkpoint.container)))
@@ -59,7 +60,7 @@ def print_comparison(rows: Sequence[compare.Comparison]) -> None:
         if row.status in (compare.DIFFERENT, compare.SHAPE):
             table.add_row(escape(row.path), escape(row.name), row.status, f"{row.difference:.3e}")
     if table.row_count:
-        Console().print(table)
+        _console().print(table)
     count = {
         status: sum(row.status == status for row in rows) for status in dict.fromkeys(r.status for r in rows)
     }
@@ -69,8 +70,16 @@ def print_comparison(rows: Sequence[compare.Comparison]) -> None:
         print(f"only in the model: {', '.join(_modules(only))}")
 
 
+def _console() -> Console:
+    """The terminal; names are not cut where the output goes elsewhere."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+
+
 def _rows(rows: Sequence[Row]) -> Table:
     table = Table("status", "name in the file", "ours", "shape", "expected", "note", box=None, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
         shapes = ["" if shape is None else str(list(shape)) for shape in (row.shape, row.expected)]
         status = f"{row.status}, allowed" if row.allowed else row.status

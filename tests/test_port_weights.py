@@ -1,0 +1,103 @@
+import subprocess
+import sys
+
+import manifests
+import numpy as np
+import pytest
+from golden_files import GOLDEN, load_json
+
+from vos3d_jax import models, port_weights, storage
+
+HOSTILE = [
+    name
+    for name, expected in load_json("checkpoints/expected.json").items()
+    if expected["verdict"] == "refuse"
+]
+
+
+@pytest.fixture
+def file(tmp_path):
+    tensors = manifests.recipe_tensors("dcseg", "3dcseg", depth=14, width=4, decoder_width=8)
+    return manifests.write(tmp_path / "weights.pth", tensors)
+
+
+def test_the_four_commands_work_on_each_others_results(file, capsys):
+    folder, exported = str(file.parent / "model"), str(file.parent / "exported.safetensors")
+    assert port_weights.main(["inspect", str(file)]) == 0
+    assert port_weights.main(["convert", str(file), f"--output={folder}"]) == 0
+    assert port_weights.main(["export", folder, f"--output={exported}"]) == 0
+    assert port_weights.main(["compare", folder, exported]) == 0
+    output = capsys.readouterr().out
+    assert "depth=14" in output and "MIT" in output and "129 equal" in output
+    clip = np.zeros((1, 2, 32, 32, 3), np.uint8)
+    assert models.forward(storage.load_model(folder), clip).shape == (1, 2, 32, 32, 2)
+
+
+def test_inspect_lists_every_problem_and_exits_with_two(tmp_path, capsys):
+    tensors = manifests.recipe_tensors("dcseg", "3dcseg", depth=14, width=4, decoder_width=8)
+    del tensors["encoder.bn1.bias"]
+    tensors["stranger.weight"] = np.zeros(3, np.float32)
+    path = manifests.write(tmp_path / "weights.pth", tensors)
+    assert port_weights.main(["inspect", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert "missing" in captured.out and "unknown" in captured.out
+    assert captured.err.count("\n") == 1 and "stranger.weight" in captured.err
+    assert port_weights.main(["convert", str(path), f"--output={tmp_path / 'model'}"]) == 2
+    assert not (tmp_path / "model").exists()
+    allowed = ["--allow=stranger.*", "--allow=encoder.bn1.bias"]
+    assert port_weights.main(["convert", str(path), f"--output={tmp_path / 'model'}", *allowed]) == 0
+    assert "random weights, not in the file: 1 tensors of encoder" in capsys.readouterr().out
+
+
+def test_inspect_can_list_every_tensor(file, capsys):
+    assert port_weights.main(["inspect", str(file), "--all"]) == 0
+    assert "encoder/stage4/0/reduce" in capsys.readouterr().out
+
+
+def test_what_a_file_cannot_show_is_set_by_name(file):
+    folder = str(file.parent / "model")
+    given = ["--set=epsilon=1e-3", "--set=mean=[1.0,2.0,3.0]"]
+    assert port_weights.main(["convert", str(file), f"--output={folder}", *given]) == 0
+    arguments = storage.load_card(folder)["arguments"]
+    assert arguments["epsilon"] == 1e-3 and arguments["mean"] == [1, 2, 3]
+    assert port_weights.main(["inspect", str(file), "--set=epsilon"]) == 2
+
+
+def test_tensors_that_differ_are_a_failure(file, capsys):
+    folder = str(file.parent / "model")
+    assert port_weights.main(["convert", str(file), f"--output={folder}"]) == 0
+    tensors = manifests.recipe_tensors("dcseg", "3dcseg", depth=14, width=4, decoder_width=8)
+    tensors["decoders.0.pred2.bias"] = tensors["decoders.0.pred2.bias"] + 1
+    other = manifests.write(file.parent / "other.pth", tensors)
+    assert port_weights.main(["compare", folder, str(other)]) == 2
+    assert "decoders.0.pred2.bias" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_leaves_one_line_and_no_folder(name, tmp_path, capsys):
+    output = tmp_path / "model"
+    assert port_weights.main(["convert", str(GOLDEN / "checkpoints" / name), f"--output={output}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and captured.err.startswith("vos3d port_weights: error:")
+    assert captured.out == "" and not output.exists()
+
+
+@pytest.mark.slow
+def test_everything_works_where_torch_cannot_be_imported(file):
+    code = "import sys; sys.modules['torch'] = None; import vos3d_jax.port_weights as p; sys.exit(p.main())"
+    for arguments in (
+        ["convert", str(file), f"--output={file.parent / 'model'}"],
+        ["export", str(file.parent / "model"), f"--output={file.parent / 'out.pth'}"],
+        ["compare", str(file.parent / "model"), str(file.parent / "out.pth")],
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["inspect"], ["convert"], ["export"], ["compare"]])
+def test_help_has_an_example(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        port_weights.main([*arguments, "--help"])
+    assert stopped.value.code == 0
+    output = capsys.readouterr().out
+    assert "example" in output and "port_weights" in output
