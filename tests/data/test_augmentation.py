@@ -10,8 +10,6 @@ from vos3d_jax.data.augmentation import (
     augment,
     crop_place,
     prepare,
-    resize_frame,
-    short_edge_size,
 )
 from vos3d_jax.errors import UserError
 
@@ -28,17 +26,6 @@ def _frames(count, size, seed=0):
         mask[top : top + 8, left : left + 8] = rng.integers(1, 4)
     frames = [np.stack([mask * 50, *rng.integers(0, 256, (2, *size), dtype=np.uint8)], -1) for mask in masks]
     return frames, masks
-
-
-@pytest.mark.parametrize("case", GOLDEN["short_edge_480"], ids=lambda case: str(case["size"]))
-def test_the_short_edge_is_480_and_the_other_rounded_half_to_even(case):
-    assert list(short_edge_size(tuple(case["size"]), 480)) == case["resized"]
-
-
-def test_frames_shrink_as_pillow_shrinks_them():
-    case = GOLDEN["pillow_resize"]
-    frame = recipe.array("dcseg.golden.bilinear", (9, 12, 3), 0, 256).astype(np.uint8)
-    np.testing.assert_array_equal(resize_frame(frame, tuple(case["bilinear_to"])), case["bilinear_output"])
 
 
 def test_masks_take_the_pixel_that_pillow_takes():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vos3d_jax.inference import sizes
-from vos3d_jax.media.images import resize_mask_nearest
+from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
 
 PIPELINE = golden_files.load_json("3dcseg/pipeline_golden.json")
 SIDES = st.integers(1, 200)
@@ -23,9 +23,9 @@ def test_padding_is_the_published_one():
 
 def test_the_short_edge_is_resized_to_480_with_both_sides_rounded_half_to_even():
     for case in PIPELINE["short_edge_480"]:
-        assert sizes.short_edge_size(tuple(case["size"]), 480) == tuple(case["resized"])
-    assert sizes.short_edge_size((2, 5), 1) == (1, 2)
-    assert sizes.short_edge_size((2, 7), 1) == (1, 4)
+        assert short_edge_size(tuple(case["size"]), 480) == tuple(case["resized"])
+    assert short_edge_size((2, 5), 1) == (1, 2)
+    assert short_edge_size((2, 7), 1) == (1, 4)
 
 
 def test_resizing_is_pillows():
@@ -34,7 +34,7 @@ def test_resizing_is_pillows():
     assert resize_mask_nearest(mask, tuple(golden["to"])).tolist() == golden["output"]
     frame = np.uint8(golden_files.recipe.array("dcseg.golden.bilinear", (9, 12, 3), 0, 256))
     for to in ("bilinear", "bilinear_up"):
-        resized = sizes.resize_frame(frame, tuple(golden[f"{to}_to"]))
+        resized = resize_bilinear(frame, tuple(golden[f"{to}_to"]))
         assert resized.tolist() == golden[f"{to}_output"]
 
 
@@ -66,5 +66,5 @@ def test_nearest_takes_the_pixel_under_the_centre(height, width, to_height, to_w
 
 
 def test_a_constant_probability_stays_constant():
-    resized = sizes.resize_probability(np.full((5, 7), 0.25, np.float32), (9, 4))
+    resized = resize_bilinear(np.full((5, 7), 0.25, np.float32), (9, 4))
     assert resized.shape == (9, 4) and np.abs(resized - 0.25).max() < 1e-6

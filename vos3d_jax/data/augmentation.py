@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import resize_mask_nearest
+from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
 
 CROPS = ("clip", "published")
 
@@ -61,7 +60,7 @@ def prepare(
     if settings.short_edge is None:
         return frame, mask
     size = short_edge_size(frame.shape[:2], settings.short_edge)
-    return resize_frame(frame, size), _resize_mask(mask, size)
+    return resize_bilinear(frame, size), _resize_mask(mask, size)
 
 
 def augment(
@@ -99,7 +98,7 @@ def augment(
     clip_mask = np.zeros((len(frames), *size), np.uint8)
     y, x = ((outer - inner) // 2 for outer, inner in zip(size, filled, strict=True))
     for time, (frame, mask, (top, left)) in enumerate(zip(frames, masks, places, strict=True)):
-        resize = resize_frame if published else _resize_quickly
+        resize = resize_bilinear if published else _resize_quickly
         frame = resize(frame[top : top + cut[0], left : left + cut[1]], filled)
         mask = _resize_mask(mask[top : top + cut[0], left : left + cut[1]], filled)
         if colours is not None:
@@ -108,19 +107,6 @@ def augment(
         clip[time, y : y + filled[0], x : x + filled[1]] = frame[:, ::step]
         clip_mask[time, y : y + filled[0], x : x + filled[1]] = mask[:, ::step]
     return clip, clip_mask
-
-
-def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
-    """The (height, width) after scaling the short edge to `short_edge`; rounded half to even."""
-    scale = short_edge / min(size)
-    return round(size[0] * scale), round(size[1] * scale)
-
-
-def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The frame at `size` (height, width): Pillow's bilinear, which averages when it shrinks."""
-    if frame.shape[:2] == tuple(size):
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def crop_place(

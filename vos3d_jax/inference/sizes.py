@@ -5,14 +5,12 @@ shrinking (antialiased), unlike OpenCV's. Masks go back by `media.images.resize_
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
-from PIL import Image
 
-from vos3d_jax.media.images import resize_mask_nearest
+from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
 
 MULTIPLE = 32  # the network halves its input five times
 
@@ -51,7 +49,7 @@ class Fit:
 
     def enter(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
         """Returns the frame resized and padded."""
-        return pad(resize_frame(frame, self.resized), padding(self.resized))
+        return pad(resize_bilinear(frame, self.resized), padding(self.resized))
 
     def crop(
         self, network: Shaped[np.ndarray, "network_h network_w *rest"]
@@ -68,15 +66,10 @@ class Fit:
     ) -> Float32[np.ndarray, "original_h original_w *classes"]:
         """Returns cropped probabilities at the frame's size, bilinear (our choice: none is published)."""
         if cropped.ndim == 2:
-            return resize_probability(cropped, self.original)
-        return np.stack([resize_probability(c, self.original) for c in np.moveaxis(cropped, -1, 0)], -1)
-
-
-def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
-    """Returns (height, width) with the shorter side at `short_edge`, both rounded half to even."""
-    scale = Fraction(short_edge, min(size))
-    height, width = (round(side * scale) for side in size)
-    return height, width
+            return resize_bilinear(cropped, self.original)
+        return np.stack(
+            [resize_bilinear(np.ascontiguousarray(c), self.original) for c in np.moveaxis(cropped, -1, 0)], -1
+        )
 
 
 def padding(size: tuple[int, int], multiple: int = MULTIPLE) -> Padding:
@@ -94,21 +87,3 @@ def crop(padded: Shaped[np.ndarray, "h w *rest"], amount: Padding) -> Shaped[np.
     """Returns the inverse of `pad`, for anything of the padded size."""
     height, width = padded.shape[:2]
     return padded[amount.top : height - amount.bottom, amount.left : width - amount.right]
-
-
-def resize_frame(frame: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "_h _w 3"]:
-    """Returns the frame at `size` (height, width), bilinear, antialiased when shrinking."""
-    return _resize_bilinear(frame, size)
-
-
-def resize_probability(
-    probability: Float32[np.ndarray, "h w"], size: tuple[int, int]
-) -> Float32[np.ndarray, "_h _w"]:
-    """Returns the map at `size` (height, width), bilinear in float32, antialiased when shrinking."""
-    return _resize_bilinear(probability, size)
-
-
-def _resize_bilinear(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if array.shape[:2] == size:
-        return array
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), Image.Resampling.BILINEAR))

@@ -7,10 +7,11 @@ colours: palette images give their raw index, so that ids survive exactly.
 import io
 import os
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
@@ -139,6 +140,25 @@ def write_file(path: str | Path, data: bytes) -> None:
         raise UserError(
             f"{path} cannot be written ({error.strerror}): name a folder that can be written to and has space"
         ) from None
+
+
+def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:
+    """Returns (height, width) with the shorter side at `short_edge`, both rounded half to even."""
+    scale = Fraction(short_edge, min(size))
+    height, width = (round(side * scale) for side in size)
+    return height, width
+
+
+def resize_bilinear(
+    picture: Shaped[np.ndarray, "h w *channels"], size: tuple[int, int]
+) -> Shaped[np.ndarray, "_h _w *channels"]:
+    """Returns a uint8 RGB frame or a float32 map at `size` (height, width), averaging when it shrinks.
+
+    The filter is Pillow's, as in the published code; OpenCV's bilinear does not average.
+    """
+    if picture.shape[:2] == tuple(size):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def resize_mask_nearest(
