@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from golden_files import load_json, recipe
+from golden_files import load_json
 from hypothesis import given
 from hypothesis import strategies as st
 
