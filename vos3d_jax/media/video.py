@@ -160,7 +160,8 @@ def _picture_files(folder: Path) -> list[Path]:
 def _probe_video(path: Path) -> tuple[int | None, Fraction | None]:
     with _video_stream(path) as (_, stream):
         # 0 where the container does not say it (mkv, webm).
-        return stream.frames or None, stream.average_rate
+        rate = stream.average_rate  # a type of PyAV's own since version 19
+        return stream.frames or None, rate and Fraction(rate.numerator, rate.denominator)
 
 
 def _read_video(path: Path) -> Iterator[np.ndarray]:
