@@ -176,6 +176,12 @@ def test_depthwise_forms_equal_the_reference(name, implementation):
     check(DEPTHWISE[name], implementation, True, jnp.float32, TOLERANCE)
 
 
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_the_depthwise_gradients_for_accelerators_equal_the_reference(name, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    check(DEPTHWISE[name], "shifted_sums", True, jnp.float32, TOLERANCE)
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_dense_forms_keep_float64(implementation):
     cases = [DENSE["1x3x3"], *DENSE.values()]
@@ -195,7 +201,13 @@ def test_bfloat16_stays_bfloat16_and_uses_no_winograd(depthwise):
     geometry = case((4, 4, 4), 64, (3, 3, 3), 64)
     x, kernel, _ = make(geometry, depthwise, jnp.bfloat16)
     assert "winograd" not in choose(x.shape, kernel.shape, padding=SAME, dtype=x.dtype)
-    check(geometry, "auto", depthwise, jnp.bfloat16, 2e-2)
+    # Trap: 27 taps added up in bfloat16 lose three times what rounding the sum does.
+    check(geometry, "auto", depthwise, jnp.bfloat16, 4e-3 if depthwise else 2e-2)
+
+
+def test_bfloat16_is_added_up_in_float32_on_accelerators_too(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    check(case((4, 4, 4), 64, (3, 3, 3), 64), "shifted_sums", True, jnp.bfloat16, 4e-3)
 
 
 axes = st.tuples(st.integers(1, 7), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))

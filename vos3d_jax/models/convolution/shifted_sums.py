@@ -1,7 +1,8 @@
 """Depthwise convolution as a sum of shifted copies, each times one kernel value a channel.
 
 On a CPU this is 50 to 300 times as fast as XLA's grouped convolution; on GPU and TPU it fuses into one
-elementwise kernel. Evidence: docs/performance.md.
+elementwise kernel. In half precision the taps are added up in float32 and rounded once. Evidence:
+docs/performance.md.
 """
 
 from functools import partial, reduce
@@ -38,7 +39,8 @@ def _forward(x, kernel, geometry):
 
 def _backward(geometry, residuals, dy):
     x, kernel = residuals
-    return _input_gradient(kernel, dy, geometry), _kernel_gradient(x, dy, geometry)
+    kernel_gradient = _kernel_gradient_by_rows if jax.default_backend() == "cpu" else _kernel_gradient_by_taps
+    return _input_gradient(kernel, dy, geometry), kernel_gradient(x, dy, geometry)
 
 
 convolve.defvjp(_forward, _backward)
@@ -51,16 +53,22 @@ def _pad_space(x, geometry):
 
 def _sums(geometry, padded, kernel):
     """One fused kernel a frame: XLA would else test at every element whether a frame is inside the clip."""
-    frames = []
+    dtype = _wide(padded)
+    kernel, frames = kernel.astype(dtype), []
     for out in range(geometry.output[0]):
         terms = []
         for tap in np.ndindex(geometry.kernel):
             frame = out * geometry.stride[0] - geometry.padding[0][0] + tap[0] * geometry.dilation[0]
             if 0 <= frame < geometry.size[0]:
-                terms.append(_window(padded[:, frame], tap, geometry) * kernel[tap])
+                terms.append(_window(padded[:, frame], tap, geometry).astype(dtype) * kernel[tap])
         shape = (geometry.batch, *geometry.output[1:], geometry.inputs)
-        frames.append(reduce(add, terms) if terms else jnp.zeros(shape, padded.dtype))
+        frames.append((reduce(add, terms) if terms else jnp.zeros(shape)).astype(padded.dtype))
     return jnp.stack(frames, 1)
+
+
+def _wide(x):
+    """What the products of x are added up in."""
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _window(frame, tap, geometry):
@@ -118,7 +126,8 @@ def _phase_sum(dy, kernel, taps, counts):
         low = max(0, -min(shifts))
         edges.append((low, max(0, max(shifts) + counts[axis] - dy.shape[axis + 1])))
     padded = jnp.pad(dy, ((0, 0), *((0, 0), *edges[1:]), (0, 0)))
-    frames = []
+    dtype = _wide(dy)
+    kernel, frames = kernel.astype(dtype), []
     for q in range(counts[0]):
         terms = []
         for (i, a), (j, b), (k, c) in product(*taps):
@@ -126,17 +135,32 @@ def _phase_sum(dy, kernel, taps, counts):
                 frame = padded[:, q + a]
                 rows = slice(b + edges[1][0], b + edges[1][0] + counts[1])
                 places = slice(c + edges[2][0], c + edges[2][0] + counts[2])
-                terms.append(frame[:, rows, places] * kernel[i, j, k])
-        frames.append(reduce(add, terms) if terms else jnp.zeros((shape[0], *shape[2:]), dy.dtype))
+                terms.append(frame[:, rows, places].astype(dtype) * kernel[i, j, k])
+        total = reduce(add, terms) if terms else jnp.zeros((shape[0], *shape[2:]))
+        frames.append(total.astype(dy.dtype))
     return jnp.stack(frames, 1)
 
 
-def _kernel_gradient(x, dy, geometry):
+def _kernel_gradient_by_taps(x, dy, geometry):
+    """One reduction a tap, in float32: parallel, and over a batch on several devices a sum of their sums."""
+    padded, dy = pad(x, geometry.padding), dy.astype(_wide(x))
+    sums = []
+    for tap in np.ndindex(geometry.kernel):
+        start = tap[0] * geometry.dilation[0]
+        stop = start + (geometry.output[0] - 1) * geometry.stride[0] + 1
+        frames = padded[:, start : stop : geometry.stride[0]]
+        windows = jax.vmap(lambda frame, tap=tap: _window(frame, tap, geometry), 1, 1)(frames)
+        sums.append((windows.astype(dy.dtype) * dy).sum((0, 1, 2, 3)))
+    return jnp.stack(sums).reshape(*geometry.kernel, 1, x.shape[-1]).astype(x.dtype)
+
+
+def _kernel_gradient_by_rows(x, dy, geometry):
     """A loop over output rows with one accumulator [width, channels] a tap; the width is summed at the end.
 
-    As 27 reductions XLA:CPU needs 10 to 20 times as long: it reads both maps for each of them.
+    For one CPU: as 27 reductions XLA:CPU needs 10 to 20 times as long, as it reads both maps for each of
+    them. Elsewhere the loop is a long chain of tiny steps, and under a mesh it gathers whole maps.
     """
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    dtype = _wide(x)
     padded = fence(lambda x: pad(x, geometry.padding))(x)
     time, height, width = geometry.output
     taps = list(np.ndindex(geometry.kernel))
