@@ -25,6 +25,7 @@ def get_config(variant=""):
     config = ConfigDict()
     config.seed = 0
     config.data_dir = ""
+    config.init_from = ""  # a ported or trained folder, or a published file
     config.batch_size = 2
     config.checkpoint_seconds = 60.0
 

@@ -21,6 +21,7 @@ def get_config():
     config = ConfigDict()
     config.seed = 0
     config.data_dir = ""
+    config.init_from = ""  # a ported or trained folder, or a published file
     config.batch_size = 4
 
     config.model = dict(depth=26, width=16, decoder_width=32)

@@ -24,7 +24,7 @@ from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
-from vos3d_jax.training.state import State, Step, begin_stage, initial, make_step, model_of
+from vos3d_jax.training.state import State, Step, begin, begin_stage, initial, make_step, model_of
 
 
 def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | None = None) -> nnx.Module:
@@ -49,9 +49,12 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
     with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         state = checkpoints.restore(_templates(config))
         resumed = state is not None
-        state = jax.device_put(state if resumed else initial(config), sharding.replicated(mesh))
+        weights = ""
+        if not resumed:
+            state, weights = begin(config)
+        state = jax.device_put(state, sharding.replicated(mesh))
         with Writer(workdir, int(state.step), config.log_seconds) as writer:
-            writer.text(summary.describe(config, mesh, state, mixtures, workdir, resumed))
+            writer.text(summary.describe(config, mesh, state, mixtures, workdir, resumed, weights))
             if int(state.step) == config.total_steps:
                 writer.text("training is finished already")
             while int(state.step) < config.total_steps:

@@ -163,6 +163,8 @@ class Config:
     Attributes:
       name: comes from the file (`davis.py:dense` is "davis-dense").
       system, model: of `models.build_model`.
+      init_from: a trained or ported folder, or a published file, whose weights the run begins with; "" is
+        random. Backbone files fill the encoder.
       data_dir: the folder of the data; "" for data that needs none, or for the reader's own default.
       batch_size: what the stages' own may refer to (`config.get_ref`), so that one flag changes them all.
       checkpoint_seconds: how old the last checkpoint may get.
@@ -176,6 +178,7 @@ class Config:
     system: str = "dcseg"
     model: _Options = field(default_factory=dict)
     seed: int = 0
+    init_from: str = ""
     data_dir: str = ""
     batch_size: int | None = None
     mesh: Mesh = Mesh()

@@ -9,7 +9,7 @@ from flax import nnx
 
 from vos3d_jax import models
 from vos3d_jax.models import stacking
-from vos3d_jax.training import optimizers, sharding
+from vos3d_jax.training import optimizers, sharding, starting
 from vos3d_jax.training.stages import Config, Stage
 from vos3d_jax.training.tasks import TASKS
 
@@ -43,8 +43,22 @@ def build(config: Config, stage: Stage, implementation: str) -> nnx.Module:
     return models.build_model(config.system, seed=config.seed, **arguments)
 
 
+def begin(config: Config) -> tuple[State, str]:
+    """Returns the state that a run begins with, and a line for its log about where the weights are from.
+
+    Raises:
+      UserError: `config.init_from` is not there or holds another network.
+    """
+    state = initial(config)
+    if not config.init_from:
+        return state, "weights   random"
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    variables, line = starting.load(config.init_from, config.system, variables)
+    return begin_stage(state._replace(**variables), config.stages[0]), line
+
+
 def initial(config: Config) -> State:
-    """Returns the state before the first step of the first stage."""
+    """Returns the state before the first step of the first stage, with random weights."""
     _, params, batch_stats = nnx.split(build(config, config.stages[0], "auto"), nnx.Param, nnx.BatchStat)
     key = jax.random.key_data(jax.random.key(config.seed))
     state = State(

@@ -19,8 +19,12 @@ def describe(
     sources: Sequence[Sequence[Source]],
     workdir: Path,
     resumed: bool,
+    weights: str = "",
 ) -> str:
-    """Returns the lines that a run begins with: devices, network, stages and their data, where it goes on."""
+    """Returns the lines that a run begins with: devices, network, stages and their data, where it goes on.
+
+    `weights` is the line about the first weights, of a run that begins.
+    """
     device = mesh.devices.flat[0]
     lines = [
         f"run       {config.name} in {workdir}",
@@ -28,6 +32,8 @@ def describe(
         f" mesh data {mesh.shape['data']} x space {mesh.shape['space']}",
         f"network   {config.system}, {_count(state.params):,} parameters: {_parts(state)}",
     ]
+    if weights:
+        lines.append(weights)
     for stage, mixture in zip(config.stages, sources, strict=True):
         trained, _ = optimizers.partition(state.params, optimizers.rates(state.params, stage))
         height, width = stage.size

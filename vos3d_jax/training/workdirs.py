@@ -40,6 +40,7 @@ def claim(workdir: Path, config: Config) -> None:
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    theirs = {"init_from": "", **theirs}  # runs begun before there was such a key
     theirs, ours = (dict(_leaves({k: v for k, v in one.items() if k not in _FREE})) for one in (theirs, ours))
     missing = "nothing"
     return [
