@@ -2,8 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from vos3d_jax.training.losses import clip_iou, segmentation_loss
+from vos3d_jax.training.stages import Data, Optimiser, Stage
+from vos3d_jax.training.tasks import TASKS
 
 KINDS = {"bce": "binary_last", "ce": "cross_entropy"}
 
@@ -96,3 +99,19 @@ def test_clip_iou_counts_the_whole_clip_and_is_one_without_any_foreground():
     mask[0, 0, 0] = 2  # both pixels of the first frame are true
     value = clip_iou(jnp.asarray(logits), jnp.asarray(mask))
     assert float(value) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_void_pixels_count_neither_for_the_iou_nor_against_it():
+    # Trap: an id of 255 is not 0, so void would pass for foreground, and predicting it would be rewarded.
+    logits = np.zeros((1, 1, 1, 4, 2), np.float32)
+    logits[..., :3, 1] = 1  # the three pixels on the left are predicted
+    mask = jnp.asarray([[[[1, 0, 255, 255]]]], jnp.uint8)
+    assert float(clip_iou(jnp.asarray(logits), mask, mask == 255)) == pytest.approx(1 / 2)
+
+    class Echo(nnx.Module):
+        def __call__(self, clip, batch_norm):
+            return clip
+
+    stage = Stage("x", (Data("x"),), (32, 32), 1, 1, 1, Optimiser(0.1))
+    _, metrics = TASKS["dcseg"](Echo(), {"clip": jnp.asarray(logits), "mask": mask}, stage)
+    assert float(metrics["iou"]) == pytest.approx(1 / 2)

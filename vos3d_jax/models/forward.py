@@ -25,9 +25,11 @@ def forward(model: nnx.Module, clip: Clip) -> Float[Array, "..."]:
 def prepare(model: nnx.Module, clip_shape: tuple[int, ...]) -> Callable[[Clip], Float[Array, "..."]]:
     """An inference function for clips of `clip_shape` [b, t, h, w, 3]: the fastest way to run many of them.
 
-    It equals `forward` to rounding (2e-5 of the largest logit). Batch norm is folded into the kernels and
-    the kernels are transformed for the forms that suit these sizes, once. It holds its own weights, on a CPU
-    up to 8 times those of the decoder: later changes of `model` do not reach it. The first call compiles.
+    In float32 at the highest matmul precision (`jax.default_matmul_precision`; a CPU always computes so) it
+    equals `forward` to 2e-5 of the largest logit; elsewhere to the rounding of that precision. Batch norm is
+    folded into the kernels and the kernels are transformed for the forms that suit these sizes, once. It
+    holds its own weights, on a CPU up to 8 times those of the decoder: later changes of `model` do not reach
+    it. The first call compiles.
 
     Raises:
         ValueError: by the function, for a clip of another shape.

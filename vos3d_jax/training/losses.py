@@ -49,13 +49,20 @@ def segmentation_loss(
     return losses.mean()
 
 
-def clip_iou(logits: Float[Array, "b t h w k"], mask: Integer[Array, "b t h2 w2"]) -> Float[Array, ""]:
+def clip_iou(
+    logits: Float[Array, "b t h w k"],
+    mask: Integer[Array, "b t h2 w2"],
+    ignore: Bool[Array, "b t h2 w2"] | Integer[Array, "b t h2 w2"] | None = None,
+) -> Float[Array, ""]:
     """Intersection over union of foreground (any id but 0), each clip as one volume, mean over the clips.
 
-    1 for a clip where neither prediction nor mask has foreground.
+    1 for a clip where neither prediction nor mask has foreground. Pixels where `ignore` is not 0 count for
+    neither.
     """
     predicted = _resized(logits, mask.shape[2:]).argmax(-1) != 0
     truth = mask != 0
+    if ignore is not None:
+        predicted, truth = predicted & (ignore == 0), truth & (ignore == 0)
     union = (predicted | truth).sum((1, 2, 3))
     both = (predicted & truth).sum((1, 2, 3))
     return jnp.where(union == 0, 1.0, both / jnp.maximum(union, 1)).mean()

@@ -21,10 +21,11 @@ def clip_segmentation(
     """Returns loss and metrics of one call on `clip` [b, t, h, w, 3] against `mask`, ids [b, t, h, w]."""
     logits = model(batch["clip"], batch_norm=stage.batch_norm)
     mask = batch["mask"]
+    void = mask == _VOID
     loss = losses.segmentation_loss(
-        logits, mask, kind=stage.loss.kind, bootstrap=stage.loss.bootstrap, ignore=mask == _VOID
+        logits, mask, kind=stage.loss.kind, bootstrap=stage.loss.bootstrap, ignore=void
     )
-    return loss, {"loss": loss, "iou": losses.clip_iou(logits, mask)}
+    return loss, {"loss": loss, "iou": losses.clip_iou(logits, mask, void)}
 
 
 TASKS: dict[str, Task] = {"dcseg": clip_segmentation}
