@@ -9,21 +9,28 @@ from golden_files import recipe
 from vos3d_jax.models import build_model, stacking
 from vos3d_jax.porting import rules
 
+# Of the classifiers; a segmentation network has it among its arguments.
+BACKBONES = {"resnet3d_classifier": "resnet", "r2plus1d_classifier": "r2plus1d"}
+
 
 def recipe_network(system: str, source: str, **arguments) -> nnx.Module:
     """The network whose weights are the recipe's for the names that `source` gives them."""
     model = build_model(system, **arguments)
-    names = rules.torch_names(unstacked(model), source)
-    set_recipe_weights(model, names)
+    words = {"backbone": BACKBONES.get(system, "csn"), **model.arguments}
+    set_recipe_weights(model, rules.torch_names(unstacked(model), source, words))
     return model
 
 
-def set_recipe_weights(module: nnx.Module, names: dict[str, str]) -> None:
-    """Gives every tensor of `module` ({unstacked path: PyTorch name}) the recipe's value for its name."""
+def set_recipe_weights(module: nnx.Module, names: dict[str, str], parent: str = "") -> None:
+    """Gives every tensor of `module` ({unstacked path: PyTorch name}) the recipe's value for its name.
+
+    A module alone has the paths of a network in which it is at `parent` ("bridge/").
+    """
     flat = {}
-    for path, value in unstacked(module).items():
+    for own, value in unstacked(module).items():
+        path = parent + own
         shape = rules.to_torch(path, np.asarray(value)).shape
-        flat[path] = rules.from_torch(path, recipe.weight(names[path], shape))
+        flat[own] = rules.from_torch(path, recipe.weight(names[path], shape))
     nnx.update(module, jax.tree.map(jnp.asarray, stacking.stack(flat)))
 
 
