@@ -2,7 +2,8 @@
 
 OUT/<video>/<frame>.png are palette PNGs of ids, OUT/<video>.mp4 is the overlay, and
 OUT/soft/<video>/<frame>.png are 16-bit grey PNGs of the foreground probability (65535 is 1). All of them
-are made in OUT/.<video>.partial and appear under their names when the last frame is written.
+are made in OUT/.<video>.partial and appear under their names when the last frame is written. What they
+replace waits there until all of them are in place; after an error, or a kill in between, it is put back.
 """
 
 import shutil
@@ -24,6 +25,8 @@ from vos3d_jax.media.video import DEFAULT_RATE, Frames, VideoWriter
 class Results:
     """Writes the results of one video; a context manager that leaves everything or nothing.
 
+    First of all it puts back the results that a killed run had taken away and not replaced.
+
     Args:
         output: the folder OUT; made if it is missing.
         video: the frames that are segmented: their names, their rate, and what must not be overwritten.
@@ -37,12 +40,18 @@ class Results:
     """
 
     def __init__(self, output: Path, video: Frames, *, overlay: bool, soft: bool, overwrite: bool):
-        self.masks = output / video.name
-        self.overlay = output / f"{video.name}.mp4" if overlay else None
-        self.soft = output / "soft" / video.name if soft else None
         self._output, self._video = output, video
+        places = self._places()
+        self.masks = places["masks"]
+        self.overlay = places["overlay.mp4"] if overlay else None
+        self.soft = places["soft"] if soft else None
         self._partial = output / f".{video.name}.partial"
-        for path in self._paths():
+        self._replaced = output / f".{video.name}.replaced"
+        try:
+            self._put_back()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        for path in filter(None, (self.masks, self.overlay, self.soft)):
             if path.exists() and path.samefile(video.path):
                 raise UserError(f"{path} is the input itself: give another --output")
             if path.exists() and not overwrite:
@@ -52,8 +61,9 @@ class Results:
         self._made_output = not self._output.exists()
         self._stack = ExitStack()
         try:
-            if self._partial.exists():
-                shutil.rmtree(self._partial)  # of a run that was killed
+            for left in (self._partial, self._replaced):
+                if left.exists():
+                    shutil.rmtree(left)  # of a run that was killed
             (self._partial / "masks").mkdir(parents=True)
             if self.soft:
                 (self._partial / "soft").mkdir()
@@ -94,21 +104,50 @@ class Results:
             self._clean_up()
 
     def _clean_up(self) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        if not any(self._partial.glob("*.old")):  # else the next run puts them back
+            shutil.rmtree(self._partial, ignore_errors=True)
         if self._made_output and self._output.is_dir() and not any(self._output.iterdir()):
             self._output.rmdir()
 
     def _put_in_place(self) -> None:
-        for name, path in (("overlay.mp4", self.overlay), ("soft", self.soft), ("masks", self.masks)):
-            if path is None:
-                continue
-            path.parent.mkdir(exist_ok=True)
-            if path.exists():
-                path.rename(self._partial / f"{name}.old")
-            (self._partial / name).rename(path)
+        chosen = self._chosen()
+        first = [name for name, path in chosen.items() if not path.exists()]
+        try:
+            for name, path in chosen.items():
+                path.parent.mkdir(exist_ok=True)
+                if path.exists():
+                    path.rename(self._partial / f"{name}.old")
+                (self._partial / name).rename(path)
+            # From here on the old results are no more to be put back, however far deleting them gets.
+            self._partial.rename(self._replaced)
+        except BaseException:
+            for name in first:
+                if not (self._partial / name).exists():
+                    chosen[name].rename(self._partial / name)
+            self._put_back()
+            raise
 
-    def _paths(self) -> list[Path]:
-        return [path for path in (self.masks, self.overlay, self.soft) if path is not None]
+    def _put_back(self) -> None:
+        """Undoes what a run that did not get to its end has replaced, with whichever options it ran."""
+        for name, path in self._places().items():
+            old = self._partial / f"{name}.old"
+            if old.exists():
+                if path.exists():
+                    path.rename(self._partial / name)
+                old.rename(path)
+
+    def _places(self) -> dict[str, Path]:
+        name = self._video.name
+        return {
+            "overlay.mp4": self._output / f"{name}.mp4",
+            "soft": self._output / "soft" / name,
+            "masks": self._output / name,
+        }
+
+    def _chosen(self) -> dict[str, Path]:
+        wanted = (self.overlay, self.soft, self.masks)
+        return {name: path for name, path in self._places().items() if path in wanted}
 
     def _unwritable(self, error: OSError) -> UserError:
         reason = error.strerror or error

@@ -1,0 +1,120 @@
+"""Results replace older ones altogether or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.inference.predictor import Frame
+from vos3d_jax.inference.results import Results
+from vos3d_jax.media.video import open_frames
+
+
+@pytest.fixture
+def video(tmp_path):
+    np.save(tmp_path / "square.npy", np.zeros((1, 8, 8, 3), np.uint8))
+    return open_frames(tmp_path / "square.npy")
+
+
+def segment(video, output, value, **options):
+    options = {"overlay": False, "soft": True, "overwrite": True} | options
+    with Results(output, video, **options) as results:
+        mask = np.full((8, 8), value, np.uint8)
+        results.write(Frame(0, mask, mask.astype(np.float32)), np.zeros((8, 8, 3), np.uint8))
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def fail_at(monkeypatch, number, error):
+    """The rename of that number, counted from 1, and no other, fails."""
+    rename, calls = Path.rename, []
+
+    def counted(self, target):
+        calls.append(target)
+        if len(calls) == number:
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", counted)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_when_a_rename_fails_the_old_results_are_as_before(video, tmp_path, monkeypatch, number, error):
+    output = tmp_path / "out"
+    segment(video, output, 0)
+    before = contents(output)
+    fail_at(monkeypatch, number, error)
+    with pytest.raises(UserError if isinstance(error, OSError) else KeyboardInterrupt):
+        segment(video, output, 1)
+    assert contents(output) == before
+    assert sorted(path.name for path in output.iterdir()) == ["soft", "square"]
+
+
+def test_when_a_rename_fails_new_results_beside_old_ones_go_too(video, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    segment(video, output, 0, soft=False)
+    before = contents(output)
+    fail_at(monkeypatch, 2, OSError(28, "No space left on device"))  # the soft maps are in place by then
+    with pytest.raises(UserError, match="No space left"):
+        segment(video, output, 1)
+    assert contents(output) == before
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_after_a_kill_between_renames_the_next_run_puts_the_old_results_back(
+    video, tmp_path, monkeypatch, number
+):
+    # Trap: the next run clears what a killed one left, and that may be all there is of the old results.
+    output = tmp_path / "out"
+    segment(video, output, 0)
+    before = contents(output)
+    with monkeypatch.context() as patch:
+        fail_at(patch, number, KeyboardInterrupt())
+        patch.setattr(Results, "_put_back", lambda self: None)
+        patch.setattr(Results, "_clean_up", lambda self: None)
+        with pytest.raises(KeyboardInterrupt):
+            segment(video, output, 1)
+    assert number == 1 or any((output / ".square.partial").glob("*.old"))
+    with pytest.raises(UserError, match="is there already"):
+        segment(video, output, 1, overwrite=False)
+    assert contents(output).items() >= before.items()
+    segment(video, output, 0)
+    assert contents(output) == before
+
+
+def test_old_results_that_cannot_be_put_back_are_kept_for_the_next_run(video, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    segment(video, output, 0)
+    before = contents(output)
+    rename, calls = Path.rename, []
+
+    def broken(self, target):
+        calls.append(target)
+        if len(calls) > 1:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", broken)
+        with pytest.raises(UserError, match="Input/output error"):
+            segment(video, output, 1)
+    with pytest.raises(UserError, match="is there already"):
+        segment(video, output, 1, overwrite=False)
+    assert contents(output).items() >= before.items()
+
+
+def test_half_deleted_old_results_never_come_back(video, tmp_path):
+    # Trap: a run killed while it deletes what it replaced must not cost the new results.
+    output = tmp_path / "out"
+    segment(video, output, 1)
+    new = contents(output)
+    (output / ".square.replaced" / "masks.old").mkdir(parents=True)
+    with pytest.raises(UserError, match="is there already"):
+        segment(video, output, 0, overwrite=False)
+    assert contents(output) == new
+    segment(video, output, 1)
+    assert sorted(path.name for path in output.iterdir()) == ["soft", "square"]
