@@ -1,5 +1,7 @@
 """Each bridge, refinement and block that 3DC-Seg has beside the published ones equals the original."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.layers import BatchNorm, Conv, Setting
 from vos3d_jax.models.norms import GroupNorm
 from vos3d_jax.models.refinement import REFINEMENTS
-from vos3d_jax.porting import rules
+from vos3d_jax.porting import rules, targets
 
 
 def make(kind, *sizes, epsilon=1e-5, implementation="auto", **options):
@@ -257,6 +259,35 @@ def test_the_published_epsilon_is_the_default(system, arguments, epsilon):
     norms = [part for _, part in nnx.iter_modules(model.encoder) if isinstance(part, BatchNorm)]
     assert model.arguments["epsilon"] == epsilon
     assert {norm.epsilon for norm in norms} == {epsilon}
+
+
+@pytest.mark.parametrize(
+    "arguments, part, count",
+    [
+        (dict(bridge="c3d"), "decoder", 51_374_600),
+        (dict(bridge="nl3d"), "decoder", 37_875_336),
+        (dict(bridge="aspp"), "decoder", 39_738_760),
+        (dict(refinement="upsampling"), "decoder", 34_857_992),
+        (dict(refinement="light"), "decoder", 13_209_864),
+        (dict(refinement="light_gn"), "decoder", 13_247_240),
+        (dict(refinement="dg"), "decoder", 12_420_360),
+        (dict(refinement="two_plus_one_d"), "decoder", 41_950_664),
+        (dict(refinement="conv_transpose"), "decoder", 47_050_760),
+        (dict(backbone="resnet", depth=50), "encoder", 46_198_976),
+        (dict(backbone="resnet", depth=101), "encoder", 85_245_120),
+        (dict(backbone="resnet", depth=152), "encoder", 117_403_840),
+        (dict(backbone="r2plus1d", depth=34), "encoder", 63_491_975),
+    ],
+)
+def test_a_variant_has_as_many_parameters_as_the_original(arguments, part, count):
+    shapes = targets.shapes("dcseg", {"depth": 14, **arguments})
+    ours = sum(
+        math.prod(shape)
+        for path, shape in shapes.items()
+        if path.startswith("encoder/") == (part == "encoder") and not path.endswith(("/mean", "/var"))
+    )
+    side_outputs = 3 * (2 * 256 * 27 + 2)  # pred3 to pred5, which nothing reads
+    assert ours == (count if part == "encoder" else count - side_outputs)
 
 
 NETWORKS = {
