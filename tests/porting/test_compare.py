@@ -2,6 +2,7 @@ import manifests
 import numpy as np
 import pytest
 
+from vos3d_jax.errors import UserError
 from vos3d_jax.porting.compare import compare
 from vos3d_jax.porting.convert import convert
 
@@ -46,3 +47,10 @@ def test_a_backbone_file_is_compared_with_the_encoder_it_became(tmp_path, tensor
     equal = [row for row in rows if row.status == "equal"]
     assert len(equal) == len(tensors) - 2 and all(row.path.startswith("encoder/") for row in equal)
     assert {row.status for row in rows} == {"equal", "only in the model"}
+
+
+def test_a_file_of_another_network_is_refused(tmp_path, tensors):
+    convert(manifests.write(tmp_path / "weights.pth", tensors), tmp_path / "model")
+    other = manifests.recipe_tensors("r2plus1d_classifier", "r2plus1d", depth=10, width=4, classes=5)
+    with pytest.raises(UserError, match="no tensor of it belongs to the csn_classifier"):
+        compare(tmp_path / "model", manifests.write(tmp_path / "other.pth", other))

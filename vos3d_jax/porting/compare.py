@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vos3d_jax import storage
+from vos3d_jax.errors import UserError
 from vos3d_jax.porting import export, rules, targets
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.recognise import recognise
@@ -67,6 +68,10 @@ def compare(
         equal = np.array_equal(_bits(ours), _bits(theirs))
         difference = 0.0 if equal else float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
         rows.append(Comparison(our_path, name, EQUAL if equal else DIFFERENT, difference))
+    if all(row.status == ONLY_MODEL for row in rows):
+        raise UserError(
+            f"{checkpoint.path} is a {found.title}: no tensor of it belongs to the {card['system']} in {folder}"
+        )
     return rows
 
 
