@@ -70,7 +70,8 @@ def compare(
         rows.append(Comparison(our_path, name, EQUAL if equal else DIFFERENT, difference))
     if all(row.status == ONLY_MODEL for row in rows):
         raise UserError(
-            f"{checkpoint.path} is a {found.title}: no tensor of it belongs to the {card['system']} in {folder}"
+            f"{checkpoint.path} is a {found.title}: no tensor of it belongs to the {card['system']} "
+            f"in {folder}"
         )
     return rows
 
