@@ -6,12 +6,14 @@ flipped bit of array data silently, so the card carries a crc32 of every array, 
 (platform notes, section 5). Everything passes through numpy: a checkpoint of any mesh restores anywhere.
 """
 
+import contextlib
+import errno
 import json
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import absl.logging
 import jax
@@ -25,7 +27,11 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.models.abstract import abstract_model
 
 ITEMS = ("model", "training", "card")
+Step = int | Literal["best"] | None
 _Result = TypeVar("_Result")
+# What the machine lacks or forbids says nothing about a file; Orbax and TensorStore may say it in words.
+_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ESTALE)
+_MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE")
 
 
 def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any] | None = None) -> Path:
@@ -70,16 +76,17 @@ def refuse_occupied(folder: str | Path) -> Path:
     return checkpoints
 
 
-def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
+def load_model(folder: str | Path, step: Step = None) -> nnx.Module:
     """Returns the network stored in a training workdir, its `checkpoints/` folder or a ported folder.
 
     Args:
       folder: where `main` or `save_model` wrote.
-      step: which step; None takes the latest whose checksums hold. A damaged step is named on stderr and
-        the step before it is taken.
+      step: which step; None takes the latest whose checksums hold, "best" the one that scored highest
+        during training. A damaged step is named on stderr and the next one in that order is taken.
 
     Raises:
-      UserError: no checkpoint there, none that is whole, or a card of a system unknown here.
+      UserError: no checkpoint there, none that is whole or (for "best") scored, or a card of a system
+        unknown here.
     """
 
     def read(manager: ocp.CheckpointManager, number: int) -> nnx.Module:
@@ -93,7 +100,7 @@ def load_model(folder: str | Path, step: int | None = None) -> nnx.Module:
     return _newest_whole(folder, step, read)
 
 
-def load_variables(folder: str | Path, step: int | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_variables(folder: str | Path, step: Step = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the variables (numpy arrays, as `model_variables` gives them) and the card of what is stored.
 
     Raises:
@@ -108,7 +115,7 @@ def load_variables(folder: str | Path, step: int | None = None) -> tuple[dict[st
     return _newest_whole(folder, step, read)
 
 
-def load_card(folder: str | Path, step: int | None = None) -> dict[str, Any]:
+def load_card(folder: str | Path, step: Step = None) -> dict[str, Any]:
     """Returns the card (system, arguments, step, ...) of what `load_model(folder, step)` would load.
 
     Raises:
@@ -189,44 +196,84 @@ def newest_whole(
     """Returns `read(step)` of the first of `steps` that can be read, None when there is none.
 
     Orbax and the file system raise exceptions of many types for a damaged step, so every one of them
-    means: say so on stderr, and try the step before.
+    means: say so on stderr, and try the next. But not what the machine lacks: the file may well be whole.
+
+    Raises:
+      UserError: a step cannot be read for want of memory, permission or open files.
     """
     for step in steps:
         try:
             return read(step)
-        except UserError:
+        except (UserError, MemoryError):
             raise
         except Exception as error:
             reason = " ".join(str(error).split())[:160]
+            if _is_of_the_machine(error):
+                raise UserError(
+                    f"checkpoint {step} of {manager.directory} could not be read ({reason}); it may well be"
+                    " whole: mend that and give the same command again"
+                ) from error
             print(f"warning: checkpoint {step} of {manager.directory} is damaged ({reason})", file=sys.stderr)
     return None
 
 
 def make_folder(folder: Path) -> None:
     """Makes `folder` and its parents and tries to write there; UserError when that fails."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """While it is entered, an OSError becomes the UserError that `path` cannot be written."""
+    try:
+        yield
     except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}): give another folder") from error
+        raise UserError(f"cannot write to {path} ({error.strerror}): give another folder") from error
 
 
 def _newest_whole(
-    folder: str | Path, step: int | None, read: Callable[[ocp.CheckpointManager, int], _Result]
+    folder: str | Path, step: Step, read: Callable[[ocp.CheckpointManager, int], _Result]
 ) -> _Result:
     checkpoints = _checkpoints(folder)
     steps = _steps(checkpoints)
-    if step is not None:
+    if isinstance(step, int):
         if step not in steps:
             raise UserError(f"{folder} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")
         steps = [step]
     with open_manager(checkpoints, read_only=True) as manager:
+        if step == "best":
+            steps = _best_first(manager, steps)
+            if not steps:
+                raise UserError(
+                    f"no checkpoint in {folder} was scored, so none is the best: give a step, or none for the"
+                    " latest; --config.evaluation.every=STEPS scores while training"
+                )
         result = newest_whole(manager, steps, lambda number: read(manager, number))
     if result is None:
         raise UserError(f"no checkpoint in {folder} is whole: train or port the model again")
     return result
+
+
+def _best_first(manager: ocp.CheckpointManager, steps: list[int]) -> list[int]:
+    """The scored ones of `steps`, by falling score; of equal ones the later first."""
+    cards = {step: newest_whole(manager, [step], lambda number: read_card(manager, number)) for step in steps}
+    scores = {step: card["score"] for step, card in cards.items() if card and "score" in card}
+    return sorted(scores, key=lambda step: (scores[step], step), reverse=True)
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in _MACHINE):
+            return True
+        if any(word in str(seen) for word in _MACHINE_WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _checkpoints(folder: str | Path) -> Path:

@@ -1,3 +1,5 @@
+import errno
+
 import jax
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def _state(step, seed=0):
 
 
 def _template(step):
-    return jax.eval_shape(lambda: state.initial(_CONFIG))
+    return state.template(_CONFIG, 0)
 
 
 def _card():
@@ -39,7 +41,16 @@ def _save(folder, *steps, score=None):
 
 def _restore(folder):
     with Checkpoints(folder, 10.0) as checkpoints:
-        return checkpoints.restore(_template)
+        restored = checkpoints.restore(_template)
+        return restored and restored[0]
+
+
+def _damage(folder, item):
+    files = [path for path in (folder / item).rglob("d/*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
 
 
 def _assert_equal(one, other):
@@ -61,17 +72,56 @@ def test_the_latest_two_are_kept_and_the_best_scored(tmp_path):
 
 
 @pytest.mark.parametrize("item", ["model", "training"])
-def test_a_damaged_checkpoint_is_named_dropped_and_the_one_before_taken(tmp_path, capsys, item):
+def test_a_damaged_checkpoint_is_named_put_aside_and_the_one_before_taken(tmp_path, capsys, item):
+    folder = tmp_path / "checkpoints"
     _save(tmp_path, 3, 5)
-    damage = [path for path in (tmp_path / "checkpoints" / "5" / item).rglob("d/*") if path.is_file()]
-    largest = max(damage, key=lambda path: path.stat().st_size)
-    content = bytearray(largest.read_bytes())
-    content[len(content) // 2] ^= 1
-    largest.write_bytes(content)
-    _assert_equal(_restore(tmp_path), _state(3))
-    assert "checkpoint 5" in capsys.readouterr().err
-    _save(tmp_path, 5)
+    for aside in (["5.damaged"], ["5.damaged", "5.damaged-2"]):
+        _damage(folder / "5", item)
+        with Checkpoints(tmp_path, 10.0) as checkpoints:
+            _assert_equal(checkpoints.restore(_template)[0], _state(3))
+            assert "checkpoint 5" in capsys.readouterr().err
+            assert sorted(path.name for path in folder.iterdir()) == ["3", *aside]
+            checkpoints.save(_state(5), _card())
+        _assert_equal(_restore(tmp_path), _state(5))
+    assert storage.load_card(tmp_path)["step"] == 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        ValueError("RESOURCE_EXHAUSTED: [OS error 24: EMFILE Too many open files]"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        MemoryError("no memory"),
+    ],
+)
+def test_trap_a_machine_that_cannot_read_now_costs_no_checkpoint(tmp_path, monkeypatch, error):
+    _save(tmp_path, 3, 5)
+
+    def fail(*arguments):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "read_item", fail)
+        with pytest.raises((UserError, MemoryError), match="may well be whole|no memory"):
+            _restore(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "5"]
     _assert_equal(_restore(tmp_path), _state(5))
+
+
+def test_the_best_can_be_loaded_and_a_damaged_best_gives_the_second_best(tmp_path, capsys):
+    _save(tmp_path, 1, 2, 3, 4, score={1: 0.2, 2: 0.9, 3: 0.4})
+    assert storage.load_card(tmp_path)["step"] == 4
+    assert storage.load_card(tmp_path, "best")["step"] == 2
+    _assert_equal(storage.model_variables(storage.load_model(tmp_path, "best"))["params"], _state(2).params)
+    _damage(tmp_path / "checkpoints" / "2", "model")
+    _assert_equal(storage.model_variables(storage.load_model(tmp_path, "best"))["params"], _state(3).params)
+
+
+def test_without_scores_there_is_no_best(tmp_path):
+    _save(tmp_path, 1)
+    with pytest.raises(UserError, match=r"was scored.*evaluation\.every"):
+        storage.load_model(tmp_path, "best")
 
 
 def test_when_none_is_whole_the_run_is_not_begun_anew_by_itself(tmp_path):

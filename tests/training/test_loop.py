@@ -81,6 +81,28 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
     assert _losses(tmp_path) == _losses(whole_run[0])
 
 
+@pytest.mark.parametrize("stop_at", [2, 5])
+def test_trap_a_run_resumed_between_two_lines_of_metrics_logs_the_means_of_the_unbroken_one(
+    tmp_path, monkeypatch, capsys, stop_at
+):
+    config = dataclasses.replace(toy_network.config(log_steps=4), checkpoint_seconds=0.0)
+    loop.train(config, tmp_path / "whole")
+    save = Checkpoints.save
+
+    def save_and_be_told_to_stop(self, state, card, score=None):
+        save(self, state, card, score)
+        if int(state.step) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_be_told_to_stop)
+        with pytest.raises(SystemExit):
+            loop.train(config, tmp_path / "broken")
+    loop.train(config, tmp_path / "broken")
+    assert list(_losses(tmp_path / "whole")) == [4, 6, 8, 12]
+    assert _losses(tmp_path / "broken") == _losses(tmp_path / "whole")
+
+
 def test_a_finished_run_is_not_trained_again(whole_run, capsys):
     workdir, model = whole_run
     again = loop.train(toy_network.config(), workdir)
@@ -102,6 +124,19 @@ def test_what_moves_nothing_may_change_between_two_starts(whole_run):
     loop.train(config, whole_run[0])
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"system": "dcseg", "model": {"depth": 27}}, "depth=27"),
+        ({"system": "csn_classifier"}, "no system 'csn_classifier' that can be trained: use dcseg"),
+    ],
+)
+def test_an_impossible_network_is_named_before_the_workdir_is_made(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        loop.train(toy_network.config(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_missing_data_is_named_before_the_workdir_is_made(tmp_path):
     missing = {"name": "davis2016", "split": "train"}
     config = toy_network.config(stages=[toy_network.stage(data=[missing])], data_dir=str(tmp_path / "no"))
@@ -117,11 +152,15 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_mend(tmp_path):
 
 
 def test_scores_during_training_rank_the_checkpoints(tmp_path):
-    scores = iter([0.9, 0.1, 0.2])
-    evaluation = {"benchmark": "moving_shapes", "data": toy_network.VAL, "every": 3}
-    loop.train(toy_network.config(evaluation=evaluation), tmp_path, lambda model: next(scores))
-    assert [line["J"] for line in _lines(tmp_path) if "J" in line] == [0.9, 0.1, 0.2]
-    assert "3" in {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    scores = iter([0.1, 0.9, 0.2])
+    evaluation = {"benchmark": "moving_shapes", "data": toy_network.VAL, "every": 5}
+    last = loop.train(toy_network.config(evaluation=evaluation), tmp_path, lambda model: next(scores))
+    scored = {line["step"]: line["J"] for line in _lines(tmp_path) if "J" in line}
+    assert scored == {5: 0.1, 10: 0.9, 12: 0.2}  # the last step too, so that it is ranked
+    card = storage.load_card(tmp_path, "best")
+    assert card["step"] == 10 and card["score"] == 0.9
+    best = storage.load_model(tmp_path, "best")
+    assert any(np.any(one != other) for one, other in zip(_weights(best), _weights(last), strict=True))
 
 
 def test_every_part_of_a_mixture_becomes_a_source():

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from vos3d_jax.errors import UserError
 from vos3d_jax.training import progress
 
 
@@ -19,6 +20,28 @@ def test_a_writer_that_resumes_drops_what_came_after_its_step_and_a_line_cut_sho
         writer.scalars(2, {"stage": "a", "loss": 1.0})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [{"step": 1, "loss": 3.0}, {"step": 2, "stage": "a", "loss": 1.0}]
+
+
+def test_trap_the_step_of_the_checkpoint_stays_in_tensorboard(tmp_path, monkeypatch):
+    given = {}
+    real = progress.tensorboardX.SummaryWriter
+    monkeypatch.setattr(
+        progress.tensorboardX,
+        "SummaryWriter",
+        lambda folder, **rest: given.update(rest) or real(folder, **rest),
+    )
+    with progress.Writer(tmp_path, 7, 5.0):
+        assert given == {"purge_step": 8}
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "tensorboard"])
+def test_what_cannot_be_written_is_named(tmp_path, name):
+    if name == "metrics.jsonl":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=f"cannot write to .*{name}"):
+        progress.Writer(tmp_path, 0, 5.0)
 
 
 def test_without_a_terminal_progress_lines_are_rare_but_the_last_one_comes(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Checkpoints of a run: by time, at a stage's end, on the way out; the newest whole one counts."""
 
+import itertools
 import shutil
 import time
 from collections.abc import Callable
@@ -48,34 +49,37 @@ class Checkpoints:
         self.wait()
         self._manager.close()
 
-    def restore(self, template: Callable[[int], State]) -> State | None:
-        """Returns the newest state that is whole, as numpy arrays; None when nothing was saved yet.
+    def restore(self, template: Callable[[int], State]) -> tuple[State, dict[str, Any]] | None:
+        """Returns the newest state that is whole, as numpy arrays, and its card; None when there is none yet.
+
+        A damaged checkpoint is renamed to `<step>.damaged`, so that the run can save its step again.
 
         Args:
           template: shapes and dtypes of the state at a step.
 
         Raises:
-          UserError: there are checkpoints, but none is whole.
+          UserError: there are checkpoints, but none is whole, or the machine cannot read them now.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not steps:
             return None
 
-        def read(step: int) -> State:
+        def read(step: int) -> tuple[State, dict[str, Any]]:
             card = storage.read_card(self._manager, step)
             wanted = template(step)
             model = storage.read_item(self._manager, step, "model", _model_item(wanted), card)
             training = storage.read_item(self._manager, step, "training", _training_item(wanted), card)
-            return _join(wanted, model, training)
+            return _join(wanted, model, training), card
 
-        state = storage.newest_whole(self._manager, steps, read)
-        if state is None:
+        result = storage.newest_whole(self._manager, steps, read)
+        if result is None:
             raise UserError(f"no checkpoint in {self._folder} is whole: remove that folder to start again")
-        for step in steps:
-            # Damaged ones would be in the way when the run comes to their step again.
-            if step > int(state.step):
-                self._manager.delete(step)
-        return state
+        damaged = [step for step in steps if step > int(result[0].step)]
+        for step in damaged:
+            self._set_aside(step)
+        if damaged:
+            self._manager.reload()
+        return result
 
     @property
     def due(self) -> bool:
@@ -83,12 +87,13 @@ class Checkpoints:
         return time.monotonic() - self._last >= self._seconds
 
     def save(self, state: State, card: dict[str, Any], score: float | None = None) -> None:
-        """Saves `state` in the background, unless its step is saved already; `score` ranks it."""
+        """Saves `state` in the background, unless its step is there already; `score` ranks it for "best"."""
         step = int(state.step)
         if step in self._manager.all_steps():
             return
         items = {"model": _model_item(state), "training": _training_item(state)}
-        arguments = storage.save_arguments(items, {**card, "step": step})
+        ranked = {} if score is None else {"score": score}
+        arguments = storage.save_arguments(items, {**card, "step": step, **ranked})
         with self._one_line():
             self._manager.save(
                 step, args=arguments, metrics=None if score is None else {METRIC: score}, force=True
@@ -99,6 +104,14 @@ class Checkpoints:
         """Waits until what was saved is on the disk."""
         with self._one_line():
             self._manager.wait_until_finished()
+
+    def _set_aside(self, step: int) -> None:
+        """Renames the folder of `step` to a name that Orbax and we pass over."""
+        names = itertools.chain([f"{step}.damaged"], (f"{step}.damaged-{n}" for n in itertools.count(2)))
+        with storage.writing(self._folder):
+            (self._folder / str(step)).rename(
+                next(self._folder / name for name in names if not (self._folder / name).exists())
+            )
 
     def _one_line(self) -> "_DiskErrors":
         return _DiskErrors(self._folder)
@@ -134,12 +147,12 @@ def _model_item(state: State) -> dict[str, Any]:
 
 def _training_item(state: State) -> dict[str, Any]:
     """Flat by path: a checkpoint then does not depend on Optax's own classes."""
-    rest = {"step": state.step, "optimiser": state.optimiser, "key": state.key}
+    rest = {"step": state.step, "optimiser": state.optimiser}
     leaves = jax.tree_util.tree_leaves_with_path(rest)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def _join(wanted: State, model: dict[str, Any], training: dict[str, Any]) -> State:
-    structure = jax.tree.structure({"step": wanted.step, "optimiser": wanted.optimiser, "key": wanted.key})
+    structure = jax.tree.structure({"step": wanted.step, "optimiser": wanted.optimiser})
     rest = jax.tree.unflatten(structure, [training[name] for name in _training_item(wanted)])
-    return State(rest["step"], model["params"], model["batch_stats"], rest["optimiser"], rest["key"])
+    return State(rest["step"], model["params"], model["batch_stats"], rest["optimiser"])

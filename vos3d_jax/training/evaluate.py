@@ -16,6 +16,7 @@ from vos3d_jax.evaluation.scores import SequenceScores
 from vos3d_jax.inference import Predictor
 from vos3d_jax.training.sources import load_videos
 from vos3d_jax.training.stages import Config, Evaluation
+from vos3d_jax.training.state import network
 
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")
@@ -63,10 +64,13 @@ def evaluate(config: Config, model: nnx.Module, output: Path, say: Callable[[str
     return scores
 
 
-def load_model(config: Config, folder: str | Path) -> nnx.Module:
-    """Returns the network stored in `folder`; UserError when it is missing or not the config's network."""
-    card = storage.load_card(folder)
-    ours = models.model_card(models.build_model(config.system, **config.model))
+def load_model(config: Config, folder: str | Path, step: storage.Step = None) -> nnx.Module:
+    """Returns the network stored in `folder`; UserError when it is missing or not the config's network.
+
+    `step` is that of `storage.load_model`.
+    """
+    card = storage.load_card(folder, step)
+    ours = models.model_card(network(config, config.stages[-1]))
     wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, card))
     for name in sorted((wanted.keys() | stored.keys()) - set(_HOW)):
         if wanted.get(name) != stored.get(name):
@@ -74,7 +78,7 @@ def load_model(config: Config, folder: str | Path) -> nnx.Module:
                 f"{folder} holds another network than config {config.name}: its {name} is"
                 f" {stored.get(name)!r}, the config's is {wanted.get(name)!r}: give the one of its training"
             )
-    return storage.load_model(folder)
+    return storage.load_model(folder, step)
 
 
 def quick_score(config: Config) -> Callable[[nnx.Module], float]:

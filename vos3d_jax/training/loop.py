@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,7 +24,9 @@ from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
-from vos3d_jax.training.state import State, Step, begin, begin_stage, initial, make_step, model_of
+from vos3d_jax.training.state import State, Step, begin, begin_stage, make_step, model_of, network, template
+
+Metrics = Mapping[str, jax.Array | float]
 
 
 def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | None = None) -> nnx.Module:
@@ -36,29 +38,34 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
       score: the figure that ranks checkpoints (larger is better), asked as the config's evaluation says.
 
     Raises:
-      UserError: data missing, sizes that do not divide over the devices, a workdir of another config or one
-        that cannot be written (all before anything compiles); a loss that is no number.
+      UserError: data missing, no such network, sizes that do not divide over the devices, a workdir of
+        another config or one that cannot be written (all before anything compiles); a loss that is no number.
       SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
     """
     mesh = sharding.make_mesh(config.mesh)
     for stage in config.stages:
         sharding.check(stage, mesh)
     mixtures = [sources.load_sources(config, stage) for stage in config.stages]
+    network(config, config.stages[0])  # an impossible one must not claim the workdir
     workdirs.claim(workdir, config)
 
     with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
-        state = checkpoints.restore(_templates(config))
-        resumed = state is not None
-        weights = ""
-        if not resumed:
+        restored = checkpoints.restore(lambda step: template(config, step))
+        recent: list[Metrics] = []
+        if restored:
+            (state, card), weights = restored, ""
+            recent.extend(card["recent"])
+        else:
             state, weights = begin(config)
         state = jax.device_put(state, sharding.replicated(mesh))
         with Writer(workdir, int(state.step), config.log_seconds) as writer:
-            writer.text(summary.describe(config, mesh, state, mixtures, workdir, resumed, weights))
+            writer.text(
+                summary.describe(config, mesh, state, mixtures, workdir, restored is not None, weights)
+            )
             if int(state.step) == config.total_steps:
                 writer.text("training is finished already")
             while int(state.step) < config.total_steps:
-                state = _train_stage(state, config, mesh, mixtures, checkpoints, writer, score)
+                state = _train_stage(state, config, mesh, mixtures, checkpoints, writer, score, recent)
     return model_of(jax.device_get(state), config)
 
 
@@ -70,8 +77,12 @@ def _train_stage(
     checkpoints: Checkpoints,
     writer: Writer,
     score: Callable[[nnx.Module], float] | None,
+    recent: list[Metrics],
 ) -> State:
-    """The state at the end of the stage that it is in, ready for the next one, and saved."""
+    """The state at the end of the stage that it is in, ready for the next one, and saved.
+
+    `recent` holds the metrics of the steps since the last line that was logged.
+    """
     index = config.stage_at(int(state.step))
     stage, first = config.stages[index], config.first_step(index)
     last = first + stage.steps
@@ -85,7 +96,7 @@ def _train_stage(
     )
     batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
     card = {
-        **models.model_card(model_of(state, config)),
+        **models.model_card(network(config, config.stages[-1])),
         "config": config.name,
         "stage": stage.name,
         "inference": config.evaluation.predictor,
@@ -94,7 +105,7 @@ def _train_stage(
     batch = next(batches)
     run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
 
-    meter, recent = Meter(), []
+    meter = Meter()
     with _Stop() as stop:
         for step in range(int(state.step) + 1, last + 1):
             rate = np.float32(schedule(step - first - 1))
@@ -105,7 +116,7 @@ def _train_stage(
             meter.add(time.monotonic() - start, device_was_busy=not metrics["loss"].is_ready())
             jax.block_until_ready(metrics)
 
-            if step % config.log_steps == 0 or step == last or stop.signal:
+            if step % config.log_steps == 0 or step == last:
                 values = _means(recent)
                 _check(values["loss"], step)
                 recent.clear()
@@ -120,13 +131,13 @@ def _train_stage(
                 writer.progress(_line(done, values, (last - step) / speed), step == last)
 
             every, value = config.evaluation.every, None
-            if score is not None and every and step % every == 0 and step < config.total_steps:
+            if score is not None and every and (step % every == 0 or step == config.total_steps):
                 writer.text(f"scoring at step {step}")
                 value = score(model_of(jax.device_get(state), config))
                 writer.scalars(step, {"J": value})
             if step < last and (value is not None or checkpoints.due or stop.signal):
                 _check(float(metrics["loss"]), step)
-                checkpoints.save(state, card, value)
+                checkpoints.save(state, {**card, "recent": [_plain(one) for one in recent]}, value)
             if stop.signal:
                 break
 
@@ -134,7 +145,7 @@ def _train_stage(
             if index + 1 < len(config.stages):
                 state = begin_stage(state, config.stages[index + 1])
                 state = jax.device_put(state, sharding.replicated(mesh))
-            checkpoints.save(state, card, value)
+            checkpoints.save(state, {**card, "recent": []}, value)
             checkpoints.wait()
         if stop.signal:
             checkpoints.wait()
@@ -142,12 +153,6 @@ def _train_stage(
             writer.text(f"{name}: saved step {int(state.step)}; the same command goes on from there")
             raise SystemExit(128 + stop.signal)
     return state
-
-
-def _templates(config: Config) -> Callable[[int], State]:
-    """Step -> shapes and dtypes of the state there: the optimiser's part depends on the stage."""
-    first = initial(config)
-    return lambda step: jax.eval_shape(lambda s: begin_stage(s, config.stages[config.stage_at(step)]), first)
 
 
 def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:
@@ -164,8 +169,13 @@ def _seed(seed: int, stage: int) -> int:
     return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0] >> 1)
 
 
-def _means(metrics: list[dict[str, jax.Array]]) -> dict[str, float]:
-    return {name: float(np.mean([np.asarray(one[name]) for one in metrics])) for name in metrics[0]}
+def _means(metrics: list[Metrics]) -> dict[str, float]:
+    return {name: float(np.mean([np.float32(one[name]) for one in metrics])) for name in metrics[0]}
+
+
+def _plain(metrics: Metrics) -> dict[str, float]:
+    """For a card; a float32 comes back from JSON as it was."""
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _check(loss: float, step: int) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorboardX
 
+from vos3d_jax import storage
+
 
 class Writer:
     """Writes named scalars and lines of text; a resumed run overwrites what came after its checkpoint.
@@ -16,13 +18,19 @@ class Writer:
       workdir: an existing folder.
       step: the step the run stands at; lines of later steps are dropped from `metrics.jsonl`.
       seconds: how far apart lines are where the output is no terminal.
+
+    Raises:
+      UserError: the files cannot be written.
     """
 
     def __init__(self, workdir: Path, step: int, seconds: float):
-        path = workdir / "metrics.jsonl"
-        _truncate(path, step)
-        self._file = path.open("a")
-        self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step)
+        self._path = workdir / "metrics.jsonl"
+        with storage.writing(workdir / "tensorboard"):
+            # TensorBoard drops the step it is given, too; that of the checkpoint is done.
+            self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        with storage.writing(self._path):
+            _truncate(self._path, step)
+            self._file = self._path.open("a")
         self._seconds = seconds
         self._last = time.monotonic()
         self._open_line = False
@@ -42,8 +50,9 @@ class Writer:
 
     def scalars(self, step: int, values: dict[str, float | str]) -> None:
         """Records the `values` after step `step`; text (the stage's name) goes to `metrics.jsonl` only."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        with storage.writing(self._path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
         for name, value in values.items():
             if not isinstance(value, str):
                 self._board.add_scalar(name, value, step)

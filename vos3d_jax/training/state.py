@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vos3d_jax import models
+from vos3d_jax.errors import UserError
 from vos3d_jax.models import stacking
+from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.training import optimizers, sharding, starting
 from vos3d_jax.training.stages import Config, Stage
 from vos3d_jax.training.tasks import TASKS
@@ -27,20 +29,30 @@ class State(NamedTuple):
       params: pure nested dicts, equal blocks stacked.
       batch_stats: pure nested dicts.
       optimiser: Optax's state for the parameters that this stage trains.
-      key: the data of a random key, uint32; step k draws from `fold_in(key, k)`.
     """
 
     step: jax.Array
     params: dict[str, Any]
     batch_stats: dict[str, Any]
     optimiser: Any
-    key: jax.Array
 
 
-def build(config: Config, stage: Stage, implementation: str) -> nnx.Module:
-    """Returns the config's network with random weights, computing in the stage's precision."""
-    arguments = {**config.model, "dtype": stage.precision, "implementation": implementation}
-    return models.build_model(config.system, seed=config.seed, **arguments)
+def network(config: Config, stage: Stage, implementation: str = "auto") -> nnx.Module:
+    """Returns the config's network without weights (shapes only), computing in the stage's precision.
+
+    Raises:
+      UserError: no such system, one that cannot be trained, or arguments that no network can have.
+    """
+    if config.system not in TASKS:
+        raise UserError(f"there is no system {config.system!r} that can be trained: use {', '.join(TASKS)}")
+    return abstract_model(config.system, **_arguments(config, stage, implementation))
+
+
+def template(config: Config, step: int) -> State:
+    """Returns shapes and dtypes of the state after `step` steps; UserError as `network`."""
+    stage = config.stages[config.stage_at(step)]
+    first = _beginning(network(config, stage))
+    return jax.eval_shape(lambda state: begin_stage(state, stage), first)
 
 
 def begin(config: Config) -> tuple[State, str]:
@@ -59,12 +71,9 @@ def begin(config: Config) -> tuple[State, str]:
 
 def initial(config: Config) -> State:
     """Returns the state before the first step of the first stage, with random weights."""
-    _, params, batch_stats = nnx.split(build(config, config.stages[0], "auto"), nnx.Param, nnx.BatchStat)
-    key = jax.random.key_data(jax.random.key(config.seed))
-    state = State(
-        jnp.zeros((), jnp.int32), nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats), None, key
-    )
-    return begin_stage(state, config.stages[0])
+    stage = config.stages[0]
+    model = models.build_model(config.system, seed=config.seed, **_arguments(config, stage, "auto"))
+    return begin_stage(_beginning(model), stage)
 
 
 def begin_stage(state: State, stage: Stage) -> State:
@@ -79,7 +88,7 @@ def make_gradients(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Gra
     Only trained parameters are differentiated (the gradients are flat by path): the others are constants
     of the loss, so XLA makes no gradients for them.
     """
-    graphdef = nnx.graphdef(build(config, stage, sharding.implementation(mesh)))
+    graphdef = nnx.graphdef(network(config, stage, sharding.implementation(mesh)))
     task = TASKS[config.system]
 
     def gradients(state: State, batch: dict[str, jax.Array]):
@@ -125,9 +134,19 @@ def make_step(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Step:
 
 def model_of(state: State, config: Config) -> nnx.Module:
     """Returns the network of `state`, computing in the precision of the last stage."""
-    graphdef = nnx.graphdef(build(config, config.stages[-1], "auto"))
+    graphdef = nnx.graphdef(network(config, config.stages[-1]))
     variables = jax.tree.map(jnp.asarray, (state.params, state.batch_stats))
     return nnx.merge(graphdef, *variables, copy=True)
+
+
+def _arguments(config: Config, stage: Stage, implementation: str) -> dict[str, Any]:
+    return {**config.model, "dtype": stage.precision, "implementation": implementation}
+
+
+def _beginning(model: nnx.Module) -> State:
+    """The state of a run that has neither stepped nor an optimiser."""
+    _, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return State(jnp.zeros((), jnp.int32), nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats), None)
 
 
 def _split(params: dict[str, Any], stage: Stage) -> tuple[dict[str, Any], dict[str, Any], Any]:

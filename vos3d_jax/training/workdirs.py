@@ -25,6 +25,8 @@ def claim(workdir: Path, config: Config) -> None:
     if path.exists():
         try:
             theirs = json.loads(path.read_text())
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): give another --workdir") from error
         except ValueError as error:
             raise UserError(f"{path} is not JSON ({error}): remove it, or give another --workdir") from error
         differences = _differences(theirs, ours)
@@ -35,8 +37,9 @@ def claim(workdir: Path, config: Config) -> None:
                 " config that it was begun with"
             )
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(ours, indent=2) + "\n")
-    temporary.replace(path)
+    with storage.writing(path):
+        temporary.write_text(json.dumps(ours, indent=2) + "\n")
+        temporary.replace(path)
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
