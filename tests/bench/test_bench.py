@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vos3d_jax import bench
-from vos3d_jax.bench import layers, report, timing
+from vos3d_jax.bench import layers, network, report, timing
 
 
 @pytest.mark.parametrize("size, gmac", [((128, 224), 10.58 + 149.59), ((64, 96), 2.27 + 32.05)])
@@ -23,6 +23,9 @@ def test_functions_run_in_turn_and_slow_ones_once_more():
     times = timing.alternate({"quick": work("quick", 100_000), "slow": work("slow", 3_000_000)}, seconds=0.0)
     assert calls[:4] == ["quick", "slow", "quick", "slow"]
     assert len(times["quick"]) == 5 and len(times["slow"]) == 1
+    calls.clear()
+    times = timing.alternate({"quick": work("quick", 9), "rare": work("rare", 9)}, seconds=0.0, once={"rare"})
+    assert len(times["quick"]) == 5 and len(times["rare"]) == calls.count("rare") == 1
 
 
 def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
@@ -46,7 +49,7 @@ def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
         load=0.0,
         matmul_peak=100.0,
     )
-    network = [
+    timed = [
         dict(
             task="forward",
             system=system,
@@ -60,20 +63,49 @@ def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
         )
         for system, seconds in (("vos3d_jax", 1.0), ("PyTorch", 4.0))
     ]
+    note = "left out, about 96 s a step"
+    timed.append(dict(task="training step", system="plain lax", seconds=None, note=note))
     entry = {"size": (16, 16)}
     text = report.markdown(
-        {"machine": machine, "layers": [entry | {"rows": rows}], "network": [entry | {"rows": network}]}
+        {"machine": machine, "layers": [entry | {"rows": rows}], "network": [entry | {"rows": timed}]}
     )
     assert "| forward | vos3d_jax | 1.000 | 0.250 |" in text
+    assert "| training step | plain lax: left out, about 96 s a step | |" in text.replace("|  ", "| ")
     assert "| depthwise | 3 | 2x4x4 | 8->8 | 3x3x3 /2 |" in text
 
 
 def test_wrong_arguments_are_one_line_and_status_two(tmp_path, capsys):
     assert bench.main(["--json", str(tmp_path / "missing" / "x.json")]) == 2
     assert "is not a folder" in capsys.readouterr().err
+    assert bench.main(["--json", str(tmp_path / "x.json"), "--markdown", str(tmp_path)]) == 2
+    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
     with pytest.raises(SystemExit, match="2"):
         bench.main(["--size", "128"])
     assert "'128' is not HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("longest, left_out", [(1e9, False), (0.0, True)])
+def test_the_network_is_timed_beside_plain_lax_forward_and_training(monkeypatch, longest, left_out):
+    calls = []
+
+    def functions(*_):
+        return {
+            name: lambda name=name: (calls.append(name), np.ones(2))[1]
+            for name in ("vos3d_jax", "plain lax", "PyTorch")
+        }
+
+    monkeypatch.setattr(network.models, "build_model", lambda *_, **__: None)
+    monkeypatch.setattr(network, "_forwards", functions)
+    monkeypatch.setattr(network, "_training_steps", functions)
+    monkeypatch.setattr(network, "_LONGEST_STEP", longest)
+    monkeypatch.setattr(network, "_SECONDS", 0.0)
+    rows = network.measure((32, 32), "float32", depth=14)
+    plain = [row for row in rows if row["system"] == "plain lax"]
+    assert [row["task"] for row in plain] == ["forward", "training step"]
+    assert (plain[1]["seconds"] is None) == left_out and len(rows) == 6
+    assert calls.count("plain lax") == (2 if left_out else 4)  # the call that compiles and one more
+    assert all(row["error"] == 0 for row in rows if row["seconds"] is not None)
 
 
 @pytest.mark.slow

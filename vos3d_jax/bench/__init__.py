@@ -70,7 +70,20 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     for file in (options.json, options.markdown):
         if file and not file.absolute().parent.is_dir():
             raise UserError(f"{file} cannot be written: {file.absolute().parent} is not a folder")
+        if file:
+            _try_writing(file)
     return options
+
+
+def _try_writing(file: Path) -> None:
+    """Raises UserError now, not after minutes of measuring; leaves the file as it is."""
+    there = file.exists() or file.is_symlink()
+    try:
+        file.open("a").close()
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror or error}") from error
+    if not there:
+        file.unlink()
 
 
 def _size(text: str) -> tuple[int, int]:

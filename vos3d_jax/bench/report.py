@@ -80,7 +80,9 @@ def _layer_cells(row, peak, others, training):
 def _network_cells(rows):
     torch = {row["task"]: row["seconds"] for row in rows if row["system"] == "PyTorch"}
     return [
-        [
+        [row["task"], f"{row['system']}: {row['note']}", *[""] * (len(_NETWORK_COLUMNS) - 2)]
+        if row["seconds"] is None
+        else [
             row["task"],
             row["system"],
             f"{row['seconds']:.3f}",

@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import jax
@@ -63,20 +63,23 @@ def on_cpu_with_torch() -> bool:
     return torch is not None and jax.default_backend() == "cpu"
 
 
-def alternate(functions: dict[str, Callable], seconds: float, least: int = 5) -> dict[str, list[float]]:
+def alternate(
+    functions: dict[str, Callable], seconds: float, least: int = 5, once: Collection[str] = ()
+) -> dict[str, list[float]]:
     """Returns the seconds of each call: every function once a round, for about `seconds` or `least` rounds.
 
-    The first round warms up and is not counted. What is 8 times as slow as the fastest runs only once more.
+    The first round warms up and is not counted. What is 8 times as slow as the fastest runs only once more;
+    what is named in `once` runs once altogether.
     """
-    first = {name: _timed(function) for name, function in functions.items()}
-    slow = {name for name, took in first.items() if took > _MUCH_SLOWER * min(first.values())}
+    first = {name: _timed(function)[0] for name, function in functions.items() if name not in once}
+    slow = {name for name, took in first.items() if took > _MUCH_SLOWER * min(first.values())}.union(once)
     times = {name: [] for name in functions}
     begin = time.perf_counter()
     rounds = 0
     while rounds < least or time.perf_counter() - begin < seconds:
         for name, function in functions.items():
             if rounds == 0 or name not in slow:
-                times[name].append(_timed(function))
+                times[name].append(_timed(function)[0])
         rounds += 1
     return times
 
@@ -86,19 +89,19 @@ def median(times: list[float]) -> float:
     return statistics.median(times)
 
 
-def first_call(function: Callable) -> tuple[float, float]:
-    """Returns the seconds of the first call, which compiles, and by how many MB memory grew at its peak."""
+def first_call(function: Callable) -> tuple[float, float, object]:
+    """Returns seconds of the first call, which compiles, MB by which memory grew at its peak, the output."""
     before = _resident("VmRSS")
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak of what ran before
-    took = _timed(function)
-    return took, max(0.0, _resident("VmHWM") - before)
+    took, output = _timed(function)
+    return took, max(0.0, _resident("VmHWM") - before), output
 
 
 def _timed(function):
     begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
+    output = function()
+    return time.perf_counter() - begin, output
 
 
 def _resident(field):
