@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import manifests
@@ -8,7 +9,7 @@ from golden_files import recipe
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan, published, rules, targets
-from vos3d_jax.porting.convert import convert
+from vos3d_jax.porting.convert import convert, refuse_inflated
 from vos3d_jax.porting.export import export, words
 
 DCSEG = {"depth": 14, "width": 4, "decoder_width": 8}
@@ -251,3 +252,12 @@ def test_every_target_must_be_written(dcseg, monkeypatch):
 def test_the_card_is_plain_json(dcseg):
     dcseg()
     assert json.dumps(storage.load_card(dcseg.folder))
+
+
+def test_a_small_file_cannot_claim_a_huge_network(tmp_path):
+    # Trap: an expanded view has any shape that it likes; here each tensor is one element.
+    shapes = manifests.manifest("vmz_ir_csn_152")
+    file = dataclasses.replace(manifests.checkpoint_of(shapes), path=tmp_path / "weights.pth")
+    file.path.write_bytes(bytes(100_000))
+    with pytest.raises(UserError, match="claims 119,419,968 bytes of weights in a file of 100,000"):
+        refuse_inflated(file, plan.make(file))

@@ -79,7 +79,7 @@ def test_a_network_of_another_depth_is_named_with_its_blocks():
         recognise("weights.pth", names)
 
 
-@pytest.mark.parametrize("shape", [(), (0,)])
+@pytest.mark.parametrize("shape", [(), (0,), (1 << 40,)])
 def test_shapes_that_no_layer_has_are_refused_not_stumbled_over(shape):
     names = dict(manifests.manifest("3dcseg_saliencynetwork_gc3d"))
     for name in ("encoder.conv1.weight", "decoders.0.pred2.weight", "decoders.0.convG1.weight"):

@@ -6,6 +6,7 @@ network and its largest tensor (spec: checkpoint-formats.md 6, spec-3dc-seg 3.1)
 
 import collections
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,14 @@ import numpy as np
 
 import vos3d_jax
 from vos3d_jax import models, storage
+from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan as plans
 from vos3d_jax.porting import published, rules, targets
 from vos3d_jax.porting.plan import Plan
 from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
+from vos3d_jax.porting.readers.source import shown
+
+_LARGEST_GROWTH = 8  # float16 grows twofold; no published file shares storage between live tensors
 
 
 def convert(
@@ -51,6 +56,7 @@ def convert(
     settings = {**(known[1] if known else {}), **(settings or {})}
     plan = plans.make(checkpoint, into=into, settings=settings, allow=allow)
     plans.refuse(checkpoint, plan)
+    refuse_inflated(checkpoint, plan)
     variables, plan = fill(checkpoint, plan, allow)
     plans.refuse(checkpoint, plan)
     storage.save_variables(variables, card(checkpoint, plan, digest, known[0] if known else None), folder)
@@ -87,6 +93,16 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     ]
     rows = plans.with_allowed(rows, allow)
     return variables, Plan(plan.recognised, plan.system, plan.arguments, rows)
+
+
+def refuse_inflated(checkpoint: Checkpoint, plan: Plan) -> None:
+    """Raises UserError when the tensors are far larger than the file: expanded views can claim any size."""
+    used = [row.expected for row in plan.rows if row.status == plans.USED and row.expected is not None]
+    claimed, size = 4 * sum(math.prod(shape) for shape in used), checkpoint.path.stat().st_size
+    if claimed > _LARGEST_GROWTH * size:
+        raise UserError(
+            f"{shown(checkpoint.path)} claims {claimed:,} bytes of weights in a file of {size:,}: refused"
+        )
 
 
 def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _DEPTHS = {
     "r2plus1d": {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 34},
 }
 
+_MOST_CHANNELS = 1 << 16  # keeps the shapes of what a stranger's file asks for within what can be counted
+
 
 @dataclasses.dataclass(frozen=True)
 class Recognised:
@@ -153,8 +155,10 @@ def _backbone(source: str, shapes: Shapes) -> str:
 
 def _rows(path: object, shapes: Shapes, name: str) -> int:
     """The size of the first axis, which counts output channels."""
-    if not shapes[name] or not shapes[name][0]:
-        raise UserError(f"{shown(path)}: {name} has the shape {list(shapes[name])}, which no layer can have")
+    if not shapes[name] or not 0 < shapes[name][0] <= _MOST_CHANNELS:
+        raise UserError(
+            f"{shown(path)}: {name} has the shape {list(shapes[name])}, which no layer of a known network has"
+        )
     return shapes[name][0]
 
 
