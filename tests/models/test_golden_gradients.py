@@ -83,8 +83,32 @@ def total_loss(graphdef, batch_norm):
     return jax.jit(jax.value_and_grad(loss, has_aux=True))
 
 
+def assert_eight_losses(logits, golden, tolerance, sample_tolerance):
+    """Each loss, its gradient by the logits and the IoU, relative to the original's in float64."""
+    mask = golden_mask("dcseg.golden.loss.target", (1, 1, 8, 64, 64), 0.7, 0.9)
+    ignore = jnp.asarray(recipe.array("dcseg.golden.loss.ignore", (1, 1, 8, 64, 64))[:, 0] < 0.1)
+    losses = [key.removesuffix(".loss_f64") for key in golden if key.endswith(".loss_f64")]
+    assert len(losses) == 8
+    for loss in losses:
+        options = dict(
+            kind=KINDS[loss.split("_")[0]],
+            bootstrap="bootstrap" in loss,
+            ignore=ignore if "ignore" in loss else None,
+        )
+        value, gradient = jax.value_and_grad(
+            lambda x, options=options: segmentation_loss(x, mask, **options)
+        )(logits)
+        assert value.dtype == logits.dtype
+        assert abs(float(value) / golden[f"{loss}.loss_f64"] - 1) <= tolerance, loss
+        assert_sample(torch_layout(gradient), golden, f"{loss}.dlogits", sample_tolerance)
+        norms = np.sqrt(np.square(np.asarray(gradient, np.float64)).sum((0, 1, 2, 3)))
+        np.testing.assert_allclose(norms, golden[f"{loss}.dlogits_norm_f64"], rtol=tolerance, atol=1e-12)
+    # The published IoU does not leave ignored pixels out.
+    assert float(clip_iou(logits, mask)) == pytest.approx(float(golden["ce.iou_f64"]), abs=1e-6)
+
+
 @pytest.mark.slow
-def test_gradients_with_frozen_statistics_equal_the_original_in_float64(double):
+def test_losses_and_gradients_with_frozen_statistics_equal_the_original_in_float64(double):
     golden = load_npz("3dcseg/loss_grad.npz")
     graphdef, parameters, statistics = double_network()
     clip = 255 * golden_input("dcseg.golden.loss.clip", (1, 3, 8, 64, 64)).astype(jnp.float64)
@@ -100,6 +124,7 @@ def test_gradients_with_frozen_statistics_equal_the_original_in_float64(double):
         assert norm_error(gradient, names, golden[f"{loss}.grad_norms_f64"]) <= 1e-8
         for entry in [key for key in golden if key.startswith(f"{loss}.grad.") and "__" not in key]:
             assert_sample(gradient[entry.removeprefix(f"{loss}.grad.")], golden, entry, 1e-7)
+    assert_eight_losses(logits, golden, 1e-8, 1e-7)
 
 
 @pytest.mark.slow
@@ -143,30 +168,8 @@ def test_one_step_with_batch_statistics_equals_the_original_in_float64(double):
         assert_sample(statistics[entry], golden, entry, 1e-7)
 
 
-def golden_losses():
-    golden = load_npz("3dcseg/loss_grad.npz")
-    return golden, sorted(key.removesuffix(".loss_f64") for key in golden if key.endswith(".loss_f64"))
-
-
 @pytest.mark.slow
-def test_the_eight_losses_and_the_iou_equal_the_original():
-    golden, losses = golden_losses()
-    assert len(losses) == 8
+def test_the_eight_losses_and_the_iou_in_float32_equal_the_original():
     model = recipe_network("dcseg", "3dcseg", depth=152)
     logits = forward(model, 255 * golden_input("dcseg.golden.loss.clip", (1, 3, 8, 64, 64)))
-    mask = golden_mask("dcseg.golden.loss.target", (1, 1, 8, 64, 64), 0.7, 0.9)
-    ignore = jnp.asarray(recipe.array("dcseg.golden.loss.ignore", (1, 1, 8, 64, 64))[:, 0] < 0.1)
-    for loss in losses:
-        options = dict(
-            kind=KINDS[loss.split("_")[0]],
-            bootstrap="bootstrap" in loss,
-            ignore=ignore if "ignore" in loss else None,
-        )
-        value, gradient = jax.value_and_grad(
-            lambda x, options=options: segmentation_loss(x, mask, **options)
-        )(logits)
-        assert abs(float(value) / golden[f"{loss}.loss_f64"] - 1) <= 1e-5
-        assert_sample(torch_layout(gradient), golden, f"{loss}.dlogits", 1e-4)
-        norms = np.sqrt(np.square(np.asarray(gradient, np.float64)).sum((0, 1, 2, 3)))
-        np.testing.assert_allclose(norms, golden[f"{loss}.dlogits_norm_f64"], rtol=1e-5, atol=1e-12)
-        assert float(clip_iou(logits, mask)) == pytest.approx(float(golden[f"{loss}.iou_f64"]), abs=1e-6)
+    assert_eight_losses(logits, load_npz("3dcseg/loss_grad.npz"), 1e-5, 1e-4)
