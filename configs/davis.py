@@ -15,7 +15,7 @@ spec-3dc-seg 4.4), bfloat16 in place of apex O1.
 
 from ml_collections import ConfigDict
 
-EPOCH = 2079 // 2  # training frames over clips a step
+FRAMES = 2079  # of the training videos; a clip begins at each
 
 
 def get_config(variant=""):
@@ -28,6 +28,7 @@ def get_config(variant=""):
     config.init_from = ""  # a ported or trained folder, or a published file
     config.batch_size = 2
     config.checkpoint_seconds = 60.0
+    epoch = FRAMES // config.get_ref("batch_size")  # steps; follows the flag --config.batch_size
 
     config.model = dict(depth=152, width=64, separation="ir", decoder_width=256, remat=True)
 
@@ -36,15 +37,16 @@ def get_config(variant=""):
         size=(480, 864),  # the crop, padded to multiples of 32
         clip_length=8,
         batch_size=config.get_ref("batch_size"),
-        optimiser=dict(learning_rate=1e-5, schedule="exponential", decay=0.95, decay_steps=EPOCH),
+        # "1 *": a reference of its own, so that an override of decay_steps leaves the stages' steps alone
+        optimiser=dict(learning_rate=1e-5, schedule="exponential", decay=0.95, decay_steps=1 * epoch),
         loss=dict(kind="cross_entropy"),
         batch_norm="frozen",
         precision="bfloat16",
     )
-    pretrain = ConfigDict(dict(common, name="pretrain", steps=25 * EPOCH))
+    pretrain = ConfigDict(dict(common, name="pretrain", steps=25 * epoch))
     pretrain.data = (dict(name="davis2016", split="train", kind="still", augmentation=crop),)
 
-    finetune = ConfigDict(dict(common, name="finetune", steps=25 * EPOCH))
+    finetune = ConfigDict(dict(common, name="finetune", steps=25 * epoch))
     finetune.data = (
         dict(name="davis2016", split="train", sampling=dict(rule="paper", gap=32), augmentation=crop),
     )
@@ -58,6 +60,6 @@ def get_config(variant=""):
         tail="code",
         short_edge=480,
         baselines=False,
-        every=5 * EPOCH,
+        every=5 * epoch,
     )
     return config

@@ -18,6 +18,7 @@ def get_config():
     """Returns the recipe."""
     config = ConfigDict()
     config.seed = 0
+    config.batch_size = 4
 
     config.model = dict(depth=14, width=8, decoder_width=16)
 
@@ -34,7 +35,7 @@ def get_config():
             synthesis=dict(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0),
         ),
     )
-    pretrain.size, pretrain.clip_length, pretrain.batch_size = SIZE, 8, 4
+    pretrain.size, pretrain.clip_length, pretrain.batch_size = SIZE, 8, config.get_ref("batch_size")
     pretrain.steps = 400
     pretrain.optimiser = dict(learning_rate=3e-3, schedule="cosine", warmup_steps=20, clip_norm=1.0)
     pretrain.batch_norm = "train"
@@ -50,7 +51,7 @@ def get_config():
             augmentation=frames,
         ),
     )
-    finetune.size, finetune.clip_length, finetune.batch_size = SIZE, 8, 4
+    finetune.size, finetune.clip_length, finetune.batch_size = SIZE, 8, config.get_ref("batch_size")
     finetune.steps = 900
     finetune.optimiser = dict(learning_rate=2e-3, schedule="cosine", warmup_steps=10, clip_norm=1.0)
     finetune.batch_norm = "train"

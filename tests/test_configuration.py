@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from vos3d_jax import configuration
@@ -47,6 +50,90 @@ def test_overrides_reach_into_stages_in_any_order_and_form(file):
 def test_a_wrong_override_is_a_users_error(file, argument, message):
     with pytest.raises(UserError, match=message):
         configuration.load([f"--config={file}", argument])
+
+
+_OURS = ("demo.py", "davis.py", "davis_small.py")
+
+
+@pytest.mark.parametrize("name", _OURS)
+@pytest.mark.parametrize(
+    ("flag", "read"),
+    [
+        # Those that --help and error messages name, and some that no file of ours mentions.
+        (
+            "--config.batch_size=8",
+            lambda config: config.stages[0].batch_size == config.stages[1].batch_size == 8,
+        ),
+        ("--config.stages[0].steps=100", lambda config: config.stages[0].steps == 100),
+        ("--config.stages[0].batch_size=8", lambda config: config.stages[0].batch_size == 8),
+        ("--config.data_dir=DIR", lambda config: config.data_dir == "DIR"),
+        ("--config.mesh.data=4", lambda config: config.mesh.data == 4),
+        ("--config.mesh.space=2", lambda config: config.mesh.space == 2),
+        ("--config.evaluation.every=5", lambda config: config.evaluation.every == 5),
+        ("--config.evaluation.clip_length=4", lambda config: config.evaluation.clip_length == 4),
+        (
+            "--config.stages[1].optimiser.clip_norm=2",
+            lambda config: config.stages[1].optimiser.clip_norm == 2.0,
+        ),
+        (
+            "--config.stages[0].data[0].augmentation.short_edge=64",
+            lambda config: config.stages[0].data[0].augmentation.short_edge == 64,
+        ),
+        (
+            "--config.stages[0].data[0].augmentation.crop_size=(32,32)",
+            lambda config: config.stages[0].data[0].augmentation.crop_size == (32, 32),
+        ),
+    ],
+)
+def test_any_key_can_be_overridden_whether_the_file_mentions_it_or_not(name, flag, read):
+    assert read(stages.parse(configuration.load([f"--config={name}", flag], stages.Config)))
+
+
+def test_every_flag_that_messages_and_help_name_is_in_the_test_above():
+    sources = Path(configuration.__file__).parent.rglob("*.py")
+    named = {
+        flag for path in sources for flag in re.findall(r"--config\.[a-z_.\[\]0-9]*[a-z]", path.read_text())
+    }
+    tested = {
+        parameter[0].partition("=")[0]
+        for mark in test_any_key_can_be_overridden_whether_the_file_mentions_it_or_not.pytestmark
+        if mark.args[0] != "name"
+        for parameter in mark.args[1]
+    }
+    assert named - {"--config.seed"} <= tested  # the docstring of the module
+
+
+def test_the_defaults_that_are_filled_in_change_no_config():
+    for name in _OURS:
+        bare, filled = (configuration.load([f"--config={name}"], schema) for schema in (None, stages.Config))
+        assert stages.parse(bare) == stages.parse(filled)
+
+
+@pytest.mark.parametrize("flag", ["--config.evaluation.clip_lenght=4", "--config.mesh.dat=4"])
+def test_an_unknown_key_stays_unknown(flag):
+    with pytest.raises(UserError, match="names no key of .*Did you mean"):
+        configuration.load(["--config=demo.py", flag], stages.Config)
+
+
+def test_a_larger_batch_makes_the_published_epochs_shorter():
+    config, larger = (
+        stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))
+        for flags in ([], ["--config.batch_size=16"])
+    )
+    flag = "--config.stages[0].optimiser.decay_steps=9"
+    assert configuration.load(["--config=davis.py", flag], stages.Config)["stages"][0]["steps"] == 25 * 1039
+    assert config.stages[0].steps == 25 * 1039 and config.evaluation.every == 5 * 1039
+    assert larger.stages[1].steps == 25 * 129 and larger.stages[1].optimiser.decay_steps == 129
+
+
+def test_trap_a_folder_called_configs_beside_an_installed_package_is_not_ours(tmp_path, monkeypatch):
+    for folder in ("vos3d_jax/configs", "configs"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "configs" / "demo.py").write_text("raise SystemExit")
+    monkeypatch.setattr(configuration, "__file__", str(tmp_path / "vos3d_jax" / "configuration.py"))
+    monkeypatch.chdir(tmp_path / "vos3d_jax")
+    with pytest.raises(UserError, match=r"no config demo\.py"):
+        configuration.load(["--config=demo.py"])
 
 
 def test_a_missing_config_is_named_with_those_that_exist():

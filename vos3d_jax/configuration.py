@@ -1,28 +1,31 @@
 """Finds a config file, runs its `get_config`, applies overrides: `--config=davis.py:dense --config.seed=1`.
 
-A name is looked up as a path, then in the checkout's `configs/`, then in the installed package
-`vos3d_jax.configs`. Overrides follow ml_collections' convention (`--config.stages[0].steps=10`).
+A name is looked up as a path, then in the installed package `vos3d_jax.configs` or, in a checkout, in its
+`configs/`. Overrides follow ml_collections' convention (`--config.stages[0].steps=10`).
 """
 
+import dataclasses
 import importlib.util
+import types
+import typing
 from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict, config_dict, config_flags
 
 from vos3d_jax.errors import UserError
 
-_FOLDERS = (Path(__file__).resolve().parents[1] / "configs", Path(__file__).resolve().parent / "configs")
 
-
-def load(arguments: list[str]) -> dict[str, Any]:
+def load(arguments: list[str], schema: type | None = None) -> dict[str, Any]:
     """Returns the config that `--config=FILE[:VARIANT] [--config.KEY=VALUE ...]` stands for, as plain values.
 
     Its `name` is made of the file's name and the variant: "davis", "davis-dense".
 
     Args:
       arguments: flags that begin with `--config`, and nothing else, in any order.
+      schema: a data class of the config's keys; those that the file leaves out have their defaults, so that
+        they can be overridden, too.
 
     Raises:
       UserError: no such file, a file that cannot be run, an unknown key, a value of another type.
@@ -34,6 +37,8 @@ def load(arguments: list[str]) -> dict[str, Any]:
     name, _, variant = given[0].removeprefix("--config=").partition(":")
     path = find(name)
     config = _run(path, variant)
+    if schema is not None:
+        _complete(config, schema)
     line = ["main", *(argument for argument in arguments if argument is not given[0])]
     values = flags.FlagValues()
     try:
@@ -52,14 +57,59 @@ def load(arguments: list[str]) -> dict[str, Any]:
 
 def find(name: str) -> Path:
     """Returns the path of config `name`, a path or the name of one of ours; UserError when there is none."""
-    candidates = [Path(name), *(folder / name.removeprefix("configs/") for folder in _FOLDERS)]
-    for candidate in candidates:
+    folder = _folder()
+    for candidate in (Path(name), folder / name.removeprefix("configs/")):
         if candidate.is_file():
             return candidate
-    known = sorted(
-        {path.name for folder in _FOLDERS for path in folder.glob("*.py") if path.stem != "__init__"}
-    )
+    known = sorted(path.name for path in folder.glob("*.py") if path.stem != "__init__")
     raise UserError(f"there is no config {name}: give a path, or one of {', '.join(known)}")
+
+
+def _folder() -> Path:
+    """Ours only: beside an installed package, a folder `configs` is somebody else's."""
+    package = Path(__file__).resolve().parent
+    own = package / "configs"
+    return own if own.is_dir() else package.parent / "configs"
+
+
+def _complete(values: ConfigDict, schema: type) -> None:
+    """Adds the defaults of the data class `schema` to `values`, at every depth."""
+    hints = typing.get_type_hints(schema)
+    for item in dataclasses.fields(schema):
+        key, (hint, may_be_none) = item.name, _without_none(hints[item.name])
+        if key not in values:
+            if item.default is not dataclasses.MISSING:
+                values[key] = _as_values(item.default)
+            elif item.default_factory is not dataclasses.MISSING:
+                values[key] = _as_values(item.default_factory())
+            else:
+                continue
+        value = values[key]
+        if value is None and may_be_none:
+            # None alone has no type that a flag could be read as.
+            values[key] = config_dict.placeholder(typing.get_origin(hint) or hint)
+        elif dataclasses.is_dataclass(hint) and isinstance(value, ConfigDict):
+            _complete(value, hint)
+        elif typing.get_origin(hint) is tuple and isinstance(value, tuple | list):
+            part = typing.get_args(hint)[0]
+            if dataclasses.is_dataclass(part):
+                # ml_collections leaves dicts within tuples as they are.
+                value = tuple(ConfigDict(one) if isinstance(one, dict) else one for one in value)
+                values[key] = value
+                for one in value:
+                    if isinstance(one, ConfigDict):
+                        _complete(one, part)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """`X | None` as (X, True), another hint as (hint, False)."""
+    if typing.get_origin(hint) is not types.UnionType:
+        return hint, False
+    return next(one for one in typing.get_args(hint) if one is not types.NoneType), True
+
+
+def _as_values(default: Any) -> Any:
+    return dataclasses.asdict(default) if dataclasses.is_dataclass(default) else default
 
 
 def _run(path: Path, variant: str) -> ConfigDict:
@@ -92,5 +142,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ConfigDict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return tuple(_plain(item) for item in value)
     return value
