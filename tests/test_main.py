@@ -80,6 +80,9 @@ def test_help_is_short_and_has_examples():
         (["--config.model.width=5", "--mode=evaluate"], "holds another network"),
         (["--mode=evaluate", "--checkpoint=nowhere"], "nowhere is not a folder"),
         (["--workdir=/proc/nothing"], "cannot write to /proc/nothing"),
+        (["--mode=evaluate", "--step=3"], "no checkpoint of step 3"),
+        (["--mode=evaluate", "--step=best"], "was scored"),
+        (["--config.evaluation.short_edge=-3"], "short_edge is -3"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(tmp_path, config, capsys, monkeypatch, arguments, message):
@@ -97,11 +100,30 @@ def test_missing_data_is_named_before_anything_compiles(tmp_path, config, capsys
     assert not (tmp_path / "run").exists()
 
 
+def test_a_missing_checkpoint_leaves_no_workdir(tmp_path, config, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for flag in ([], ["--checkpoint=nowhere"]):
+        assert "is not a folder" in _error(capsys, config, "--mode=evaluate", "--workdir=run", *flag)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_scored_run_can_be_evaluated_at_its_best_step(tmp_path, config, capsys):
+    run, again = tmp_path / "run", tmp_path / "again"
+    assert main.main([config, "--config.evaluation.every=4", f"--workdir={run}"]) == 0
+    best = storage.load_card(run, "best")
+    arguments = [config, "--mode=evaluate", "--step=best", f"--checkpoint={run}", f"--workdir={again}"]
+    assert main.main(arguments) == 0
+    scores = json.loads((again / "evaluation" / "scores.json").read_text())
+    assert f"J {best['score']:.3f}" in capsys.readouterr().out.splitlines()[-1] and scores
+
+
 def test_an_unknown_config_is_named_with_ours(capsys):
     assert "demo.py" in _error(capsys, "--config=nothing.py")
 
 
-@pytest.mark.parametrize("arguments", [["--wrokdir=x"], ["--mode=train", "--checkpoint=x"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--wrokdir=x"], ["--mode=train", "--checkpoint=x"], ["--step=2"], ["--step=x"], []]
+)
 def test_wrong_flags_end_with_status_2(config, arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main.main([*([config] if arguments else []), *arguments])

@@ -28,14 +28,16 @@ def _prepare(model, shape):
 
 @pytest.fixture
 def _stand_in(monkeypatch):
-    def load_card(folder):
+    def load_card(folder, step=None):
         if not folder.endswith("model"):
             raise UserError(f"{folder} is missing: give a folder that holds a model")
-        return {"inference": {"clip_length": 4, "overlap": 1}} if folder.startswith("own") else {}
+        card = {"system": "csn_classifier" if folder.startswith("classifier") else "dcseg", "arguments": {}}
+        own = {"inference": {"clip_length": 4, "overlap": 1}} if folder.startswith("own") else {}
+        return {**card, **own}
 
     monkeypatch.setattr(models, "prepare", _prepare)
     monkeypatch.setattr(storage, "load_card", load_card)
-    monkeypatch.setattr(storage, "load_model", lambda folder: _Brightness())
+    monkeypatch.setattr(storage, "load_model", lambda folder, step=None: _Brightness())
 
 
 def _square(length=11, height=48, width=64):
@@ -71,6 +73,20 @@ def test_a_network_is_run_as_it_was_trained_unless_told_otherwise(video, monkeyp
     for options in (["--checkpoint=own-model"], ["--checkpoint=own-model", "--clip_length=5"], []):
         assert _segment(video, "square.npy", "--short_edge=0", "--overwrite", "--no-overlay", *options) == 0
     assert lengths == [4, 5, 8]
+
+
+def test_a_network_that_gives_no_masks_is_refused_before_anything_is_made(video, capsys):
+    assert _segment(video, "square.npy", "--checkpoint=classifier-model") == 2
+    assert "holds a csn_classifier, which gives no masks" in capsys.readouterr().err
+    assert not (video / "out").exists()
+
+
+def test_the_step_that_is_asked_for_is_the_one_that_is_loaded(video, monkeypatch):
+    asked = []
+    monkeypatch.setattr(storage, "load_model", lambda folder, step: asked.append(step) or _Brightness())
+    for step in ("best", "7"):
+        assert _segment(video, "square.npy", "--short_edge=0", "--overwrite", f"--step={step}") == 0
+    assert asked == ["best", 7]
 
 
 def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(video, capsys):

@@ -12,6 +12,7 @@ from vos3d_jax.training import stages, tasks
 
 class Toy(nnx.Module):
     system = "toy"
+    segments = True
 
     def __init__(self, *, width: int = 4, dtype: str = "float32", implementation: str = "auto", rng):
         # A tuple, because a graph definition must be hashable.

@@ -13,7 +13,7 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
 
 A killed run goes on when the same command is given again. --config.KEY=VALUE overrides one value of the
-config (--config.batch_size=4, --config.stages[0].steps=100)."""
+config (--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves to the default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,20 +33,21 @@ def _run(arguments: list[str]) -> None:
     from vos3d_jax import configuration
     from vos3d_jax.training import stages
 
-    config = stages.parse(configuration.load([f"--config={options.config}", *rest]))
+    config = stages.parse(configuration.load([f"--config={options.config}", *rest], stages.Config))
     workdir = Path(options.workdir or Path("runs") / config.name)
     from vos3d_jax import storage
     from vos3d_jax.training import evaluate, loop
 
     if options.mode == "train":
-        if options.checkpoint:
-            parser.error("--checkpoint goes with --mode=evaluate; training goes on from --workdir")
+        for name in ("checkpoint", "step"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
         evaluate.held_out(config)
         model = loop.train(config, workdir, evaluate.quick_score(config) if config.evaluation.every else None)
     else:
         evaluate.held_out(config)
+        model = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
-        model = evaluate.load_model(config, options.checkpoint or workdir)
     evaluate.evaluate(config, model, workdir)
 
 
@@ -78,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--checkpoint", metavar="DIR", help="the model for --mode=evaluate (default: the one in --workdir)"
+    )
+    parser.add_argument(
+        "--step",
+        type=command.step,
+        metavar="N|best",
+        help="which checkpoint of it (default: the latest)",
     )
     return parser
 

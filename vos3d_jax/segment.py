@@ -32,6 +32,7 @@ def _run(arguments: list[str]) -> None:
         dense=options.dense,
         overlay=options.overlay,
         soft=options.soft,
+        step=options.step,
         overwrite=options.overwrite,
     )
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--checkpoint", required=True, metavar="DIR", help="a training workdir, or a folder of ported weights"
     )
+    add("--step", type=command.step, metavar="N|best", help="which checkpoint of it (default: the latest)")
     add(
         "--input",
         required=True,

@@ -12,7 +12,7 @@ import toy_network
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.training import loop, sources
+from vos3d_jax.training import evaluate, loop, sources
 from vos3d_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("toy_system")
@@ -161,6 +161,14 @@ def test_scores_during_training_rank_the_checkpoints(tmp_path):
     assert card["step"] == 10 and card["score"] == 0.9
     best = storage.load_model(tmp_path, "best")
     assert any(np.any(one != other) for one, other in zip(_weights(best), _weights(last), strict=True))
+
+
+@pytest.mark.parametrize("options", [{"count": 0}, {"length": 0}])
+def test_data_without_a_frame_is_named_before_training(options):
+    data = {**toy_network.VAL, "options": {**toy_network.VAL["options"], **options}}
+    config = toy_network.config(evaluation={"benchmark": "moving_shapes", "data": data})
+    with pytest.raises(UserError, match="moving_shapes val has no frames|count|length"):
+        evaluate.held_out(config)
 
 
 def test_every_part_of_a_mixture_becomes_a_source():

@@ -4,10 +4,11 @@ import toy_network
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import stages
 
+_EVALUATION = {"benchmark": "moving_shapes", "data": toy_network.VAL}
+
 
 def _values(**changes):
-    evaluation = {"benchmark": "moving_shapes", "data": toy_network.VAL}
-    return {"name": "x", "stages": [toy_network.stage()], "evaluation": evaluation, **changes}
+    return {"name": "x", "stages": [toy_network.stage()], "evaluation": _EVALUATION, **changes}
 
 
 def test_plain_values_become_frozen_data_classes():
@@ -33,6 +34,28 @@ def test_plain_values_become_frozen_data_classes():
         ),
         ({"stages": [toy_network.stage(optimiser={})]}, r"optimiser\.learning_rate is missing"),
         ({"stages": [toy_network.stage(size=(32,))]}, "expected a tuple of 2"),
+        (
+            {"stages": [toy_network.stage(data=[{"name": "a", "weight": 0}])]},
+            r"weight is 0\.0: it must be above",
+        ),
+        (
+            {"stages": [toy_network.stage(data=[{"name": "a", "augmentation": {"crop_size": (64, 32)}}])]},
+            r"crop_size \(64, 32\): it must fit into the stage's size \(32, 32\)",
+        ),
+        ({"stages": [toy_network.stage(optimiser={"learning_rate": 1, "decay_steps": 0})]}, "decay_steps 0"),
+        (
+            {
+                "stages": [
+                    toy_network.stage(optimiser={"learning_rate": 1, "groups": [{"pattern": "(", "rate": 0}]})
+                ]
+            },
+            r"'\(' is no regular expression",
+        ),
+        ({"evaluation": {**_EVALUATION, "short_edge": -3}}, "short_edge is -3"),
+        ({"evaluation": {**_EVALUATION, "every": -1}}, "every is -1"),
+        ({"evaluation": {**_EVALUATION, "clip_length": 4, "overlap": 4}}, "overlap"),
+        ({"log_steps": 0}, "log_steps is 0"),
+        ({"batch_size": 3}, "batch_size is 3, but no stage has it"),
         ({"stages": [toy_network.stage(data=[{"name": "a", "kind": "film"}])]}, r"data\[0\]\.kind is 'film'"),
     ],
 )

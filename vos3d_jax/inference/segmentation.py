@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vos3d_jax import storage
+from vos3d_jax import models, storage
+from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.progress import Progress
@@ -28,6 +29,7 @@ def segment(
     overlay: bool = True,
     soft: bool = False,
     overwrite: bool = False,
+    step: storage.Step = None,
 ) -> Results:
     """Returns where the results are, after segmenting `input` (video, folder or array file) into `output`.
 
@@ -43,12 +45,17 @@ def segment(
         overlay: also write a video that shows the masks.
         soft: also write the probabilities.
         overwrite: replace results that are there already.
+        step: which checkpoint, as for `storage.load_model`.
 
     Raises:
-        UserError: see there, and `storage.load_model`.
+        UserError: see there, and `storage.load_model`; a network that gives no masks.
     """
     video = open_frames(input)
-    chosen = {**PUBLISHED, **storage.load_card(checkpoint).get("inference", {}), **(settings or {})}
+    card = storage.load_card(checkpoint, step)
+    system = models.network_class(card["system"], card["arguments"])
+    if not system.segments:
+        raise UserError(f"{checkpoint} holds a {card['system']}, which gives no masks: give a dcseg")
+    chosen = {**PUBLISHED, **card.get("inference", {}), **(settings or {})}
     if dense:
         chosen["overlap"] = chosen["clip_length"] - 1
     clips.check(chosen["clip_length"], chosen["overlap"], chosen["tail"])
@@ -65,7 +72,7 @@ def segment(
         height, width = video.size
         length = f"{video.length} frames" if video.length else "frames"
         progress.say(f"{video.path}: {length} of {width}x{height}")
-        predictor = Predictor(storage.load_model(checkpoint), **chosen, announce=progress.say)
+        predictor = Predictor(storage.load_model(checkpoint, step), **chosen, announce=progress.say)
         for frame in predictor.stream(frames()):
             results.write(frame, pictures.popleft())
             progress.advance()

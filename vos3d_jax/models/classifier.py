@@ -77,6 +77,7 @@ class CSNClassifier(Classifier):
     """
 
     system = "csn_classifier"
+    segments = False
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class ResNet3DClassifier(Classifier):
     """
 
     system = "resnet3d_classifier"
+    segments = False
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class R2Plus1DClassifier(Classifier):
     """
 
     system = "r2plus1d_classifier"
+    segments = False
 
     def __init__(
         self,

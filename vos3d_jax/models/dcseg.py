@@ -83,6 +83,7 @@ class DCSeg(nnx.Module):
     """
 
     system = "dcseg"
+    segments = True
 
     def __init__(
         self,

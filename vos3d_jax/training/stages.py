@@ -5,6 +5,7 @@ value is found before anything is loaded or compiled.
 """
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from vos3d_jax.data.augmentation import Augmentation
 from vos3d_jax.data.sampling import ClipSampling
 from vos3d_jax.data.synthesis import Synthesis
 from vos3d_jax.errors import UserError
+from vos3d_jax.inference import clips
 
 _Options = Mapping[str, Any]
 # The encoder halves the frame five times.
@@ -45,6 +47,10 @@ class Data:
     augmentation: Augmentation = Augmentation()
     synthesis: Synthesis = Synthesis()
 
+    def __post_init__(self):
+        if not self.weight > 0:
+            raise UserError(f"data {self.name}: weight is {self.weight}: it must be above 0")
+
 
 @dataclass(frozen=True)
 class Group:
@@ -52,6 +58,12 @@ class Group:
 
     pattern: str
     rate: float
+
+    def __post_init__(self):
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise UserError(f"group pattern {self.pattern!r} is no regular expression: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,13 @@ class Optimiser:
     beta2: float = 0.999
     epsilon: float = 1e-8
     groups: tuple[Group, ...] = ()
+
+    def __post_init__(self):
+        if self.warmup_steps < 0 or self.decay_steps < 1:
+            raise UserError(
+                f"optimiser: warmup_steps is {self.warmup_steps} and decay_steps {self.decay_steps}:"
+                " they must be at least 0 and 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -118,6 +137,13 @@ class Stage:
             raise UserError(
                 f"stage {self.name}: size is {self.size}: both sides must be multiples of {_STRIDE}"
             )
+        for part in self.data:
+            crop = part.augmentation.crop_size
+            if crop and not all(0 < ours <= room for ours, room in zip(crop, self.size, strict=True)):
+                raise UserError(
+                    f"stage {self.name}: data {part.name} has crop_size {crop}: it must fit into the stage's"
+                    f" size {self.size}"
+                )
 
 
 @dataclass(frozen=True)
@@ -141,6 +167,12 @@ class Evaluation:
     short_edge: int = 480
     baselines: bool = False
     every: int = 0
+
+    def __post_init__(self):
+        clips.check(self.clip_length, self.overlap, self.tail)
+        for name in ("short_edge", "every"):
+            if getattr(self, name) < 0:
+                raise UserError(f"evaluation: {name} is {getattr(self, name)}: it must be at least 0")
 
     @property
     def predictor(self) -> dict[str, Any]:
@@ -190,6 +222,13 @@ class Config:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) != len(names):
             raise UserError(f"config {self.name}: stages must have different names, at least one: {names}")
+        if self.log_steps < 1:
+            raise UserError(f"config {self.name}: log_steps is {self.log_steps}: it must be at least 1")
+        if self.batch_size is not None and all(one.batch_size != self.batch_size for one in self.stages):
+            raise UserError(
+                f"config {self.name}: batch_size is {self.batch_size}, but no stage has it: its stages must"
+                ' refer to it (batch_size=config.get_ref("batch_size")); or set --config.stages[0].batch_size'
+            )
 
     @property
     def total_steps(self) -> int:
