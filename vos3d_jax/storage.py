@@ -141,10 +141,13 @@ def save_arguments(items: dict[str, Any], card: dict[str, Any], copy: bool = Tru
     """Returns what `manager.save(step, args=...)` takes: copies of the arrays, and the card with checksums.
 
     Copies, because the arrays are written in the background while a donated step reuses their memory; who
-    waits until they are written needs none.
+    waits until they are written needs none. Orbax itself copies numpy arrays, but not those of jax.
     """
-    to_numpy = np.array if copy else np.asarray
-    items = {name: jax.tree.map(lambda leaf: to_numpy(leaf), tree) for name, tree in items.items()}
+
+    def array(leaf: Any) -> Any:
+        return np.array(leaf) if copy else jax.device_put(np.asarray(leaf), may_alias=True)
+
+    items = {name: jax.tree.map(array, tree) for name, tree in items.items()}
     card = {
         **card,
         "version": vos3d_jax.__version__,

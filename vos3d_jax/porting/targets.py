@@ -5,6 +5,7 @@ Paths are unstacked (`models.stacking`); `params` and `batch_stats` are together
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from vos3d_jax.models.abstract import abstract_model
 # A quiet NaN with a mark: an element that still has these bits at the end was never written.
 CANARY = np.uint32(0x7FC5EA7D)
 Variables = dict[str, Any]
+_ALIGNMENT = 64  # bytes: jax uses arrays that begin there as they are, without a copy
 
 
 def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -37,7 +39,12 @@ def allocate(system: str, given: Mapping[str, Any]) -> Variables:
     """{"params", "batch_stats"}: float32 arrays as `storage` keeps them, every element `CANARY`."""
 
     def array(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        return np.full(leaf.shape, CANARY, np.uint32).view(np.float32)
+        size = math.prod(leaf.shape)
+        memory = np.empty(size + _ALIGNMENT // 4, np.uint32)
+        start = -memory.ctypes.data % _ALIGNMENT // 4
+        array = memory[start : start + size].reshape(leaf.shape)
+        array.fill(CANARY)
+        return array.view(np.float32)
 
     return jax.tree.map(array, abstract(system, given))
 
