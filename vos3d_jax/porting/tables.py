@@ -27,7 +27,8 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     facts.add_row("container", escape(f"{where}{prefix}"))
     facts.add_row("holds", escape(source.title))
     facts.add_row("becomes", escape(f"{found.system} ({_arguments(found)})"))
-    facts.add_row("not shown by a file", escape(f"{_constants(found)} (from the source's code)"))
+    origin = "input constants from the file" if found.count(plan.CONSTANT) else "not shown by a state dict"
+    facts.add_row("constants", escape(f"{_constants(found)} ({origin})"))
     facts.add_row("licence", escape(source.licence))
     for label, values in (("also in the file", checkpoint.siblings), ("skipped", checkpoint.placeholders)):
         if values:
