@@ -14,6 +14,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions
 from vos3d_jax.evaluation.scores import SequenceScores
 from vos3d_jax.inference import Predictor
+from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.training.sources import load_videos
 from vos3d_jax.training.stages import Config, Evaluation
 from vos3d_jax.training.state import network
@@ -71,7 +72,9 @@ def load_model(config: Config, folder: str | Path, step: storage.Step = None) ->
     """
     card = storage.load_card(folder, step)
     ours = models.model_card(network(config, config.stages[-1]))
-    wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, card))
+    # A card from before an argument existed does not hold it: its network has the default.
+    theirs = models.model_card(abstract_model(card["system"], **card["arguments"]))
+    wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, theirs))
     for name in sorted((wanted.keys() | stored.keys()) - set(_HOW)):
         if wanted.get(name) != stored.get(name):
             raise UserError(
