@@ -1,4 +1,5 @@
 import errno
+import types
 
 import jax
 import numpy as np
@@ -7,6 +8,7 @@ import toy_network
 
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.training import checkpoints as checkpoint_module
 from vos3d_jax.training import state
 from vos3d_jax.training.checkpoints import Checkpoints
 
@@ -135,6 +137,21 @@ def test_when_none_is_whole_the_run_is_not_begun_anew_by_itself(tmp_path):
 def test_a_checkpoint_is_due_by_time(tmp_path):
     with Checkpoints(tmp_path, 0.0) as eager, Checkpoints(tmp_path, 1000.0) as lazy:
         assert eager.due and not lazy.due
+
+
+def test_a_save_makes_the_next_one_due_only_after_the_seconds(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(checkpoint_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        now[0] = 109.0
+        assert not checkpoints.due
+        now[0] = 110.0
+        assert checkpoints.due
+        checkpoints.save(_state(1), _card())
+        now[0] = 119.0
+        assert not checkpoints.due
+        now[0] = 120.0
+        assert checkpoints.due
 
 
 def test_trap_what_is_saved_is_a_copy_because_a_donated_step_reuses_the_memory(tmp_path):
