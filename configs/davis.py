@@ -5,8 +5,9 @@ Command:   python -m vos3d_jax.main --config=configs/davis.py --config.data_dir=
 Hardware:  accelerators with 40 GB or more; batch_size over their number must be whole
 Time:      unknown: we never ran it to its end
 Expect:    J&F 84.1, dense 84.5: paper, table 4. Never reproduced by us, and not to be expected of this file
-           alone: the paper starts from a backbone trained on IG-65M and Kinetics (here: random weights, until
-           the converter is there) and uses COCO in stage one, YouTube-VOS in stage two (here: DAVIS only).
+           alone: the paper starts from a backbone trained on IG-65M and Kinetics (give its file with
+           --config.init_from=FILE; without it the weights are random) and uses COCO in stage one,
+           YouTube-VOS in stage two (here: DAVIS only).
 
 Published: network, clip length, crop, padding, Adam, first rate (1e-5, paper), loss, batch norm as meant.
 Ours: steps, decay of 0.95 an epoch (the paper states none, the released code's two decays collide, see
