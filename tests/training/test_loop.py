@@ -185,14 +185,14 @@ def get_config():
     part = dict(name="moving_shapes", augmentation=dict(short_edge=None))
     stills = dict(part, split="stills", kind="still", options=dict(count=8, length=1, size=(32, 32)))
     videos = dict(part, split="train", options=dict(count=2, length=8, size=(32, 32)))
-    common = dict(size=(32, 32), clip_length=2, batch_size=2, steps=400, optimiser=dict(learning_rate=1e-3))
+    common = dict(size=(32, 32), clip_length=2, batch_size=2, steps=40, optimiser=dict(learning_rate=1e-3))
     return ConfigDict(dict(
         model=dict(depth=14, width=4, decoder_width=4),
         stages=(dict(common, name="pretrain", data=(stills,), batch_norm="train"),
                 dict(common, name="finetune", data=(videos,), batch_norm="frozen")),
         evaluation=dict(benchmark="moving_shapes", clip_length=2, overlap=1, short_edge=0,
                         data=dict(part, split="val", options=dict(count=1, length=4, size=(32, 32)))),
-        checkpoint_seconds=0.5, log_seconds=0.0, log_steps=1))
+        checkpoint_seconds=0.0, log_seconds=0.0, log_steps=1))
 """
 
 
@@ -214,26 +214,37 @@ def test_killed_in_both_stages_and_started_again_the_run_finishes_and_loses_litt
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    resumed = []
-    for until in (120, 520):  # the middle of stage one, of stage two
-        process = start()
+    def steps_of(lines):
+        """The last step that a progress line names, counted through both stages."""
         reached = 0
-        for line in process.stdout:
-            if line.startswith("resuming"):
-                resumed.append(int(line.split()[3]))
+        for line in lines:
             if line.startswith(("pretrain ", "finetune ")):
                 name, done = line.split()[:2]
-                reached = int(done.split("/")[0]) + (400 if name == "finetune" else 0)
-            if reached >= until:
+                reached = int(done.split("/")[0]) + (40 if name == "finetune" else 0)
+        return reached
+
+    resumed, killed_at = [], []
+    for until in (15, 60):  # the middle of stage one, of stage two
+        process, lines = start(), []
+        for line in process.stdout:
+            lines.append(line)
+            if steps_of(lines[-1:]) >= until:
                 break
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert reached >= until, line
+        lines += process.stdout.readlines()
+        process.wait()
+        process.stdout.close()
+        killed_at.append(steps_of(lines))
+        assert killed_at[-1] >= until, lines[-5:]
+        resumed += [int(line.split()[3]) for line in lines if line.startswith("resuming")]
     process = start()
     output, _ = process.communicate(timeout=300)
-    resumed.append(int(next(line for line in output.splitlines() if line.startswith("resuming")).split()[3]))
+    resumed += [int(line.split()[3]) for line in output.splitlines() if line.startswith("resuming")]
     assert process.returncode == 0, output[-2000:]
-    assert 0 < resumed[0] and 400 <= resumed[1]
+    # A checkpoint is due after every step here. Step k is logged before it is saved, and the save of k - 1
+    # waited for that of k - 2: a kill can cost two checkpoint intervals of steps, in either stage.
+    for stopped, back in zip(killed_at, resumed, strict=True):
+        assert stopped - 2 <= back <= stopped
     steps = [line["step"] for line in _lines(workdir)]
-    assert steps == list(range(1, 801))
+    assert steps == list(range(1, 81))
     assert (workdir / "evaluation" / "scores.json").exists()
