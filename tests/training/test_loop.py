@@ -129,9 +129,10 @@ def test_what_moves_nothing_may_change_between_two_starts(whole_run):
     [
         ({"system": "dcseg", "model": {"depth": 27}}, "depth=27"),
         ({"system": "csn_classifier"}, "no system 'csn_classifier' that can be trained: use dcseg"),
+        ({"init_from": "nowhere.pth"}, "nowhere.pth cannot be read"),
     ],
 )
-def test_an_impossible_network_is_named_before_the_workdir_is_made(tmp_path, changes, message):
+def test_an_impossible_beginning_is_named_before_the_workdir_is_made(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         loop.train(toy_network.config(**changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()

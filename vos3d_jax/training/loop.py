@@ -47,6 +47,8 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
         sharding.check(stage, mesh)
     mixtures = [sources.load_sources(config, stage) for stage in config.stages]
     network(config, config.stages[0])  # an impossible one must not claim the workdir
+    # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
+    begun = None if workdirs.is_claimed(workdir) else begin(config)
     workdirs.claim(workdir, config)
 
     with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
@@ -56,7 +58,7 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
             (state, card), weights = restored, ""
             recent.extend(card["recent"])
         else:
-            state, weights = begin(config)
+            state, weights = begun or begin(config)
         state = jax.device_put(state, sharding.replicated(mesh))
         with Writer(workdir, int(state.step), config.log_seconds) as writer:
             writer.text(

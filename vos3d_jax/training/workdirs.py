@@ -13,6 +13,11 @@ from vos3d_jax.training.stages import Config
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")
 
 
+def is_claimed(workdir: Path) -> bool:
+    """Whether a run has begun in `workdir`."""
+    return (workdir / "config.json").exists()
+
+
 def claim(workdir: Path, config: Config) -> None:
     """Writes `config.json` into `workdir`, or compares it with the one there.
 
