@@ -179,7 +179,7 @@ def test_two_frames_of_one_name_are_named(davis):
 
 def test_unknown_data_sets_and_options_are_named(davis):
     with pytest.raises(
-        UserError, match="no data set 'davis17': choose one of davis2016, folder, moving_shapes"
+        UserError, match="no data set 'davis17': choose one of davis2016, davis2017, .*folder, moving_shapes"
     ):
         load(davis, "davis17")
     with pytest.raises(UserError, match="unexpected keyword argument 'speed'"):

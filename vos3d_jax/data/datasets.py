@@ -17,6 +17,12 @@ def _moving_shapes(split: str, *, count: int, length: int, size: Sequence[int], 
 
 DATASETS: dict[str, Callable[..., list[Video]]] = {
     "davis2016": readers.davis2016,
+    "davis2017": readers.davis2017,
+    "fbms": readers.fbms,
+    "visal": readers.visal,
+    "segtrack_v2": readers.segtrack_v2,
+    "jhmdb": readers.jhmdb,
+    "jumpcut": readers.jumpcut,
     "folder": readers.folder,
     "moving_shapes": _moving_shapes,
 }
@@ -24,17 +30,19 @@ _GENERATED = ("moving_shapes",)
 
 
 def load(
-    name: str, split: str, *, data_dir: str | Path | None = None, resolution: str = "480p", **options
+    name: str, split: str, *, data_dir: str | Path | None = None, resolution: str | None = None, **options
 ) -> list[Video]:
     """The videos of a data set's split.
 
     Args:
         name: a row of `DATASETS`.
-        split: "train", "val"; for `folder` also "all" (every video, no list needed).
+        split: "train", "val" and so on, as its reader says; "all" for `folder` (every video, no list needed)
+            and where there is no split.
         data_dir: the folder of the data set; `moving_shapes` is generated and needs none.
-        resolution: the folder below JPEGImages and Annotations ("480p", "240p"); not for `moving_shapes`.
-        options: what the reader takes besides: `strict` (`folder`), `count`, `length`, `size`, `seed`
-            (`moving_shapes`).
+        resolution: the folder below JPEGImages and Annotations ("480p", "240p") where there is one; None or
+            "" for the reader's own default.
+        options: what the reader takes besides: `task` (`davis2017`), `objects` (`segtrack_v2`), `frames` and
+            `masks` (`jumpcut`), `strict` (`folder`), `count`, `length`, `size`, `seed` (`moving_shapes`).
 
     Raises:
         UserError: no such data set or option; data missing or damaged (what, where it was looked for, where
@@ -44,7 +52,7 @@ def load(
         raise UserError(f"there is no data set {name!r}: choose one of {', '.join(DATASETS)}")
     reader = DATASETS[name]
     if name not in _GENERATED:
-        options = {"data_dir": data_dir, "resolution": resolution, **options}
+        options = {"data_dir": data_dir, **({"resolution": resolution} if resolution else {}), **options}
     try:
         inspect.signature(reader).bind(split, **options)
     except TypeError as error:

@@ -21,6 +21,8 @@ class Video:
             nor background, ignored by losses and metrics). None where the frame has no mask.
         size: (height, width) of every frame and mask.
         frame_names: one a frame, the stem of its file ("00000"); results are written under these names.
+        annotated: indices of the frames that have a mask, in order, where a reader knows them from the files'
+            names; None where only `read_mask` can tell.
     """
 
     name: str
@@ -29,3 +31,4 @@ class Video:
     read_mask: Callable[[int], UInt8[np.ndarray, "h w"] | None]
     size: tuple[int, int]
     frame_names: tuple[str, ...]
+    annotated: tuple[int, ...] | None = None

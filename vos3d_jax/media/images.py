@@ -11,13 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
 
 VOID = 255
-_GREY_MODES = ("L", "LA", "1")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -61,30 +60,33 @@ def read_mask(path: str | Path) -> UInt8[np.ndarray, "h w"]:
     | grey (L, LA, RGB or RGBA with equal channels) | the value; but 255 is object 1 if all others are 0 |
     | one bit (1) | 0 and 1 |
 
+    For data sets that promise ids, `read_ids` leaves 255 alone.
+
     Raises:
         UserError: the file is missing, truncated, no picture, or has colours or more than 8 bits.
     """
-    image = _decode(path, "a mask (PNG with ids)")
-    if image.mode == "P":
-        return np.array(image)
-    if image.mode in _GREY_MODES:
-        values = np.array(image.convert("L"))
-    elif image.mode in ("RGB", "RGBA"):
-        colours = np.array(image.convert("RGB"))
-        if (colours != colours[..., :1]).any():
-            raise UserError(
-                f"{path} has colours instead of ids: save the mask as a palette or grey PNG whose pixel "
-                "values are the object ids 0, 1, 2, ..."
-            )
-        values = colours[..., 0].copy()
-    else:
-        raise UserError(
-            f"{path} has the image mode {image.mode}: save the mask as a palette or grey PNG with 8 bits"
-        )
+    mode, values = _mask_values(path)
     foreground = values == VOID
-    if foreground.any() and not (values[~foreground]).any():
+    if mode != "P" and foreground.any() and not (values[~foreground]).any():
         return foreground.astype(np.uint8)
     return values
+
+
+def read_ids(path: str | Path) -> UInt8[np.ndarray, "h w"]:
+    """The values of an id mask as they are stored: as `read_mask`, but 255 is void in grey files too."""
+    return _mask_values(path)[1]
+
+
+def read_grey(path: str | Path) -> UInt8[np.ndarray, "h w"]:
+    """The brightness of a black and white mask, uint8 [h, w]; of a palette that of its colours.
+
+    Raises:
+        UserError: the file is missing, truncated, no picture, or has colours or more than 8 bits.
+    """
+    image = _decode(path, "a mask (grey PNG or BMP)")
+    if image.mode in _DEEP_MODES:
+        raise UserError(f"{path} has more than 8 bits a channel: save it with 8 bits")
+    return _equal_channels(path, image, "save the mask in black and white")
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -116,6 +118,14 @@ def write_palette_png(path: str | Path, mask: UInt8[np.ndarray, "h w"]) -> None:
 def write_png(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     """Writes an RGB picture as PNG, whole or not at all; errors as `write_palette_png`."""
     _write_png(path, Image.fromarray(picture))
+
+
+def write_map_png(path: str | Path, values: Float32[np.ndarray, "h w"]) -> None:
+    """Writes a map of values in 0..1 as a grey PNG of 16 bits, round(65535 x), whole or not at all.
+
+    Values outside are clipped; errors as `write_palette_png`.
+    """
+    _write_png(path, Image.fromarray(np.round(np.clip(values, 0, 1) * 65535).astype(np.uint16)))
 
 
 def write_file(path: str | Path, data: bytes) -> None:
@@ -171,6 +181,32 @@ def resize_mask_nearest(
     """
     height, width = size
     return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _mask_values(path: str | Path) -> tuple[str, UInt8[np.ndarray, "h w"]]:
+    """The mode of a mask's file and its values; no colour is ever taken for an id."""
+    image = _decode(path, "a mask (PNG with ids)")
+    if image.mode == "P":
+        values = np.array(image)
+    elif image.mode == "1":
+        values = np.array(image).astype(np.uint8)
+    elif image.mode in ("L", "LA"):
+        values = np.array(image.convert("L"))
+    elif image.mode in ("RGB", "RGBA"):
+        mend = "save the mask as a palette or grey PNG whose pixel values are the object ids 0, 1, 2, ..."
+        values = _equal_channels(path, image, mend)
+    else:
+        raise UserError(
+            f"{path} has the image mode {image.mode}: save the mask as a palette or grey PNG with 8 bits"
+        )
+    return image.mode, values
+
+
+def _equal_channels(path: str | Path, image: Image.Image, mend: str) -> UInt8[np.ndarray, "h w"]:
+    colours = np.array(image.convert("RGB"))
+    if (colours != colours[..., :1]).any():
+        raise UserError(f"{path} has colours instead of ids: {mend}")
+    return colours[..., 0].copy()
 
 
 def _decode(path: str | Path, expected: str) -> Image.Image:

@@ -1,0 +1,184 @@
+"""DAVIS-2016 (one object, all frames annotated) and DAVIS-2017 (several objects, two annotations).
+
+Layouts, list files, sizes and traps: specs/datasets.md sections 1, 2 and 12. The names of the sequences are
+those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challenge.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from vos3d_jax.data.readers import files
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+
+DAVIS2016_PAGE = "https://davischallenge.org/davis2016/code.html"
+DAVIS2017_PAGE = "https://davischallenge.org/davis2017/code.html"
+_FOLDERS = {"semi_supervised": "Annotations", "unsupervised": "Annotations_unsupervised"}
+
+
+def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480p") -> list[Video]:
+    """The sequences of a split of DAVIS-2016.
+
+    Their names come from `ImageSets/2016/<split>.txt` or `ImageSets/<resolution>/<split>.txt`. Masks hold one
+    object: whatever is not zero in the file is 1 (the release stores 0 and 255; ids of the 2017 release are
+    merged). Every frame must have its mask.
+
+    Args:
+        split: "train" or "val" ("trainval" where the folder has that list).
+        data_dir: the folder that holds JPEGImages, Annotations and ImageSets, or the folder above `DAVIS`.
+        resolution: "480p" (the benchmark's), "1080p", or "240p" (a reduced copy).
+
+    Raises:
+        UserError: the data or one of its files is missing or damaged.
+    """
+    title = "DAVIS-2016"
+    root = _root(title, DAVIS2016_PAGE, data_dir, resolution, "Annotations")
+    lists = [root / "ImageSets" / kind / f"{split}.txt" for kind in ("2016", resolution)]
+    videos = []
+    for name in _names(title, DAVIS2016_PAGE, split, root, lists):
+        frames, masks_dir, masks = _files(root, resolution, "Annotations", name)
+        files.require_pairs(frames, masks, masks_dir)
+        videos.append(files.make_video(name, frames, masks, files.merged))
+    return videos
+
+
+def davis2017(
+    split: str,
+    *,
+    data_dir: str | Path | None,
+    resolution: str = "480p",
+    task: Literal["semi_supervised", "unsupervised"] = "semi_supervised",
+) -> list[Video]:
+    """The sequences of a split of DAVIS-2017, with object ids 1, 2, ... and 255 for void.
+
+    Names come from `ImageSets/2017/<split>.txt`; for the test splits of the unsupervised task, which has its
+    own, from `ImageSets/2019/<split>.txt`. In train and val every frame must have its mask. The masks of the
+    test splits are not public: of the semi-supervised task the first frame's must be there, `read_mask` gives
+    None for the others.
+
+    Args:
+        split: "train", "val", "test-dev" or "test-challenge".
+        data_dir: the folder that holds JPEGImages and ImageSets, or the folder above `DAVIS`.
+        resolution: "480p" or "Full-Resolution".
+        task: "semi_supervised" reads `Annotations`; "unsupervised" reads `Annotations_unsupervised`, a
+            release of its own: other objects, up to 20, with other ids. One never stands in for the other.
+
+    Raises:
+        UserError: the data or one of its files is missing or damaged.
+    """
+    title = f"DAVIS-2017 ({task.replace('_', '-')} task)"
+    if task not in _FOLDERS:
+        raise UserError(f"DAVIS-2017 has no task {task!r}: choose one of {', '.join(_FOLDERS)}")
+    public = not split.startswith("test")
+    annotations = _FOLDERS[task]
+    needs_masks = public or task == "semi_supervised"
+    root = _root(title, DAVIS2017_PAGE, data_dir, resolution, annotations if needs_masks else None)
+    year = "2017" if needs_masks else "2019"
+    videos = []
+    for name in _names(title, DAVIS2017_PAGE, split, root, [root / "ImageSets" / year / f"{split}.txt"]):
+        frames, masks_dir, masks = _files(root, resolution, annotations, name)
+        if public:
+            files.require_pairs(frames, masks, masks_dir)
+        elif needs_masks and next(iter(frames)) not in masks:
+            raise UserError(
+                f"{name!r} has no mask of its first frame: expected {masks_dir / next(iter(frames))}.png; "
+                f"fetch it from {DAVIS2017_PAGE}"
+            )
+        videos.append(files.make_video(name, frames, masks, files.ids))
+    return videos
+
+
+def other_resolutions(root: Path, resolution: str) -> str:
+    """A hint for messages: the resolutions that are there instead, or nothing."""
+    parent = root / "JPEGImages"
+    others = sorted(path.name for path in files.visible(parent)) if parent.is_dir() else []
+    others = [name for name in others if name != resolution and (parent / name).is_dir()]
+    return f" (found there: {', '.join(others)}; set `resolution` to one of them)" if others else ""
+
+
+def _root(
+    title: str, page: str, data_dir: str | Path | None, resolution: str, annotations: str | None
+) -> Path:
+    if not data_dir:
+        return files.find_root(title, page, data_dir, ("JPEGImages",))
+    root = Path(data_dir)
+    if not (root / "JPEGImages").is_dir() and (root / "DAVIS" / "JPEGImages").is_dir():
+        root = root / "DAVIS"
+    for folder in ("JPEGImages", annotations):
+        if folder and not (root / folder / resolution).is_dir():
+            hint = other_resolutions(root, resolution)
+            holds = f"JPEGImages, {annotations or 'Annotations'} and ImageSets"
+            raise UserError(
+                f"{title} was not found: {root / folder / resolution} is not a folder; fetch it from {page} "
+                f"and name the folder that holds {holds} with {files.FLAG}{hint}"
+            )
+    return root
+
+
+def _names(title: str, page: str, split: str, root: Path, lists: list[Path]) -> list[str]:
+    names = files.read_list(lists)
+    if names is None:
+        where = " and ".join(f"{path} is not there" for path in lists)
+        raise UserError(
+            f"{title} has no split {split!r} in {root}: {where}; "
+            f'use "train" or "val", or fetch the lists from {page}'
+        )
+    return names
+
+
+def _files(
+    root: Path, resolution: str, annotations: str, name: str
+) -> tuple[dict[str, Path], Path, dict[str, Path]]:
+    """The frames of a sequence by stem, the folder of its masks, and they by stem."""
+    masks_dir = root / annotations / resolution / name
+    frames = files.frames_of(name, root / "JPEGImages" / resolution / name)
+    masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS) if masks_dir.is_dir() else {}
+    return frames, masks_dir, masks
+
+
+# fmt: off
+DAVIS2016 = {
+    "train": (
+        "bear", "bmx-bumps", "boat", "breakdance-flare", "bus", "car-turn", "dance-jump", "dog-agility",
+        "drift-turn", "elephant", "flamingo", "hike", "hockey", "horsejump-low", "kite-walk", "lucia",
+        "mallard-fly", "mallard-water", "motocross-bumps", "motorbike", "paragliding", "rhino",
+        "rollerblade", "scooter-gray", "soccerball", "stroller", "surf", "swing", "tennis", "train",
+    ),
+    "val": (
+        "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow", "cows",
+        "dance-twirl", "dog", "drift-chicane", "drift-straight", "goat", "horsejump-high", "kite-surf",
+        "libby", "motocross-jump", "paragliding-launch", "parkour", "scooter-black", "soapbox",
+    ),
+}
+DAVIS2017 = {
+    "train": (
+        "bear", "bmx-bumps", "boat", "boxing-fisheye", "breakdance-flare", "bus", "car-turn", "cat-girl",
+        "classic-car", "color-run", "crossing", "dance-jump", "dancing", "disc-jockey", "dog-agility",
+        "dog-gooses", "dogs-scale", "drift-turn", "drone", "elephant", "flamingo", "hike", "hockey",
+        "horsejump-low", "kid-football", "kite-walk", "koala", "lady-running", "lindy-hop", "longboard",
+        "lucia", "mallard-fly", "mallard-water", "miami-surf", "motocross-bumps", "motorbike", "night-race",
+        "paragliding", "planes-water", "rallye", "rhino", "rollerblade", "schoolgirls", "scooter-board",
+        "scooter-gray", "sheep", "skate-park", "snowboard", "soccerball", "stroller", "stunt", "surf",
+        "swing", "tennis", "tractor-sand", "train", "tuk-tuk", "upside-down", "varanus-cage", "walking",
+    ),
+    "val": (
+        "bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow",
+        "cows", "dance-twirl", "dog", "dogs-jump", "drift-chicane", "drift-straight", "goat", "gold-fish",
+        "horsejump-high", "india", "judo", "kite-surf", "lab-coat", "libby", "loading", "mbike-trick",
+        "motocross-jump", "paragliding-launch", "parkour", "pigs", "scooter-black", "shooting", "soapbox",
+    ),
+    "test-dev": (
+        "aerobatics", "car-race", "carousel", "cats-car", "chamaleon", "deer", "giant-slalom", "girl-dog",
+        "golf", "guitar-violin", "gym", "helicopter", "horsejump-stick", "hoverboard", "lock", "man-bike",
+        "monkeys-trees", "mtb-race", "orchid", "people-sunset", "planes-crossing", "rollercoaster", "salsa",
+        "seasnake", "skate-jump", "slackline", "subway", "tandem", "tennis-vest", "tractor",
+    ),
+    "test-challenge": (
+        "bike-trial", "boxing", "burnout", "choreography", "demolition", "dive-in", "dog-control",
+        "dolphins", "e-bike", "grass-chopper", "hurdles", "inflatable", "juggle", "kart-turn",
+        "kids-turning", "lions", "mbike-santa", "monkeys", "ocean-birds", "pole-vault", "running", "selfie",
+        "skydive", "speed-skating", "swing-boy", "tackle", "turtle", "varanus-tree", "vietnam",
+        "wings-turn",
+    ),
+}
+# fmt: on

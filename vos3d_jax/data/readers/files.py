@@ -1,0 +1,239 @@
+"""What the readers of folders share: files by stem and number, lists, sizes, and the way to a `Video`.
+
+Facts and traps: specs/datasets.md section 12. Frames and masks are paired by the stem or the number in their
+file names, never by position; numbers are sorted as numbers; hidden files and masks without frame are left
+out. Listing reads headers only; pictures are decoded when they are asked for.
+"""
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+from vos3d_jax.media.images import image_size, read_grey, read_ids, read_image
+
+FRAME_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+MASK_ENDINGS = (".png", ".bmp")
+FLAG = "data_dir (main: --config.data_dir=DIR, score: --data_dir=DIR)"
+
+_log = logging.getLogger(__name__)
+
+
+def find_root(
+    title: str, page: str, data_dir: str | Path | None, needed: Sequence[str], names: Sequence[str] = ()
+) -> Path:
+    """The folder of a data set: `data_dir`, or the one of `names` in it, that holds the folders `needed`.
+
+    Raises:
+        UserError: none was given or none holds them; the message says where to get the data.
+    """
+    if not data_dir:
+        raise UserError(
+            f"no folder was given for {title}: fetch it from {page} and name its folder with {FLAG}"
+        )
+    roots = [Path(data_dir), *(Path(data_dir) / name for name in names)]
+    for root in roots:
+        if all((root / name).is_dir() for name in needed):
+            return root
+    missing = next(roots[0] / name for name in needed if not (roots[0] / name).is_dir())
+    raise UserError(
+        f"{title} was not found: {missing} is not a folder; fetch it from {page} and name the folder that "
+        f"holds {' and '.join(needed)} with {FLAG}"
+    )
+
+
+def present(title: str, page: str, folder: Path, names: Sequence[str]) -> list[str]:
+    """The names that have a folder here, in their order; those that have none are reported.
+
+    Raises:
+        UserError: none has.
+    """
+    found = [name for name in names if (folder / name).is_dir()]
+    if not found:
+        raise UserError(
+            f"{title}: none of its {len(names)} sequences ({names[0]}, {names[1]}, ...) is a folder in "
+            f"{folder}; fetch them from {page}"
+        )
+    if len(found) < len(names):
+        first = next(name for name in names if name not in found)
+        _log.warning(
+            "%s: %d of %d sequences are not in %s (the first: %s)",
+            title, len(names) - len(found), len(names), folder, first,
+        )  # fmt: skip
+    return found
+
+
+def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """The files of a folder by stem, in the order of their numbers; hidden files are left out.
+
+    Raises:
+        UserError: two files have the same stem (00000.jpg and 00000.png).
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(visible(directory), key=lambda path: number_aware(path.stem)):
+        if path.suffix.lower() not in endings or not path.is_file():
+            continue
+        if path.stem in found:
+            raise UserError(f"{path} and {found[path.stem].name} have the same name: keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def frames_of(name: str, directory: Path) -> dict[str, Path]:
+    """The frames of a sequence by stem, in order, at least one; errors as `files_by_stem`."""
+    if not directory.is_dir():
+        raise UserError(f"the frames of {name!r} are missing: {directory} is not a folder")
+    frames = files_by_stem(directory, FRAME_ENDINGS)
+    if not frames:
+        raise UserError(f"{directory} holds no frames: expected files such as 00000.jpg or 00000.png")
+    return frames
+
+
+def by_number(paths: Mapping[str, Path]) -> dict[int, Path]:
+    """The files by the number at the end of their stem ("bear01_0019" and "tennis019" are 19).
+
+    The padding does not matter; stems without a number are left out.
+
+    Raises:
+        UserError: two files have the same number (bear_01 and bear_001).
+    """
+    found: dict[int, Path] = {}
+    for stem, path in paths.items():
+        number = re.search(r"[0-9]+$", stem)
+        if number is None:
+            continue
+        other = found.setdefault(int(number[0]), path)
+        if other != path:
+            raise UserError(f"{path} and {other.name} have the same number: keep one of them")
+    return found
+
+
+def make_video(
+    name: str,
+    frames: Mapping[str, Path],
+    masks: Mapping[str, Any],
+    decode: Callable[[Any, tuple[int, int]], UInt8[np.ndarray, "h w"]],
+) -> Video:
+    """The video of frames (stem -> file, in order) and masks (stem -> what `decode` reads, with the size).
+
+    `decode` must be picklable; it is called when a mask is asked for.
+    """
+    paths = tuple(frames.values())
+    sources = tuple(masks.get(stem) for stem in frames)
+    size = image_size(paths[0])
+    return Video(
+        name=name,
+        length=len(paths),
+        read_frame=functools.partial(_read_frame, paths, size),
+        read_mask=functools.partial(_read_mask, sources, size, decode),
+        size=size,
+        frame_names=tuple(frames),
+        annotated=tuple(index for index, source in enumerate(sources) if source is not None),
+    )
+
+
+def ids(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    """The values of an id mask as they are: 0 background, 1.. objects, 255 void."""
+    return _sized(path, read_ids(path), size)
+
+
+def merged(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    """1 where an id or grey mask is not 0 (255 too), else 0."""
+    return (ids(path, size) != 0).astype(np.uint8)
+
+
+def foreground(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    """1 where a black and white mask is brighter than 127, else 0: soft edges are cut at the half.
+
+    A mask of 0 and 1, which would be black everywhere, is taken as it is.
+    """
+    grey = read_grey(path)
+    return _sized(path, (grey > (127 if grey.max() > 1 else 0)).astype(np.uint8), size)
+
+
+def require_pairs(frames: Mapping[str, Path], masks: Mapping[str, Path], masks_dir: Path) -> None:
+    """Every frame has its mask and all are of one size, by their headers: better now than hours later.
+
+    Raises:
+        UserError: names the first that has none, or another size.
+    """
+    first = next(iter(frames.values()))
+    size = image_size(first)
+    for stem, frame in frames.items():
+        if stem not in masks:
+            raise UserError(
+                f"{frame} has no mask: expected {masks_dir / stem}.png; add it, or remove the frame"
+            )
+        _require_frame_size(frame, image_size(frame), first, size)
+        require_mask_size(masks[stem], image_size(masks[stem]), size)
+
+
+def require_mask_size(path: Path, found: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Raises a `UserError` with both sizes (height, width) unless they are equal."""
+    if found != size:
+        raise UserError(
+            f"{path} is {_written(found)} but its frame is {_written(size)}: "
+            "resize the mask with nearest neighbour"
+        )
+
+
+def read_list(paths: Sequence[Path]) -> list[str] | None:
+    """The sequence names of the first list that exists, in its order; None if there is none.
+
+    A line is a name, or (`ImageSets/480p`) a frame and its mask, with a leading slash and a blank at the end.
+
+    Raises:
+        UserError: the list is empty.
+    """
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
+    first_words = [line.split()[0] for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    names = dict.fromkeys(Path(word).parent.name if "/" in word else word for word in first_words)
+    if not names:
+        raise UserError(f"{path} is empty: expected one sequence name a line")
+    return list(names)
+
+
+def visible(directory: Path) -> list[Path]:
+    """What a folder holds, without hidden files, in no order."""
+    return [path for path in directory.iterdir() if not path.name.startswith(".")]
+
+
+def number_aware(text: str) -> list[tuple[int, int | str]]:
+    """A sorting key by which 9 comes before 10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
+
+
+def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
+    frame = read_image(paths[index])
+    _require_frame_size(paths[index], frame.shape[:2], paths[0], size)
+    return frame
+
+
+def _read_mask(sources: tuple, size: tuple[int, int], decode: Callable, index: int):
+    return None if sources[index] is None else decode(sources[index], size)
+
+
+def _sized(path: Path, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    require_mask_size(path, mask.shape, size)
+    return mask
+
+
+def _require_frame_size(path: Path, found: tuple[int, ...], first: Path, size: tuple[int, int]) -> None:
+    if found != size:
+        raise UserError(
+            f"{path} is {_written(found)} but {first.name} is {_written(size)}: "
+            "give all frames of a video one size"
+        )
+
+
+def _written(size: tuple[int, ...]) -> str:
+    return f"{size[1]}x{size[0]}"

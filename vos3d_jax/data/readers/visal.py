@@ -1,0 +1,103 @@
+"""ViSal: 17 sequences with about every fifth frame annotated, all masks in one folder.
+
+Layout, names and the rule that tells `boat` from `boat2`: specs/datasets.md sections 6 and 12, trap 20.
+"""
+
+import logging
+import re
+from pathlib import Path
+
+from vos3d_jax.data.readers import files
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+
+PAGE = "the page of its authors (Wang, Shen, Shao, IEEE TIP 2015)"
+_TITLE = "ViSal"
+# After these names the number may follow at once; after the others comes a sign, as in boat_001.
+_NUMBER_FOLLOWS = ("gokart", "snow_leopards")
+
+_log = logging.getLogger(__name__)
+
+
+def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
+    """The 17 sequences of ViSal; `read_mask` gives None in frames that are not annotated.
+
+    Layouts, with frames in JPEG, PNG or BMP and masks in PNG or BMP:
+
+        ViSal/<seq>/<seq>_001.bmp  +  GroundTruth/<seq>_001.bmp
+        <seq>/<seq>_001.bmp        +  GroundTruth/<seq>_001.bmp
+
+    A mask belongs to the frame with the same stem. Its name says the sequence: the sequence's name, then a
+    sign that is neither letter nor digit (for gokart and snow_leopards: no letter). Masks are black and white:
+    brighter than 127 is object 1. 3DC-Seg takes whatever is not 0, which is the same for the release and
+    larger for copies with soft edges. Masks without frame are left out and reported.
+
+    Sequences keep the names of their folders: those of the release (`VISAL`) or of the repacked copies
+    (`VISAL_REPACKED`, where horse2 is another video). A folder with names of both is refused.
+
+    Args:
+        split: "all".
+        data_dir: the folder that holds GroundTruth.
+
+    Raises:
+        UserError: the data or one of its files is missing or damaged, or the names are of both kinds.
+    """
+    if split != "all":
+        raise UserError(f'{_TITLE} has no split {split!r}: use "all"')
+    root = files.find_root(_TITLE, PAGE, data_dir, ("GroundTruth",), ("ViSal",))
+    sequences = root / "ViSal" if (root / "ViSal").is_dir() else root
+    masks = files.files_by_stem(root / "GroundTruth", files.MASK_ENDINGS)
+    names = files.present(_TITLE, PAGE, sequences, _naming(sequences))
+    return [_video(name, sequences / name, masks) for name in names]
+
+
+def _naming(sequences: Path) -> tuple[str, ...]:
+    """The names of the release, or those of the repacked copies, whichever the folders have."""
+    ours, theirs = (
+        [name for name in names if name not in others and (sequences / name).is_dir()]
+        for names, others in ((VISAL, VISAL_REPACKED), (VISAL_REPACKED, VISAL))
+    )
+    if ours and theirs:
+        raise UserError(
+            f"{sequences} has folders named as in the release ({ours[0]}) and as in repacked copies "
+            f"({theirs[0]}), where horse2 is another video: keep one copy"
+        )
+    return VISAL_REPACKED if theirs else VISAL
+
+
+def _video(name: str, directory: Path, all_masks: dict[str, Path]) -> Video:
+    frames = files.frames_of(name, directory)
+    masks = {stem: path for stem, path in all_masks.items() if _belongs(stem, name)}
+    without_frame = [path for stem, path in masks.items() if stem not in frames]
+    if len(without_frame) == len(masks):
+        found = (
+            f"{without_frame[0]} has no frame of its name in {directory}"
+            if masks
+            else f"no {name}_* is there"
+        )
+        raise UserError(
+            f"{_TITLE} has no mask of {name!r} that fits its frames: {found}; get both from {PAGE}"
+        )
+    if without_frame:
+        _log.warning(
+            "%s %s: %d of %d masks have no frame of their name and are left out (the first: %s)",
+            _TITLE, name, len(without_frame), len(masks), without_frame[0].name,
+        )  # fmt: skip
+    return files.make_video(name, frames, masks, files.foreground)
+
+
+def _belongs(stem: str, name: str) -> bool:
+    sign = "[^a-zA-Z]" if name in _NUMBER_FOLLOWS else "[^a-zA-Z0-9]"
+    return re.match(re.escape(name) + sign, stem) is not None
+
+
+# fmt: off
+VISAL = (
+    "aeroplane", "bird", "boat", "boat2", "car", "cat", "cow4", "cow5", "gokart", "horse2", "horse3",
+    "lion", "man", "motorbike2", "panda", "rider", "snow_leopards",
+)
+VISAL_REPACKED = (
+    "aeroplane", "bird", "boat", "boat2", "car", "cat", "cow", "cow2", "gokart", "horse", "horse2", "lion",
+    "man", "motorbike", "panda", "rider", "snow_leopards",
+)
+# fmt: on
