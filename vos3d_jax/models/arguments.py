@@ -9,13 +9,19 @@ from vos3d_jax.errors import UserError
 
 DTYPES = ("float32", "bfloat16", "float64")
 Frozen = tuple[tuple[str, Any], ...]
+# What the `locals()` of a constructor hold besides: no part of a card.
+_OTHERS = ("self", "rng", "__class__")
 
 
 def freeze(arguments: Mapping[str, Any]) -> Frozen:
-    """The arguments as a hashable value, which a module can keep as static data."""
+    """The arguments as a hashable value, which a module can keep as static data.
+
+    `arguments` may be the `locals()` of a constructor that has no variables of its own yet.
+    """
     return tuple(
         (name, value if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value))
         for name, value in arguments.items()
+        if name not in _OTHERS
     )
 
 

@@ -3,7 +3,8 @@
 3DC-Seg's encoder starts from one; they are here so that a backbone can be checked against published logits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,10 +13,12 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
-from vos3d_jax.models import r2plus1d, resnet3d
-from vos3d_jax.models.csn import BLOCKS, CSN
+from vos3d_jax.models.csn import CSN
+from vos3d_jax.models.encoders import CHOICES
 from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
+from vos3d_jax.models.r2plus1d import R2Plus1D
+from vos3d_jax.models.resnet3d import ResNet3D
 
 
 class Linear(nnx.Module):
@@ -35,16 +38,34 @@ class Classifier(nnx.Module):
     """Encoder, mean over time and space, linear layer: what the classifiers below have in common.
 
     Args:
-        arguments: all of the system's, checked.
-        encoder: from a normalised clip to `EncoderFeatures`.
-        rng: makes the linear layer's first weights.
+        backbone: the encoder's name in `encoders.CHOICES`, which says what its arguments may be.
+        encoder: makes it, from the arguments that all encoders have.
+        arguments: all of the system's, of its constructor's `locals()`.
+        rng: makes the first weights.
+
+    Raises:
+        UserError: for a value that cannot be.
     """
 
-    def __init__(self, arguments: given.Frozen, encoder: nnx.Module, *, rng: np.random.Generator):
-        values = dict(arguments)
-        self._arguments, self.encoder = arguments, encoder
+    segments = False
+
+    def __init__(
+        self,
+        backbone: str,
+        encoder: Callable[..., nnx.Module],
+        arguments: Mapping[str, Any],
+        *,
+        rng: np.random.Generator,
+    ):
+        self._arguments = given.freeze(arguments)
+        values = dict(self._arguments)
+        choices = {name: allowed for name, allowed in CHOICES[backbone].items() if name in values}
+        given.check(self.system, values, choices)
         self.mean, self.std, self.dtype = values["mean"], values["std"], values["dtype"]
-        self.fc = Linear(encoder.outputs[-1], values["classes"], rng=rng)
+        setting = Setting(**{name: values[name] for name in ("implementation", "epsilon", "momentum")})
+        shared = {name: values[name] for name in ("depth", "width", "remat")}
+        self.encoder = encoder(**shared, rng=rng, setting=setting)
+        self.fc = Linear(self.encoder.outputs[-1], values["classes"], rng=rng)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -71,13 +92,9 @@ class CSNClassifier(Classifier):
 
     The arguments are those of `DCSeg`, as far as there is an encoder to describe; `mean` and `std` are of
     RGB 0..255 and nothing else divides.
-
-    Raises:
-        UserError: for a value that cannot be.
     """
 
     system = "csn_classifier"
-    segments = False
 
     def __init__(
         self,
@@ -96,46 +113,21 @@ class CSNClassifier(Classifier):
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        arguments = given.freeze(
-            dict(
-                depth=depth,
-                width=width,
-                separation=separation,
-                stem_time_padding=stem_time_padding,
-                classes=classes,
-                epsilon=epsilon,
-                momentum=momentum,
-                mean=mean,
-                std=std,
-                dtype=dtype,
-                remat=remat,
-                implementation=implementation,
-            )
-        )
-        given.check(self.system, dict(arguments), {"depth": tuple(BLOCKS), "separation": ("ir", "ip")})
-        encoder = CSN(
-            depth,
-            width=width,
-            separation=separation,
-            stem_time_padding=stem_time_padding,
-            remat=remat,
+        super().__init__(
+            "csn",
+            partial(CSN, separation=separation, stem_time_padding=stem_time_padding),
+            locals(),
             rng=rng,
-            setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
         )
-        super().__init__(arguments, encoder, rng=rng)
 
 
 class ResNet3DClassifier(Classifier):
     """3D ResNet with the pool (3,3,3) of 3DC-Seg's class for classification; arguments as `DCSeg`'s.
 
     No published file of it is known, and no golden numbers: the constants are those of 3DC-Seg.
-
-    Raises:
-        UserError: for a value that cannot be.
     """
 
     system = "resnet3d_classifier"
-    segments = False
 
     def __init__(
         self,
@@ -153,33 +145,12 @@ class ResNet3DClassifier(Classifier):
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        arguments = given.freeze(
-            dict(
-                depth=depth,
-                width=width,
-                temporal_strides=temporal_strides,
-                classes=classes,
-                epsilon=epsilon,
-                momentum=momentum,
-                mean=mean,
-                std=std,
-                dtype=dtype,
-                remat=remat,
-                implementation=implementation,
-            )
-        )
-        choices = {"depth": tuple(resnet3d.BLOCKS), "temporal_strides": (True, False)}
-        given.check(self.system, dict(arguments), choices)
-        encoder = resnet3d.ResNet3D(
-            depth,
-            width=width,
-            temporal_strides=temporal_strides,
-            pool="all",
-            remat=remat,
+        super().__init__(
+            "resnet",
+            partial(ResNet3D, temporal_strides=temporal_strides, pool="all"),
+            locals(),
             rng=rng,
-            setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
         )
-        super().__init__(arguments, encoder, rng=rng)
 
 
 class R2Plus1DClassifier(Classifier):
@@ -187,13 +158,9 @@ class R2Plus1DClassifier(Classifier):
 
     `epsilon` is, if not given, the published one of the depth: 1e-5 for 18, 1e-3 for 34; other arguments as
     `DCSeg`'s.
-
-    Raises:
-        UserError: for a value that cannot be.
     """
 
     system = "r2plus1d_classifier"
-    segments = False
 
     def __init__(
         self,
@@ -211,26 +178,4 @@ class R2Plus1DClassifier(Classifier):
         rng: np.random.Generator,
     ):
         epsilon = published_epsilon("r2plus1d", depth) if epsilon is None else epsilon
-        arguments = given.freeze(
-            dict(
-                depth=depth,
-                width=width,
-                classes=classes,
-                epsilon=epsilon,
-                momentum=momentum,
-                mean=mean,
-                std=std,
-                dtype=dtype,
-                remat=remat,
-                implementation=implementation,
-            )
-        )
-        given.check(self.system, dict(arguments), {"depth": tuple(r2plus1d.KINDS)})
-        encoder = r2plus1d.R2Plus1D(
-            depth,
-            width=width,
-            remat=remat,
-            rng=rng,
-            setting=Setting(implementation=implementation, epsilon=epsilon, momentum=momentum),
-        )
-        super().__init__(arguments, encoder, rng=rng)
+        super().__init__("r2plus1d", R2Plus1D, locals(), rng=rng)

@@ -3,6 +3,7 @@
 The 3x3x3 convolutions are depthwise; only 1x1x1 convolutions mix channels.
 """
 
+from functools import partial
 from typing import Literal
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
-from vos3d_jax.models.stages import EncoderFeatures, Stage, Stem
+from vos3d_jax.models.stages import Encoder, Stem
 
 # 14 is ours: the smallest network with all four stages, for demos and tests.
 BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -59,7 +60,7 @@ class Bottleneck(nnx.Module):
         return jax.nn.relu(y + shortcut)
 
 
-class CSN(nnx.Module):
+class CSN(Encoder):
     """The encoder: stem and four stages; `depth` is a key of `BLOCKS`, stage widths are w, 2w, 4w, 8w."""
 
     def __init__(
@@ -73,22 +74,12 @@ class CSN(nnx.Module):
         rng: np.random.Generator,
         setting: Setting,
     ):
-        self.stem = Stem(width, time_padding=stem_time_padding, rng=rng, setting=setting)
-        inputs, widths = width, [width, 2 * width, 4 * width, 8 * width]
-        for number, (stage_width, blocks) in enumerate(zip(widths, BLOCKS[depth], strict=True), start=1):
-            stride = (1, 1, 1) if number == 1 else (2, 2, 2)
-            options = dict(separation=separation, rng=rng, setting=setting)
-            equal = dict(stride=(1, 1, 1), projection=False, **options)
-            first = Bottleneck(inputs, stage_width, stride=stride, projection=True, **options)
-            inputs = EXPANSION * stage_width
-            rest = [Bottleneck(inputs, stage_width, **equal) for _ in range(blocks - 1)]
-            setattr(self, f"stage{number}", Stage([first, *rest], remat=remat))
-        self.outputs = tuple(EXPANSION * w for w in widths)
-
-    def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
-        """The feature maps of a normalised clip."""
-        pool = self.stem(x, batch_norm)
-        r2 = self.stage1(pool, batch_norm)
-        r3 = self.stage2(r2, batch_norm)
-        r4 = self.stage3(r3, batch_norm)
-        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
+        make = dict(rng=rng, setting=setting)
+        super().__init__(
+            Stem(width, time_padding=stem_time_padding, **make),
+            partial(Bottleneck, separation=separation, **make),
+            BLOCKS[depth],
+            width=width,
+            expansion=EXPANSION,
+            remat=remat,
+        )

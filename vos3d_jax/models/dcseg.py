@@ -108,27 +108,7 @@ class DCSeg(nnx.Module):
         rng: np.random.Generator,
     ):
         epsilon = published_epsilon(backbone, depth) if epsilon is None else epsilon
-        self._arguments = given.freeze(
-            dict(
-                backbone=backbone,
-                depth=depth,
-                width=width,
-                separation=separation,
-                stem_time_padding=stem_time_padding,
-                temporal_strides=temporal_strides,
-                bridge=bridge,
-                refinement=refinement,
-                decoder_width=decoder_width,
-                classes=classes,
-                epsilon=epsilon,
-                momentum=momentum,
-                mean=mean,
-                std=std,
-                dtype=dtype,
-                remat=remat,
-                implementation=implementation,
-            )
-        )
+        self._arguments = given.freeze(locals())
         arguments = dict(self._arguments)
         choices = {"bridge": tuple(BRIDGES), "refinement": tuple(REFINEMENTS), "backbone": tuple(CHOICES)}
         given.check(self.system, arguments, choices)

@@ -1,5 +1,6 @@
 """R(2+1)D: ResNets whose 3x3x3 convolutions are a (1,3,3) and a (3,1,1) one. Facts: spec-hou-3dcnn 1."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
-from vos3d_jax.models.stages import EncoderFeatures, Pool, Stage, max_pool
+from vos3d_jax.models.stages import Encoder, Pool, max_pool
 
 MidPlanes = Literal["block", "conv"]
 
@@ -114,7 +115,7 @@ class Stem(nnx.Module):
         return max_pool(jax.nn.relu(self.time(x, batch_norm)), self.pool)
 
 
-class R2Plus1D(nnx.Module):
+class R2Plus1D(Encoder):
     """The encoder: stem and four stages of w, 2w, 4w, 8w channels; `depth` is a key of `KINDS`.
 
     Pre-trained networks have no `pool`, and strides of 2, 4, 8, 16 in space; 3DC-Seg puts its own pool
@@ -133,22 +134,10 @@ class R2Plus1D(nnx.Module):
     ):
         kind = KINDS[depth]
         make = dict(rng=rng, setting=setting)
-        self.stem = Stem(width, pool=pool, **make)
-        inputs, widths = width, [width, 2 * width, 4 * width, 8 * width]
-        for number, (outputs, blocks) in enumerate(zip(widths, kind.blocks, strict=True), start=1):
-            stride = (1, 1, 1) if number == 1 else (2, 2, 2)
-            options = dict(midplanes=kind.midplanes, **make)
-            first = Block(inputs, outputs, stride=stride, projection=number > 1, **options)
-            equal = dict(stride=(1, 1, 1), projection=False, **options)
-            rest = [Block(outputs, outputs, **equal) for _ in range(blocks - 1)]
-            setattr(self, f"stage{number}", Stage([first, *rest], remat=remat))
-            inputs = outputs
-        self.outputs = tuple(widths)
-
-    def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
-        """The feature maps of a normalised clip."""
-        pool = self.stem(x, batch_norm)
-        r2 = self.stage1(pool, batch_norm)
-        r3 = self.stage2(r2, batch_norm)
-        r4 = self.stage3(r3, batch_norm)
-        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
+        super().__init__(
+            Stem(width, pool=pool, **make),
+            partial(Block, midplanes=kind.midplanes, **make),
+            kind.blocks,
+            width=width,
+            remat=remat,
+        )

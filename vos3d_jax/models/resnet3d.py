@@ -1,5 +1,7 @@
 """3D ResNets with full 3x3x3 convolutions, other encoders of 3DC-Seg. Facts: spec-3dc-seg 2.4."""
 
+from functools import partial
+
 import jax
 import numpy as np
 from flax import nnx
@@ -8,9 +10,10 @@ from jaxtyping import Array, Float
 from vos3d_jax.models import csn
 from vos3d_jax.models.csn import EXPANSION
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
-from vos3d_jax.models.stages import EncoderFeatures, Pool, Stage, Stem
+from vos3d_jax.models.stages import STRIDES, Encoder, Pool, Stem
 
 BLOCKS = {**csn.BLOCKS, 200: (3, 24, 36, 3)}
+_NO_TEMPORAL_STRIDE = dict(stride=(1, 2, 2), dilation=(2, 1, 1))
 
 
 class Bottleneck(nnx.Module):
@@ -45,7 +48,7 @@ class Bottleneck(nnx.Module):
         return jax.nn.relu(y + shortcut)
 
 
-class ResNet3D(nnx.Module):
+class ResNet3D(Encoder):
     """The encoder: stem (7,7,7) and four stages of widths w, 2w, 4w, 8w; `depth` is a key of `BLOCKS`.
 
     Without `temporal_strides` the last two stages keep the time axis (r4 and r5 have the frames of r3), and
@@ -65,23 +68,13 @@ class ResNet3D(nnx.Module):
         setting: Setting,
     ):
         make = dict(rng=rng, setting=setting)
-        self.stem = Stem(width, time_padding=3, time_taps=7, pool=pool, **make)
-        inputs, widths = width, [width, 2 * width, 4 * width, 8 * width]
-        for number, (stage_width, blocks) in enumerate(zip(widths, BLOCKS[depth], strict=True), start=1):
-            stride, dilation = (1, 1, 1) if number == 1 else (2, 2, 2), (1, 1, 1)
-            if number > 2 and not temporal_strides:
-                stride, dilation = (1, 2, 2), (2, 1, 1)
-            first = Bottleneck(inputs, stage_width, stride=stride, dilation=dilation, projection=True, **make)
-            inputs = EXPANSION * stage_width
-            equal = dict(stride=(1, 1, 1), projection=False, **make)
-            rest = [Bottleneck(inputs, stage_width, **equal) for _ in range(blocks - 1)]
-            setattr(self, f"stage{number}", Stage([first, *rest], remat=remat))
-        self.outputs = tuple(EXPANSION * w for w in widths)
-
-    def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
-        """The feature maps of a normalised clip."""
-        pool = self.stem(x, batch_norm)
-        r2 = self.stage1(pool, batch_norm)
-        r3 = self.stage2(r2, batch_norm)
-        r4 = self.stage3(r3, batch_norm)
-        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
+        firsts = STRIDES if temporal_strides else (*STRIDES[:2], *2 * (_NO_TEMPORAL_STRIDE,))
+        super().__init__(
+            Stem(width, time_padding=3, time_taps=7, pool=pool, **make),
+            partial(Bottleneck, **make),
+            BLOCKS[depth],
+            width=width,
+            expansion=EXPANSION,
+            firsts=firsts,
+            remat=remat,
+        )

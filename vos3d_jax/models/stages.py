@@ -1,11 +1,11 @@
-"""What all encoders here share: names of their maps, stem, and stages of equal blocks under `lax.scan`.
+"""What all encoders here share: the maps they give, stem, and stages of equal blocks under `lax.scan`.
 
 Facts: spec-3dc-seg 2.1. Equal blocks of a stage are one block with stacked parameters (`rest`); the first
 block, with its projection, stands alone (`first`).
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ from vos3d_jax.models import convolution
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, pure, rematerialised
 
 Pool = Literal["none", "space", "all"]
+# Of the first block of each stage.
+STRIDES: tuple[Mapping[str, Any], ...] = (dict(stride=(1, 1, 1)), *3 * (dict(stride=(2, 2, 2)),))
 
 
 class EncoderFeatures(NamedTuple):
@@ -101,6 +103,50 @@ class Stage(nnx.Module):
         x, moved = jax.lax.scan(lambda x, block: function(*block, x), x, (parameters, statistics))
         nnx.update(self.rest, moved)
         return x
+
+
+class Encoder(nnx.Module):
+    """Stem and four stages of w, 2w, 4w, 8w channels of width; a stage gives `expansion` times its width.
+
+    Args:
+        stem: from a normalised clip to the first stage's input, of `width` channels.
+        block: block(inputs, width, stride=, projection=, ...) makes one; a projection where channels change.
+        counts: blocks of each stage.
+        width: w.
+        expansion: channels that leave a block, over its width.
+        firsts: the further arguments of each stage's first block.
+        remat: as of `DCSeg`.
+    """
+
+    def __init__(
+        self,
+        stem: nnx.Module,
+        block: Callable[..., nnx.Module],
+        counts: Sequence[int],
+        *,
+        width: int,
+        expansion: int = 1,
+        firsts: Sequence[Mapping[str, Any]] = STRIDES,
+        remat: bool,
+    ):
+        self.stem = stem
+        inputs, outputs = width, []
+        for number, (count, first) in enumerate(zip(counts, firsts, strict=True)):
+            inner = width * 2**number
+            outputs.append(expansion * inner)
+            blocks = [block(inputs, inner, projection=inputs != outputs[-1], **first)]
+            inputs = outputs[-1]
+            blocks += [block(inputs, inner, projection=False, stride=(1, 1, 1)) for _ in range(count - 1)]
+            setattr(self, f"stage{number + 1}", Stage(blocks, remat=remat))
+        self.outputs = tuple(outputs)
+
+    def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
+        """The feature maps of a normalised clip."""
+        pool = self.stem(x, batch_norm)
+        r2 = self.stage1(pool, batch_norm)
+        r3 = self.stage2(r2, batch_norm)
+        r4 = self.stage3(r3, batch_norm)
+        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
 
 
 def _stacked(blocks: Sequence[nnx.Module]) -> nnx.Module:
