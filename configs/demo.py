@@ -32,6 +32,7 @@ def get_config():
             kind="still",
             options=dict(count=600, length=1, size=SIZE),
             augmentation=frames,
+            # Gentle: eight of the published steps can shrink a small object to a few pixels.
             synthesis=dict(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0),
         ),
     )

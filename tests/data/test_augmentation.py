@@ -4,17 +4,12 @@ from golden_files import load_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vos3d_jax.data.augmentation import (
-    PUBLISHED,
-    Augmentation,
-    augment,
-    crop_place,
-    prepare,
-)
+from vos3d_jax.data.augmentation import Augmentation, augment, crop_place, prepare
 from vos3d_jax.errors import UserError
 
 GOLDEN = load_json("3dcseg/pipeline_golden.json")
 PLAIN = Augmentation(short_edge=None)
+PUBLISHED = Augmentation(short_edge=480, crop="published", crop_size=(480, 854))
 
 
 def _frames(count, size, seed=0):

@@ -34,7 +34,7 @@ def test_splits_seeds_and_indices_show_different_pictures():
     pictures = [
         *moving_shapes.videos("train", count=3, length=1, size=SIZE),
         *moving_shapes.videos("val", count=3, length=1, size=SIZE),
-        *moving_shapes.stills(3, SIZE),
+        *moving_shapes.videos("stills", count=3, length=1, size=SIZE),
         *moving_shapes.videos("train", count=3, length=1, size=SIZE, seed=1),
     ]
     assert len({video.read_frame(0).tobytes() for video in pictures}) == len(pictures)
@@ -85,7 +85,7 @@ def test_the_same_scene_is_shown_at_every_size():
 
 @pytest.mark.parametrize("size", [(64, 48), (50, 50), (33, 71)])
 def test_any_shape_of_frame_can_be_drawn(size):
-    video = moving_shapes.stills(1, size)[0]
+    video = moving_shapes.videos("stills", count=1, length=1, size=size)[0]
     assert video.read_frame(0).shape == (*size, 3) and video.read_mask(0).any()
 
 

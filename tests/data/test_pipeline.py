@@ -9,16 +9,17 @@ from vos3d_jax.data import datasets, moving_shapes
 from vos3d_jax.data.augmentation import Augmentation
 from vos3d_jax.data.pipeline import Source, batches, read
 from vos3d_jax.data.sampling import ClipSampling
-from vos3d_jax.data.synthesis import GENTLE
+from vos3d_jax.data.synthesis import Synthesis
 from vos3d_jax.errors import UserError
 
 SIZE = (32, 64)
 LIVELY = Augmentation(short_edge=None, scale=(0.9, 1.2), flip=0.5, colour=0.2)
+GENTLE = Synthesis(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0)
 
 
 def _sources(**changes):
     videos = moving_shapes.videos("train", count=3, length=6, size=(36, 70))
-    stills = moving_shapes.stills(5, (36, 70))
+    stills = moving_shapes.videos("stills", count=5, length=1, size=(36, 70))
     sources = [
         Source(videos, weight=1.0, sampling=ClipSampling(gap=5), augmentation=LIVELY),
         Source(stills, weight=3.0, kind="still", augmentation=LIVELY, synthesis=GENTLE),
@@ -37,11 +38,14 @@ def _assert_equal(one, two):
             np.testing.assert_array_equal(left[key], right[key])
 
 
+def _picture(**changes):
+    (video,) = moving_shapes.videos("stills", count=1, length=1, size=SIZE)
+    return dataclasses.replace(video, **changes)
+
+
 def _still(name, frame, mask):
     """A source of one picture that can be recognised in the batches."""
-    video = dataclasses.replace(
-        moving_shapes.stills(1, SIZE)[0], name=name, read_frame=lambda _: frame, read_mask=lambda _: mask
-    )
+    video = _picture(name=name, read_frame=lambda _: frame, read_mask=lambda _: mask)
     return Source([video], kind="still", augmentation=Augmentation(short_edge=None))
 
 
@@ -127,13 +131,13 @@ def test_errors_of_a_decoder_carry_video_and_frame():
     def fail(time):
         raise OSError("broken data stream")
 
-    video = dataclasses.replace(moving_shapes.stills(1, SIZE)[0], name="pond", read_frame=fail)
+    video = _picture(name="pond", read_frame=fail)
     with pytest.raises(UserError, match=r"pond frame 00000 cannot be read \(broken data stream\)"):
         read(video, 0)
 
 
 def test_a_frame_without_its_mask_or_with_one_of_another_size_is_named():
-    video = dataclasses.replace(moving_shapes.stills(1, SIZE)[0], name="pond", read_mask=lambda time: None)
+    video = _picture(name="pond", read_mask=lambda time: None)
     with pytest.raises(UserError, match="pond frame 00000 has no mask"):
         read(video, 0)
     video = dataclasses.replace(video, read_mask=lambda time: np.zeros((32, 60), np.uint8))

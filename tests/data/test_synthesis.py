@@ -2,15 +2,17 @@ import numpy as np
 import pytest
 
 from vos3d_jax.data import moving_shapes
-from vos3d_jax.data.synthesis import GENTLE, PUBLISHED, Synthesis, affine_map, elastic_map, synthesise
+from vos3d_jax.data.synthesis import Synthesis, affine_map, elastic_map, synthesise
 
 STILL = Synthesis(
     scale=(1.0, 1.0), translation=(0.0, 0.0), rotation=(0.0, 0.0), shear=(0.0, 0.0), elastic=0.0, blur=0.0
 )
+PUBLISHED = Synthesis()
+GENTLE = Synthesis(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0)
 
 
 def _picture(size=(48, 64)):
-    video = moving_shapes.stills(1, size)[0]
+    video = moving_shapes.videos("stills", count=1, length=1, size=size)[0]
     return video.read_frame(0), video.read_mask(0)
 
 

@@ -1,3 +1,4 @@
+import clip_rule
 import golden_files
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,6 @@ import vos3d_jax as vos
 from vos3d_jax import models
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import Frame, Predictor
-from vos3d_jax.inference.clips import clips
 from vos3d_jax.inference.sizes import padding
 
 
@@ -77,7 +77,7 @@ def test_streaming_equals_all_clips_at_once(tail, length, overlap):
     frames, model = _video(length), _Brightness()
     run = model.prepare((1, 4, 20, 33, 3))
     total, count = np.zeros((length, 20, 33, 2)), np.zeros(length)
-    for clip in clips(length, clip_length=4, overlap=overlap, tail=tail):
+    for clip in clip_rule.clips(length, clip_length=4, overlap=overlap, tail=tail):
         logits = np.asarray(run(frames[None, list(clip.frames)]), np.float64)[0]
         probability = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
         for position, (index, votes) in enumerate(zip(clip.frames, clip.votes, strict=True)):

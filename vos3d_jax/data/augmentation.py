@@ -50,9 +50,6 @@ class Augmentation:
             raise UserError(f"colour is {self.colour}: expected 0 to below 1")
 
 
-PUBLISHED = Augmentation(short_edge=480, crop="published", crop_size=(480, 854))
-
-
 def prepare(
     settings: Augmentation, frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"]
 ) -> tuple[UInt8[np.ndarray, "h2 w2 3"], UInt8[np.ndarray, "h2 w2"]]:

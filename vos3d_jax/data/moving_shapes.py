@@ -35,11 +35,6 @@ def videos(split: str, *, count: int, length: int, size: tuple[int, int], seed: 
     return [_video(split, index, length, tuple(size), seed) for index in range(count)]
 
 
-def stills(count: int, size: tuple[int, int], seed: int = 0) -> list[Video]:
-    """`count` pictures of `size` (height, width), as videos of one frame; none occurs in `videos`."""
-    return [_video("stills", index, 1, tuple(size), seed) for index in range(count)]
-
-
 def render(
     split: str, index: int, time: int, size: tuple[int, int], seed: int = 0
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:

@@ -40,11 +40,6 @@ class Synthesis:
     blur_sigma: Range = (0.0, 0.5)
 
 
-PUBLISHED = Synthesis()
-# For small frames and networks: eight published steps can shrink an object to a few pixels.
-GENTLE = Synthesis(scale=(0.93, 1.07), translation=(-0.05, 0.05), rotation=(-6.0, 6.0), elastic=0.0)
-
-
 def synthesise(
     settings: Synthesis,
     frame: UInt8[np.ndarray, "h w 3"],

@@ -27,31 +27,8 @@ class Clip:
     votes: tuple[bool, ...]
 
 
-def clips(length: int, *, clip_length: int = 8, overlap: int = 3, tail: str = "code") -> list[Clip]:
-    """Returns the clips of a video of `length` frames, by increasing start.
-
-    Raises:
-        UserError: the clip length, overlap or tail cannot be used.
-    """
-    check(clip_length, overlap, tail)
-    stride = clip_length - overlap
-    starts = range(0, length, stride)
-    if tail == "paper":
-        starts = [start for start in starts if start == 0 or start - stride + clip_length < length]
-    return [_clip(start, length, clip_length, tail) for start in starts]
-
-
-def count_votes(cut: list[Clip], length: int) -> list[int]:
-    """Returns how many positions vote for each of the `length` frames."""
-    votes = [0] * length
-    for clip in cut:
-        for frame, counts in zip(clip.frames, clip.votes, strict=True):
-            votes[frame] += counts
-    return votes
-
-
 class ClipSchedule:
-    """The same clips for a video whose length is not known, each as soon as its frames are there.
+    """The clips of a video whose length is not known, in order, each as soon as its frames are there.
 
     Call `arrive()` for each frame, then exhaust `finish()`. After each of them the frames below `final`
     have all their votes, and no later clip shows them.
