@@ -103,7 +103,10 @@ def make(
     shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.items()}
     recognised = recognise(checkpoint.path, shapes)
     system, arguments = _target(checkpoint, recognised, into)
-    arguments = {**arguments, **_constants(checkpoint, recognised, system), **(settings or {})}
+    arguments |= _constants(checkpoint, recognised, system, settings or {})
+    if settings:
+        arguments |= settings
+        targets.arguments(system, arguments)  # a person may err; what is recognised is a network
     whole = targets.shapes(system, arguments)
     inner = {path for path in whole if into is None or path.startswith("encoder/")}
     words = {"backbone": recognised.backbone, **arguments}
@@ -168,16 +171,24 @@ def _target(checkpoint: Checkpoint, recognised: Recognised, into: str | None) ->
     return into, {**arguments, **settings}
 
 
-def _constants(checkpoint: Checkpoint, recognised: Recognised, system: str) -> dict[str, list[float]]:
-    """Input constants that the file itself holds."""
+def _constants(
+    checkpoint: Checkpoint, recognised: Recognised, system: str, settings: Mapping[str, Any]
+) -> dict[str, list[float]]:
+    """Input constants that the file itself holds, unless `settings` has others."""
     if system != recognised.system:
         return {}
     found = {}
     for argument, name in rules.SOURCES[recognised.source].constants.items():
-        if name in checkpoint and checkpoint[name].size == 3:
-            values = checkpoint[name].numpy().reshape(3).astype(np.float64)
-            # float32 in the file: the shortest decimal that it is the float32 of.
-            found[argument] = [float(str(np.float32(value))) for value in values]
+        if argument not in settings and name in checkpoint and checkpoint[name].size == 3:
+            with np.errstate(over="ignore"):
+                values = checkpoint[name].numpy().reshape(3).astype(np.float32)
+            if not np.isfinite(values).all() or (argument == "std" and not values.all()):
+                raise UserError(
+                    f"{shown(checkpoint.path)}: {name} holds {values.tolist()}, which no input can be "
+                    f"normalised with: give the right ones as --set={argument}=[..,..,..]"
+                )
+            # The shortest decimal that this float32 stands for.
+            found[argument] = [float(str(value)) for value in values]
     return found
 
 

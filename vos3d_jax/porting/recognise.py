@@ -11,18 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.porting import outline
 from vos3d_jax.porting.readers.source import listed, shown
 from vos3d_jax.porting.rules.sources import SOURCES
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-_BOTTLENECKS = {(1, 1, 1, 1): 14, (2, 2, 2, 2): 26, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
-# Blocks per stage -> depth; the smallest ones are ours.
-_DEPTHS = {
-    "csn": _BOTTLENECKS,
-    "resnet": {**_BOTTLENECKS, (3, 24, 36, 3): 200},
-    "r2plus1d": {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 34},
-}
 
 _MOST_CHANNELS = 1 << 16  # keeps the shapes of what a stranger's file asks for within what can be counted
 
@@ -128,9 +121,10 @@ def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
     """The encoder's arguments, and its `backbone`."""
     backbone = _backbone(source, shapes)
     blocks = _caffe2_blocks(shapes) if source.startswith("caffe2") else _blocks(shapes)
-    depth = _DEPTHS[backbone].get(blocks)
+    known = outline.BLOCKS[backbone]
+    depth = next((depth for depth, counts in known.items() if counts == blocks), None)
     if depth is None:
-        sizes = "; ".join(f"{size} for {list(known)}" for known, size in _DEPTHS[backbone].items())
+        sizes = "; ".join(f"{size} for {list(counts)}" for size, counts in known.items())
         raise UserError(
             f"{shown(path)} looks like a {SOURCES[source].title}, but its stages have {list(blocks)} "
             f"blocks; depths known here: {sizes}"

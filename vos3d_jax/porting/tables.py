@@ -1,12 +1,16 @@
-"""What the command prints: the plan of a file, the result of a conversion, a comparison."""
+"""What the command prints: the plan of a file, the result of a conversion, a comparison.
+
+The plan of a file is printed without jax, which `compare` needs.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vos3d_jax.porting import compare, plan
+from vos3d_jax.porting import plan
 from vos3d_jax.porting.plan import Plan, Row
 from vos3d_jax.porting.readers import Checkpoint
 from vos3d_jax.porting.readers.source import shown
@@ -54,8 +58,10 @@ def print_converted(found: Plan, folder: str) -> None:
     print(f"written: {folder}")
 
 
-def print_comparison(rows: Sequence[compare.Comparison]) -> None:
-    """Prints how many tensors are equal, and each one that is not."""
+def print_comparison(rows: Sequence[Any]) -> None:
+    """Prints how many tensors are equal, and each one that is not; `rows` are those of `compare.compare`."""
+    from vos3d_jax.porting import compare
+
     table = Table("ours", "in the file", "status", "largest difference", box=None, pad_edge=False)
     for row in rows:
         if row.status in (compare.DIFFERENT, compare.SHAPE):

@@ -1,6 +1,7 @@
 """The tensors that a network needs: their names and shapes, without weights, and arrays to be filled.
 
 Paths are unstacked (`models.stacking`); `params` and `batch_stats` are together, as names tell them apart.
+jax is brought in only where the network itself is asked: `inspect` does without (see `outline`).
 """
 
 import functools
@@ -9,12 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
-from flax import nnx
 
-from vos3d_jax.models import stacking
-from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.porting import outline
 
 # A quiet NaN with a mark: an element that still has these bits at the end was never written.
 CANARY = np.uint32(0x7FC5EA7D)
@@ -25,9 +23,14 @@ _ALIGNMENT = 64  # bytes: jax uses arrays that begin there as they are, without 
 def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """{unstacked path: shape} of the network's parameters and statistics, in the order of tables.
 
-    Raises:
-      UserError: the system does not have such arguments.
+    Args:
+      system: a key of `models.SYSTEMS`.
+      given: arguments that it can have, as `arguments` finds out.
     """
+    if system in outline.SYSTEMS:
+        return outline.shapes(system, given)
+    from vos3d_jax.models import stacking
+
     flat = {}
     for kind in abstract(system, given).values():
         for path, leaf in stacking.flatten(kind).items():
@@ -37,8 +40,9 @@ def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def allocate(system: str, given: Mapping[str, Any]) -> Variables:
     """{"params", "batch_stats"}: float32 arrays as `storage` keeps them, every element `CANARY`."""
+    import jax
 
-    def array(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+    def array(leaf: Any) -> np.ndarray:
         size = math.prod(leaf.shape)
         memory = np.empty(size + _ALIGNMENT // 4, np.uint32)
         start = -memory.ctypes.data % _ALIGNMENT // 4
@@ -51,21 +55,35 @@ def allocate(system: str, given: Mapping[str, Any]) -> Variables:
 
 def views(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """{unstacked path: view into the arrays of `variables`}: what is written there is written in them."""
+    from vos3d_jax.models import stacking
+
     return {path: leaf for kind in variables.values() for path, leaf in stacking.unstack(kind).items()}
 
 
 def arguments(system: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of the network, with the system's own values where none is given."""
+    """All arguments of the network, with the system's own values where none is given.
+
+    Raises:
+      UserError: the system does not have such arguments.
+    """
     return _model(system, json.dumps(dict(given), sort_keys=True)).arguments
 
 
 def abstract(system: str, given: Mapping[str, Any]) -> Variables:
-    """{"params", "batch_stats"}: pure dicts of shapes and dtypes, without any weight in memory."""
+    """{"params", "batch_stats"}: pure dicts of shapes and dtypes, without any weight in memory.
+
+    Raises:
+      UserError: the system does not have such arguments.
+    """
+    from flax import nnx
+
     model = _model(system, json.dumps(dict(given), sort_keys=True))
     _, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     return {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
 
 
 @functools.cache
-def _model(system: str, given: str) -> nnx.Module:
+def _model(system: str, given: str) -> Any:
+    from vos3d_jax.models.abstract import abstract_model
+
     return abstract_model(system, **json.loads(given))
