@@ -66,6 +66,11 @@ def test_a_changed_card_is_refused(saved):
 def test_missing_things_are_named(tmp_path, saved):
     with pytest.raises(UserError, match="nothing is not a folder"):
         storage.load_model(tmp_path / "nothing")
+    (tmp_path / "bmvc_final.pth").write_bytes(b"")
+    with pytest.raises(
+        UserError, match="bmvc_final.pth is a file.*port_weights convert .*bmvc_final.pth --output"
+    ):
+        storage.load_model(tmp_path / "bmvc_final.pth")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no checkpoint in .*empty: expected"):
         storage.load_model(tmp_path / "empty")

@@ -88,14 +88,23 @@ def load_model(folder: str | Path, step: Step = None) -> nnx.Module:
       UserError: no checkpoint there, none that is whole or (for "best") scored, or a card of a system
         unknown here.
     """
+    return load_model_and_card(folder, step)[0]
 
-    def read(manager: ocp.CheckpointManager, number: int) -> nnx.Module:
+
+def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Module, dict[str, Any]]:
+    """Returns the network that `load_model` gives and the card of the very step that it is of.
+
+    Raises:
+      UserError: as `load_model`.
+    """
+
+    def read(manager: ocp.CheckpointManager, number: int) -> tuple[nnx.Module, dict[str, Any]]:
         card = read_card(manager, number)
         model = models.build_model(card["system"], **card["arguments"])
         graphdef, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
         target = {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
         variables = jax.tree.map(jax.numpy.asarray, read_item(manager, number, "model", target, card))
-        return nnx.merge(graphdef, variables["params"], variables["batch_stats"])
+        return nnx.merge(graphdef, variables["params"], variables["batch_stats"]), card
 
     return _newest_whole(folder, step, read)
 
@@ -281,6 +290,11 @@ def _is_of_the_machine(error: BaseException) -> bool:
 
 def _checkpoints(folder: str | Path) -> Path:
     folder = Path(folder)
+    if folder.is_file():
+        raise UserError(
+            f"{folder} is a file, not a folder: make one of it with `python -m vos3d_jax.port_weights convert"
+            f" {folder} --output=DIR`, then give --checkpoint=DIR"
+        )
     if not folder.is_dir():
         raise UserError(
             f"{folder} is not a folder: --checkpoint takes a training workdir or a ported model's folder"

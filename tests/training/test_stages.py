@@ -24,7 +24,7 @@ def test_plain_values_become_frozen_data_classes():
         ({"sede": 1}, r"config\.sede is not a known key: did you mean seed\?"),
         ({"seed": "1"}, r"config\.seed is '1': expected a whole number"),
         ({"seed": True}, r"config\.seed is True: expected a whole number"),
-        ({"stages": ()}, "at least one"),
+        ({"stages": [toy_network.stage("a"), toy_network.stage("a")]}, "must have different names"),
         ({"mesh": 4}, r"config\.mesh is 4: expected a ConfigDict"),
         ({"stages": [toy_network.stage(size=(32, 30))]}, r"\(32, 30\): both sides must be multiples of 32"),
         ({"stages": [toy_network.stage(steps=0)]}, "steps is 0: it must be at least 1"),
@@ -62,6 +62,14 @@ def test_plain_values_become_frozen_data_classes():
 def test_a_wrong_key_or_value_is_named_by_its_path(changes, message):
     with pytest.raises(UserError, match=message):
         stages.parse(_values(**changes))
+
+
+def test_a_config_without_stages_only_evaluates():
+    config = stages.parse(_values(stages=()))
+    assert config.total_steps == 0
+    with pytest.raises(UserError, match=r"x has nothing to train: add --mode=evaluate --checkpoint=DIR"):
+        config.require_stages()
+    stages.parse(_values()).require_stages()
 
 
 def test_the_step_says_the_stage_and_the_last_stage_keeps_the_end():

@@ -13,11 +13,10 @@ from types import TracebackType
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
-from vos3d_jax.media.images import write_palette_png
+from vos3d_jax.media.images import write_map_png, write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
 from vos3d_jax.media.video import DEFAULT_RATE, Frames, VideoWriter
 
@@ -86,8 +85,7 @@ class Results:
                 probability = frame.probability
                 if probability.ndim == 3:
                     probability = 1 - probability[..., 0]
-                grey = np.round(np.clip(probability, 0, 1) * 65535).astype(np.uint16)
-                Image.fromarray(grey).save(self._partial / "soft" / name)
+                write_map_png(self._partial / "soft" / name, probability)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -38,10 +38,12 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
       score: the figure that ranks checkpoints (larger is better), asked as the config's evaluation says.
 
     Raises:
-      UserError: data missing, no such network, sizes that do not divide over the devices, a workdir of
-        another config or one that cannot be written (all before anything compiles); a loss that is no number.
+      UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
+        workdir of another config or one that cannot be written (all before anything compiles); a loss that
+        is no number.
       SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
     """
+    config.require_stages()
     mesh = sharding.make_mesh(config.mesh)
     for stage in config.stages:
         sharding.check(stage, mesh)

@@ -194,6 +194,7 @@ class Config:
 
     Attributes:
       name: comes from the file (`davis.py:dense` is "davis-dense").
+      stages: what the network learns from, in order; () is a config that only evaluates.
       system, model: of `models.build_model`.
       init_from: a trained or ported folder, or a published file, whose weights the run begins with; "" is
         random. Backbone files fill the encoder.
@@ -220,8 +221,8 @@ class Config:
 
     def __post_init__(self):
         names = [stage.name for stage in self.stages]
-        if not names or len(set(names)) != len(names):
-            raise UserError(f"config {self.name}: stages must have different names, at least one: {names}")
+        if len(set(names)) != len(names):
+            raise UserError(f"config {self.name}: stages must have different names: {names}")
         if self.log_steps < 1:
             raise UserError(f"config {self.name}: log_steps is {self.log_steps}: it must be at least 1")
         if self.batch_size is not None and all(one.batch_size != self.batch_size for one in self.stages):
@@ -234,6 +235,18 @@ class Config:
     def total_steps(self) -> int:
         """Steps of all stages together; the step of a state counts through them."""
         return sum(stage.steps for stage in self.stages)
+
+    def require_stages(self) -> None:
+        """Returns if there is something to train.
+
+        Raises:
+          UserError: the config only evaluates.
+        """
+        if not self.stages:
+            raise UserError(
+                f"config {self.name} has nothing to train: add --mode=evaluate --checkpoint=DIR, the folder"
+                " of a trained or converted network"
+            )
 
     def stage_at(self, step: int) -> int:
         """Index of the stage that step `step` (0-based) belongs to; the last one when all are done."""
