@@ -9,7 +9,7 @@ from golden_files import load_json, load_npz
 from jaxtyping import TypeCheckError
 
 from vos3d_jax.data.video import Video
-from vos3d_jax.evaluation import benchmarks, masks_on_disk, metrics, score_predictions
+from vos3d_jax.evaluation import benchmarks, metrics, score
 from vos3d_jax.media.images import write_palette_png
 
 EMPTY, FULL = np.zeros((48, 64), np.uint8), np.ones((48, 64), np.uint8)
@@ -129,10 +129,11 @@ def test_trap_11_long_sequences_have_wide_edges_and_the_tools_8_bits_are_an_opti
     assert math.isnan(metrics.statistics(values[:256], decay_edges="8-bit").decay)  # 255 + 1 is 0
 
 
-def test_trap_12_the_mean_skips_nan_and_recall_counts_it_in_the_denominator():
-    found = metrics.statistics([math.nan, 0.9, 0.7, math.nan])
-    assert found.mean == pytest.approx(0.8)
-    assert found.recall == 0.5
+def test_trap_12_the_mean_skips_nan_and_recall_counts_it_only_as_the_official_tools_defect():
+    values = [math.nan, 0.9, 0.7, math.nan]
+    assert metrics.statistics(values).mean == pytest.approx(0.8)
+    assert metrics.statistics(values).recall == 1
+    assert metrics.statistics(values, nan_recall="counted").recall == 0.5
 
 
 def test_trap_13_means_are_over_sequences_or_objects_and_never_over_frames():
@@ -319,12 +320,14 @@ def test_trap_26_masks_of_different_sizes_are_refused(metric):
 
 
 def test_trap_27_tables_of_other_tools_in_the_results_folder_are_not_read(tmp_path):
-    video = video_of(3)
-    (tmp_path / "bear").mkdir()
-    for name in video.frame_names:
-        write_palette_png(tmp_path / "bear" / f"{name}.png", EMPTY)
+    results = tmp_path / "results"
+    for index in range(3):
+        write_palette_png(results / f"bear/{index:05d}.png", EMPTY)
+        for name in ("frames", "masks"):
+            write_palette_png(tmp_path / f"data/bear/{name}/{index:05d}.png", box())
     for name in ("global_results-val.csv", "per-sequence_results-val.csv", "scores.json"):
-        (tmp_path / name).write_text("J&F-Mean,J-Mean\n0.999,0.999\n")
-    rules = benchmarks.find("davis2016")
-    scores = score_predictions(rules, [video], masks_on_disk(tmp_path, rules))
-    assert scores.j.mean == 0
+        (results / name).write_text("J&F-Mean,J-Mean\n0.999,0.999\n")
+    files = sorted(results.rglob("*"))
+    scores = score(results, "folder", tmp_path / "data", workers=1, work_dir=tmp_path / "work")
+    assert scores.figures["J mean"] == 0
+    assert sorted(results.rglob("*")) == files

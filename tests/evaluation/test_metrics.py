@@ -179,7 +179,7 @@ def test_j_and_f_equal_the_official_tools(cases, masks):
 def test_statistics_equal_the_official_tool_with_wide_quarter_edges():
     for case in load_json("metrics/statistics.json"):
         values = [math.nan if value is None else value for value in case["values"]]
-        found = metrics.statistics(values)
+        found = metrics.statistics(values, nan_recall="counted")
         decay = case["decay_wide_index"] if case["kind"] == "random" else case["decay"]
         for value, expected in (
             (found.mean, case["mean"]),
@@ -202,11 +202,12 @@ def test_decay_with_8_bit_edges_is_the_official_tools_defect_from_256_values_on(
                 assert [ours.mean, ours.recall, ours.decay] == pytest.approx(padded, abs=1e-12)
 
 
-def test_nan_counts_in_the_denominator_of_recall_unless_it_is_left_out():
+def test_nan_is_left_out_of_recall_unless_it_is_counted_like_the_official_tool_does():
     values = [0.9, math.nan, 0.2, math.nan]
-    assert metrics.statistics(values).recall == 0.25
-    assert metrics.statistics(values, nan_recall="left out").recall == 0.5
-    assert math.isnan(metrics.statistics([math.nan], nan_recall="left out").recall)
+    assert metrics.statistics(values).recall == 0.5
+    assert metrics.statistics(values, nan_recall="counted").recall == 0.25
+    assert math.isnan(metrics.statistics([math.nan]).recall)
+    assert metrics.statistics([math.nan], nan_recall="counted").recall == 0
 
 
 def test_statistics_of_published_per_frame_values_are_the_published_statistics():

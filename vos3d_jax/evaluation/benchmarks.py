@@ -1,85 +1,31 @@
-"""The benchmarks as data: which videos, which frames are scored, what the method is given, what is void.
+"""The benchmarks as data: a table of which videos, frames and objects count, and how they are averaged.
 
-Facts: specs/spec-metrics.md sections 0, 4 and 5. The two protocols of DAVIS-2016 differ by up to 0.14
-points of J&F on the same masks, so every result carries its protocol and is compared within it only.
+Facts: specs/spec-metrics.md sections 0, 4 to 11; names of sequences: with their readers. Protocols of one
+data set differ by points on the same masks, so every result carries its own and is compared within it.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-from vos3d_jax.data.video import Video
+from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, SEGTRACK_V2
 from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 
-# fmt: off
-DAVIS2016_VAL = (
-    "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow", "cows", "dance-twirl",
-    "dog", "drift-chicane", "drift-straight", "goat", "horsejump-high", "kite-surf", "libby",
-    "motocross-jump", "paragliding-launch", "parkour", "scooter-black", "soapbox",
+__all__ = ["BENCHMARKS", "DAVIS2016_STABLE", "DAVIS2016_VAL", "JUMPCUT_DISTANCES", "Benchmark", "Run", "find"]
+
+DAVIS2016_VAL = DAVIS2016["val"]
+# Over these T is averaged.
+DAVIS2016_STABLE = (
+    "blackswan",
+    "camel",
+    "car-roundabout",
+    "car-shadow",
+    "cows",
+    "drift-straight",
+    "kite-surf",
+    "paragliding-launch",
+    "scooter-black",
+    "soapbox",
 )
-# fmt: on
 
-
-@dataclass(frozen=True)
-class Run:
-    """One task for a method, and what of its answer is scored.
-
-    Attributes:
-        video: where frames and true masks are.
-        frames: indices of the frames the method sees, in order.
-        first_mask: index of the frame whose true mask is given to the method; None: it gets no hint.
-        scored: indices of the frames whose masks are scored.
-        label: the object that is scored; None: all objects together, against the background.
-    """
-
-    video: Video
-    frames: range
-    first_mask: int | None
-    scored: range
-    label: int | None
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A benchmark with one protocol.
-
-    Attributes:
-        name: its row in `BENCHMARKS`.
-        title: what people call it.
-        protocol: the name that results carry: results with different protocols are not compared.
-        rule: what the protocol scores, in words.
-        dataset, split, resolution: where its videos come from (`data.datasets.load`).
-        frames: "inner" leaves out the first and the last frame of each video.
-        annotated_only: frames without a true mask are left out; otherwise they are an error.
-        void: pixels of the truth with id 255 do not count; otherwise they are foreground.
-        sequences: the names of the complete benchmark; empty where there is no such list.
-    """
-
-    name: str
-    title: str
-    protocol: str
-    rule: str
-    dataset: str
-    split: str
-    resolution: str = ""
-    frames: Literal["all", "inner"] = "all"
-    annotated_only: bool = False
-    void: bool = False
-    sequences: tuple[str, ...] = ()
-
-    def runs(self, video: Video) -> tuple[Run, ...]:
-        """The tasks that this benchmark sets on a video: one, without a hint, all objects together.
-
-        Raises:
-            UserError: the video is too short for the protocol.
-        """
-        scored = range(1, video.length - 1) if self.frames == "inner" else range(video.length)
-        if not scored:
-            raise UserError(
-                f"{video.name} has {video.length} frames, of which {self.title} scores {self.rule}, so none: "
-                "give at least 3 frames"
-            )
-        return (Run(video, range(video.length), None, scored, None),)
-
+_SALIENCY = ("J", "F", "saliency", "pooled")
 
 _ROWS = (
     # The 2016 toolkits in Python and Matlab, for every kind of method.
@@ -87,31 +33,146 @@ _ROWS = (
         name="davis2016",
         title="DAVIS-2016 val",
         protocol="toolkit",
-        rule="all frames but the first and the last",
+        rule="all frames but the first and the last; T as in Matlab, over the stable sequences",
         dataset="davis2016",
         split="val",
         resolution="480p",
         frames="inner",
+        metrics=("J", "F", "T"),
         sequences=DAVIS2016_VAL,
+        stable=DAVIS2016_STABLE,
     ),
     # 3DC-Seg's figures: the 2017 toolkit's unsupervised task with a patch for the 2016 list.
     Benchmark(
         name="davis2016_all_frames",
         title="DAVIS-2016 val",
         protocol="all_frames",
-        rule="all frames",
+        rule="all frames; T as in Matlab, without the first and the last, over the stable sequences",
         dataset="davis2016",
         split="val",
         resolution="480p",
+        metrics=("J", "F", "T", "saliency", "pooled"),
         sequences=DAVIS2016_VAL,
+        stable=DAVIS2016_STABLE,
     ),
     Benchmark(
-        name="moving_shapes",
-        title="moving_shapes val (generated)",
-        protocol="all_frames",
-        rule="all frames",
-        dataset="moving_shapes",
+        name="davis2017",
+        title="DAVIS-2017 val, semi-supervised",
+        protocol="semi_supervised",
+        rule="all frames but the first and the last; objects by id, void is background",
+        dataset="davis2017",
         split="val",
+        resolution="480p",
+        options={"task": "semi_supervised"},
+        frames="inner",
+        objects="given",
+        first_mask=True,
+        average="objects",
+        sequences=DAVIS2017["val"],
+    ),
+    Benchmark(
+        name="davis2017_unsupervised",
+        title="DAVIS-2017 val, unsupervised",
+        protocol="unsupervised",
+        rule="all frames; each object against the proposal (of at most 20) that the best assignment gives it",
+        dataset="davis2017",
+        split="val",
+        resolution="480p",
+        options={"task": "unsupervised"},
+        objects="found",
+        void=True,
+        average="objects",
+        sequences=DAVIS2017["val"],
+    ),
+    Benchmark(
+        name="fbms",
+        title="FBMS-59 test",
+        protocol="annotated_frames",
+        rule="all frames that have a true mask, at their own size; all objects merged",
+        dataset="fbms",
+        split="test",
+        frames="annotated",
+        metrics=_SALIENCY,
+        sequences=FBMS["test"],
+    ),
+    Benchmark(
+        name="visal",
+        title="ViSal",
+        protocol="short_edge_480",
+        rule="all frames that have a true mask, with truth and result at a short edge of 480 (3DC-Seg)",
+        dataset="visal",
+        split="all",
+        frames="annotated",
+        short_edge=480,
+        metrics=_SALIENCY,
+        number=17,
+    ),
+    Benchmark(
+        name="visal_original_size",
+        title="ViSal",
+        protocol="annotated_frames",
+        rule="all frames that have a true mask, at their own size",
+        dataset="visal",
+        split="all",
+        frames="annotated",
+        metrics=_SALIENCY,
+        number=17,
+    ),
+    Benchmark(
+        name="segtrack_v2",
+        title="SegTrack v2, objects merged",
+        protocol="merged",
+        rule="all frames that have a true mask, all objects of a video merged; mean over frames, then over "
+        "videos (Hou et al.; that videos and not frames weigh the same is our reading)",
+        dataset="segtrack_v2",
+        split="all",
+        frames="annotated",
+        metrics=("IoU",),
+        sequences=tuple(SEGTRACK_V2),
+    ),
+    Benchmark(
+        name="segtrack_v2_objects",
+        title="SegTrack v2, objects by id",
+        protocol="per_object",
+        rule="all frames that have a true mask but the first, which is given; mean over the frames of each "
+        "object, then over objects (RGMP; that the first frame is left out is our reading, and where objects "
+        "overlap the one of the larger number counts)",
+        dataset="segtrack_v2",
+        split="all",
+        options={"objects": True},
+        frames="annotated",
+        objects="given",
+        first_mask=True,
+        metrics=("IoU",),
+        average="objects",
+        sequences=tuple(SEGTRACK_V2),
+    ),
+    Benchmark(
+        name="jhmdb",
+        title="J-HMDB test",
+        protocol="three_splits",
+        rule="all frames of the test clips, largest region of each result; mean over the frames of a clip, "
+        "then clips, then splits (IoU of frames: over frames, then splits; which of them Hou et al. report "
+        "is not known); frame-mAP at IoU 0.5 by ACT's rule, each box listed for every action",
+        dataset="jhmdb",
+        split="",
+        parts=(("split1", "test1"), ("split2", "test2"), ("split3", "test3")),
+        largest_region=True,
+        metrics=("IoU", "frame_map"),
+        average="groups",
+    ),
+    Benchmark(
+        name="jumpcut",
+        title="JumpCut",
+        protocol="transfers",
+        rule="wrong pixels over true area, in percent, 8, 16 and 32 frames after each key frame 0, 16, ..., "
+        "96 whose mask is given; mean over the key frames of a clip, then over clips (that groups of clips "
+        "do not weigh the same is our reading)",
+        dataset="jumpcut",
+        split="all",
+        frames="transfers",
+        metrics=("error",),
+        number=22,
     ),
     Benchmark(
         name="folder",
@@ -121,8 +182,31 @@ _ROWS = (
         dataset="folder",
         split="all",
         resolution="480p",
-        annotated_only=True,
+        options={"strict": False},
+        frames="annotated",
         void=True,
+    ),
+    Benchmark(
+        name="folder_objects",
+        title="own videos, objects by id",
+        protocol="annotated_frames_objects",
+        rule="all frames that have a true mask but the first of them, which is given; void is background",
+        dataset="folder",
+        split="all",
+        resolution="480p",
+        options={"strict": False},
+        frames="annotated",
+        objects="given",
+        first_mask=True,
+        average="objects",
+    ),
+    Benchmark(
+        name="moving_shapes",
+        title="moving_shapes val (generated)",
+        protocol="all_frames",
+        rule="all frames",
+        dataset="moving_shapes",
+        split="val",
     ),
 )
 

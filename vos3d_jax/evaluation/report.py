@@ -11,7 +11,7 @@ from rich.table import Table
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics import Statistics
-from vos3d_jax.evaluation.scores import Scores, SequenceScores, require_comparable
+from vos3d_jax.evaluation.scores import Row, Scores, require_comparable
 from vos3d_jax.evaluation.scoring import Masks
 from vos3d_jax.media.images import read_mask, write_file, write_palette_png, write_png
 from vos3d_jax.media.overlay import side_by_side
@@ -77,10 +77,10 @@ def write_pictures(
     """
     by_name = {video.name: video for video in videos}
     written = []
-    for sequence in scores.sequences:
+    for sequence in scores.rows:
         if sequence.name not in by_name:
             continue
-        order = np.argsort(sequence.j_frames, kind="stable")
+        order = np.argsort(sequence.series["J"], kind="stable")
         chosen = {"typical": order[len(order) // 2], "worst": order[0]}
         rows = [
             _row(kind, int(place), sequence, by_name[sequence.name], Path(masks_dir))
@@ -94,11 +94,13 @@ def write_pictures(
 def table(scores: Scores) -> Table:
     """The scores of each sequence and their means, for the terminal."""
     sheet = _empty_table(scores, "sequence")
-    for sequence in scores.sequences:
-        mean = (sequence.j.mean + sequence.f.mean) / 2
-        sheet.add_row(sequence.name, *_figures(mean, sequence.j, sequence.f))
+    for sequence in scores.rows:
+        mean = (sequence.statistics("J").mean + sequence.statistics("F").mean) / 2
+        sheet.add_row(sequence.name, *_figures(mean, sequence.statistics("J"), sequence.statistics("F")))
     sheet.add_section()
-    sheet.add_row("mean", *_figures(scores.j_and_f, scores.j, scores.f), style="bold")
+    sheet.add_row(
+        "mean", *_figures(scores.figures["J&F"], scores.statistics("J"), scores.statistics("F")), style="bold"
+    )
     return sheet
 
 
@@ -114,7 +116,7 @@ def compare_table(results: Sequence[tuple[str, Scores]]) -> Table:
         require_comparable(results[0][1], scores)
     sheet = _empty_table(results[0][1], "method")
     for label, scores in results:
-        sheet.add_row(label, *_figures(scores.j_and_f, scores.j, scores.f))
+        sheet.add_row(label, *_figures(scores.figures["J&F"], scores.statistics("J"), scores.statistics("F")))
     return sheet
 
 
@@ -141,12 +143,12 @@ def _figures(mean: float, j: Statistics, f: Statistics) -> Iterator[str]:
     return (f"{value:.3f}" for value in (mean, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay))
 
 
-def _row(kind: str, place: int, sequence: SequenceScores, video: Video, masks_dir: Path) -> np.ndarray:
+def _row(kind: str, place: int, sequence: Row, video: Video, masks_dir: Path) -> np.ndarray:
     name = sequence.frames[place]
     index = video.frame_names.index(name)
     caption = (
-        f"{video.name} {name} ({kind}): J {sequence.j_frames[place]:.3f}, F {sequence.f_frames[place]:.3f}; "
-        f"mean of {len(sequence.frames)} frames: J {sequence.j.mean:.3f}, F {sequence.f.mean:.3f}"
+        f"{video.name} {name} ({kind}): J {sequence.series['J'][place]:.3f}, F {sequence.series['F'][place]:.3f}; "
+        f"mean of {len(sequence.frames)} frames: J {sequence.statistics('J').mean:.3f}, F {sequence.statistics('F').mean:.3f}"
     )
     mask = read_mask(masks_dir / video.name / f"{name}.png")
     return side_by_side(video.read_frame(index), video.read_mask(index), mask, caption=caption)

@@ -1,46 +1,61 @@
 """The result of an evaluation as one object, which is also the file scores.json.
 
-Aggregation: specs/spec-metrics.md section 4: statistics of each sequence first, then the plain mean over
-sequences (never over frames, which moves DAVIS-2016 by half a point).
+A row holds the values of one scored unit's frames; figures are the headline numbers. How they are averaged is
+said by `average` and `rule`: DAVIS-2016 over sequences, DAVIS-2017 over objects, never over frames, which
+moves DAVIS-2016 by half a point (specs/spec-metrics.md section 4).
 """
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-
-import numpy as np
+from typing import Any, Literal
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics import Statistics, statistics
 
-_STATISTICS = ("mean", "recall", "decay")
+# Defects of the official tools that a scoring may repeat, and what they are.
+DEFECTS = {
+    "decay_8bit": "the quarters of decay have 8-bit edges, which wrap around from 256 frames on",
+    "nan_recall": "an undefined value counts in recall as not above 0.5",
+    "assigned_order": "objects of the unsupervised task are named in the order of their proposals",
+}
 
 
 @dataclass(frozen=True)
-class SequenceScores:
-    """J and F of the scored frames of one sequence.
+class Row:
+    """The values of one scored unit: a sequence, one object of it, or one transfer of JumpCut.
 
     Attributes:
-        name: the sequence.
-        size: (height, width) of its masks.
+        name: "bear", "dogs-jump_2" (object 2), "bear key016+8".
+        sequence: the video it is of.
+        group: what means are taken over first: J-HMDB "split1", JumpCut "distance 8"; else "".
+        size: (height, width) of the masks that were compared.
         frames: names of the scored frames, in order.
-        j_frames, f_frames: their values, 0..1.
+        series: metric -> its values, one a scored frame ("J", "F" and "IoU" 0..1, "error" in percent), of
+            "T" one a pair of consecutive frames. NaN where a value is not defined.
+        defects: names of `DEFECTS` that `statistics` repeats.
     """
 
     name: str
+    sequence: str
+    group: str
     size: tuple[int, int]
     frames: tuple[str, ...]
-    j_frames: tuple[float, ...]
-    f_frames: tuple[float, ...]
+    series: Mapping[str, tuple[float, ...]]
+    defects: tuple[str, ...] = ()
 
-    @property
-    def j(self) -> Statistics:
-        """Mean, recall and decay of J over the frames."""
-        return statistics(self.j_frames)
+    def __post_init__(self):
+        series = {metric: tuple(map(_plain, values)) for metric, values in self.series.items()}
+        object.__setattr__(self, "series", series)
 
-    @property
-    def f(self) -> Statistics:
-        """Mean, recall and decay of F over the frames."""
-        return statistics(self.f_frames)
+    def statistics(self, metric: str) -> Statistics:
+        """Mean, recall and decay of a metric over the frames."""
+        return statistics(
+            self.series[metric],
+            decay_edges="8-bit" if "decay_8bit" in self.defects else "wide",
+            nan_recall="counted" if "nan_recall" in self.defects else "left out",
+        )
 
 
 @dataclass(frozen=True)
@@ -50,103 +65,111 @@ class Scores:
     Attributes:
         benchmark: a row of `benchmarks.BENCHMARKS`.
         title: what people call it.
-        protocol: the name of the rule by which frames were scored.
+        protocol: the name of the rule by which frames were scored, with the defects that were asked for.
         rule: that rule in words.
+        average: what the figures are means over, after the frames of each.
         complete: the videos are the whole benchmark at its own resolution; otherwise the figures are no
             benchmark result and say so in `subject`.
         method: whose masks they are.
-        sequences: one entry a sequence.
-        versions: of the software that scored.
+        metrics: what was measured.
+        rows: one a scored unit, in the benchmark's order.
+        figures: the headline numbers in order: "J&F", "J mean", ... Fractions, but "error ..." in percent.
+        notes: what a reader must know: what was left out, and why.
+        defects: names of `DEFECTS` that the figures repeat.
+        provenance: fingerprints (sha256) of true masks ("data") and "results", of the card of the model
+            ("model_card") or None; software "versions", bits of the soft "maps" or None, "options" of the
+            data's reader.
     """
 
     benchmark: str
     title: str
     protocol: str
     rule: str
+    average: Literal["sequences", "objects", "groups"]
     complete: bool
     method: str
-    sequences: tuple[SequenceScores, ...]
-    versions: dict[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    figures: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    defects: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def j(self) -> Statistics:
-        """Means over the sequences of J mean, J recall and J decay."""
-        return _mean([sequence.j for sequence in self.sequences])
+    def __post_init__(self):
+        figures = {name: _plain(value) for name, value in self.figures.items()}
+        object.__setattr__(self, "figures", figures)
 
-    @property
-    def f(self) -> Statistics:
-        """Means over the sequences of F mean, F recall and F decay."""
-        return _mean([sequence.f for sequence in self.sequences])
-
-    @property
-    def j_and_f(self) -> float:
-        """(J mean + F mean) / 2."""
-        return (self.j.mean + self.f.mean) / 2
+    def statistics(self, metric: str) -> Statistics:
+        """The headline mean, recall and decay of a metric; NaN where it has none."""
+        names = ("mean", "recall", "decay")
+        return Statistics(*(self.figures.get(f"{metric} {name}", math.nan) for name in names))
 
     @property
     def subject(self) -> str:
         """What was scored, in words: "DAVIS-2016 val, not in full: 10 sequences, 625 frames at 427x240"."""
-        sizes = sorted({sequence.size for sequence in self.sequences})
+        sizes = sorted({row.size for row in self.rows})
         shown = f"{sizes[0][1]}x{sizes[0][0]}" if len(sizes) == 1 else f"{len(sizes)} sizes"
-        frames = sum(len(sequence.frames) for sequence in self.sequences)
-        plural = "sequence" if len(self.sequences) == 1 else "sequences"
+        sequences = {row.sequence for row in self.rows}
+        frames = len({(row.sequence, frame) for row in self.rows for frame in row.frames})
+        units = f"{len(sequences)} {'sequence' if len(sequences) == 1 else 'sequences'}"
+        if self.average == "objects":
+            units += f", {len(self.rows)} {'object' if len(self.rows) == 1 else 'objects'}"
         caveat = "" if self.complete else ", not in full"
-        return f"{self.title}{caveat}: {len(self.sequences)} {plural}, {frames} frames at {shown}"
+        return f"{self.title}{caveat}: {units}, {frames} frames at {shown}"
 
     def to_json(self) -> str:
-        """The text of scores.json: all figures for readers, and all that `from_json` needs."""
-        return json.dumps(
+        """The text of scores.json: all figures for readers, and all that `from_json` needs; NaN is null."""
+        stored = {name: value for name, value in vars(self).items() if name not in ("rows", "provenance")}
+        stored["subject"] = self.subject
+        stored["provenance"] = self.provenance
+        stored["rows"] = [
             {
-                "benchmark": self.benchmark,
-                "title": self.title,
-                "protocol": self.protocol,
-                "rule": self.rule,
-                "complete": self.complete,
-                "subject": self.subject,
-                "method": self.method,
-                "J&F": self.j_and_f,
-                "J": asdict(self.j),
-                "F": asdict(self.f),
-                "means": "of each sequence over its frames, then over sequences",
-                "versions": self.versions,
-                "sequences": [
-                    {
-                        "name": sequence.name,
-                        "size": list(sequence.size),
-                        "J": asdict(sequence.j),
-                        "F": asdict(sequence.f),
-                        "frames": list(sequence.frames),
-                        "J_frames": list(sequence.j_frames),
-                        "F_frames": list(sequence.f_frames),
-                    }
-                    for sequence in self.sequences
-                ],
-            },
-            indent=1,
-        )
+                "name": row.name,
+                "sequence": row.sequence,
+                "group": row.group,
+                "size": row.size,
+                "statistics": {metric: asdict(row.statistics(metric)) for metric in row.series},
+                "frames": row.frames,
+                "series": row.series,
+            }
+            for row in self.rows
+        ]
+        return json.dumps(_without_nan(stored), indent=1, allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, source: str = "scores.json") -> "Scores":
-        """The object that `to_json` wrote; its figures follow from the values of the frames.
+        """The object that `to_json` wrote.
 
         Raises:
             UserError: the text is no such file; `source` names it.
         """
         try:
             stored = json.loads(text)
-            sequences = tuple(
-                SequenceScores(
+            defects = tuple(stored["defects"])
+            rows = tuple(
+                Row(
                     name=entry["name"],
+                    sequence=entry["sequence"],
+                    group=entry["group"],
                     size=(int(entry["size"][0]), int(entry["size"][1])),
                     frames=tuple(entry["frames"]),
-                    j_frames=tuple(float(value) for value in entry["J_frames"]),
-                    f_frames=tuple(float(value) for value in entry["F_frames"]),
+                    series={
+                        metric: tuple(map(_number, values)) for metric, values in entry["series"].items()
+                    },
+                    defects=defects,
                 )
-                for entry in stored["sequences"]
+                for entry in stored["rows"]
             )
-            names = ("benchmark", "title", "protocol", "rule", "complete", "method", "versions")
-            return cls(sequences=sequences, **{name: stored[name] for name in names})
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+            names = ("benchmark", "title", "protocol", "rule", "average", "complete", "method", "provenance")
+            return cls(
+                rows=rows,
+                defects=defects,
+                metrics=tuple(stored["metrics"]),
+                figures={name: _number(value) for name, value in stored["figures"].items()},
+                notes=tuple(stored["notes"]),
+                **{name: stored[name] for name in names},
+            )
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise UserError(
                 f"{source} is no scores.json of this program ({type(error).__name__}: {error}): score again"
             ) from None
@@ -156,7 +179,7 @@ def require_comparable(first: Scores, second: Scores) -> None:
     """Returns if the two may stand in one table.
 
     Raises:
-        UserError: they follow different protocols, or score different sequences, frames or sizes.
+        UserError: they follow different protocols, or score different sequences, frames, sizes or truths.
     """
     for name in ("benchmark", "protocol"):
         values = getattr(first, name), getattr(second, name)
@@ -165,17 +188,37 @@ def require_comparable(first: Scores, second: Scores) -> None:
                 f"results of different {name}s are not compared ({values[0]!r} and {values[1]!r}): "
                 "score both sets of masks with one"
             )
-    described = [
-        {sequence.name: (sequence.size, sequence.frames) for sequence in scores.sequences}
-        for scores in (first, second)
-    ]
+    described = [{row.name: (row.size, row.frames) for row in scores.rows} for scores in (first, second)]
     for name in [*described[0], *described[1]]:
         if described[0].get(name) != described[1].get(name):
             raise UserError(
                 f"the two results do not score the same frames of {name!r} at the same size: score both sets "
                 "of masks on the same data"
             )
+    truths = [scores.provenance.get("data") for scores in (first, second)]
+    if None not in truths and truths[0] != truths[1]:
+        raise UserError(
+            "the two results were scored against different true masks (their data fingerprints differ): "
+            "score both sets of masks on the same data"
+        )
 
 
-def _mean(rows: list[Statistics]) -> Statistics:
-    return Statistics(*(float(np.mean([getattr(row, name) for row in rows])) for name in _STATISTICS))
+def _plain(value: float) -> float:
+    """A float; every NaN is the same object, so that equal results compare as equal."""
+    return math.nan if math.isnan(value) else float(value)
+
+
+def _number(value: float | None) -> float:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{value!r} is no number")
+    return math.nan if value is None else float(value)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return value

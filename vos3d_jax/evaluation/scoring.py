@@ -1,21 +1,34 @@
-"""Scores masks, those of a running method (one at a time, nothing is kept) or those in files."""
+"""Scores masks: those in files, whoever made them, or those of a running method, taken one at a time.
 
+Both go through `parts.measure`, so that a method scores the same either way.
+"""
+
+import hashlib
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import scipy
 from jaxtyping import UInt8
 
 import vos3d_jax
 from vos3d_jax.data import datasets
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.benchmarks import Benchmark, Run, find
-from vos3d_jax.evaluation.metrics import boundary_f, region_similarity
-from vos3d_jax.evaluation.scores import Scores, SequenceScores
-from vos3d_jax.media.images import VOID, read_mask
+from vos3d_jax.evaluation import aggregation, parts, results_folder
+from vos3d_jax.evaluation import workers as processes
+from vos3d_jax.evaluation.benchmarks import find
+from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation.results_folder import Results
+from vos3d_jax.evaluation.runs import Benchmark, Run
+from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores
+from vos3d_jax.evaluation.workers import Job, Progress, remove_parts
+
+__all__ = ["benchmark_videos", "everything_foreground", "remove_parts", "score", "score_predictions"]
 
 Masks = Iterator[UInt8[np.ndarray, "h w"] | None]
 
@@ -25,45 +38,64 @@ def score(
     benchmark: str = "davis2016",
     data_dir: str | Path | None = None,
     *,
-    resolution: str | None = None,
+    maps_dir: str | Path | None = None,
     method: str | None = None,
+    workers: int | None = None,
+    work_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    resolution: str | None = None,
+    split: str | None = None,
+    card: str | None = None,
+    defects: Sequence[str] = (),
     **options,
 ) -> Scores:
     """The scores of masks in files: `<results_dir>/<sequence>/<frame>.png`, whoever made them.
 
     Args:
-        results_dir: palette or grey PNGs; any id but 0 is foreground.
-        benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count.
+        results_dir: palette or grey PNGs, or a folder that holds `masks` (and `maps`), as `main` writes it.
+            JumpCut: `<clip>/key016/<frame>.png`; J-HMDB: `split1/<class>/<clip>/<frame>.png`, and the scores
+            of the actions in `split1/actions.csv` (`clip,frame,<the 21 classes>`).
+        benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count, and what is measured.
         data_dir: the benchmark's data.
-        resolution: the folder of frames and masks, if not the benchmark's own ("480p").
+        maps_dir: soft maps under the same names, grey PNGs of 8 or 16 bits; without them the measures that
+            need them are left out.
         method: the name for tables; the name of the results' folder by default.
+        workers: how many processes; 1: none but this one; None: one a core.
+        work_dir: a folder that keeps what is done, so that a scoring that was killed goes on; `remove_parts`
+            clears it once the scores are written.
+        progress: is told (runs done, of how many, frames of the run) after each.
+        resolution: the folder of frames and masks, if not the benchmark's own ("480p").
+        split: the list of videos, if not the benchmark's own.
+        card: sha256 of the card of the model that made them.
+        defects: names of `scores.DEFECTS`, mistakes of the official tools to repeat.
         options: further arguments of the data set's reader.
 
     Raises:
         UserError: results or data are missing, damaged or of different sizes.
     """
     rules = find(benchmark)
-    results_dir = Path(results_dir)
-    if not results_dir.is_dir():
-        raise UserError(f"{results_dir} is not a folder: expected <sequence>/00000.png in it")
-    videos = benchmark_videos(rules, data_dir, resolution=resolution, **options)
-    return score_predictions(
-        rules, videos, masks_on_disk(results_dir, rules), method=method or results_dir.resolve().name
-    )
-
-
-def benchmark_videos(
-    benchmark: Benchmark, data_dir: str | Path | None, *, resolution: str | None = None, **options
-) -> list[Video]:
-    """The videos of a benchmark; arguments and errors as `score`."""
-    if benchmark.annotated_only:
-        options.setdefault("strict", False)
-    return datasets.load(
-        benchmark.dataset,
-        benchmark.split,
-        data_dir=data_dir,
-        resolution=resolution or benchmark.resolution,
-        **options,
+    _check_defects(defects)
+    results = Results.find(results_dir, maps_dir)
+    if not rules.takes_maps:
+        results = replace(results, maps=None)
+    videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
+    runs = _runs(rules, videos)
+    results_folder.check_files(results, runs)
+    actions = results_folder.read_actions(results, runs) if "frame_map" in rules.metrics else None
+    folder = None if work_dir is None else Path(work_dir)
+    jobs = [Job(rules, run, results, tuple(defects), folder) for run in runs]
+    return _scores(
+        rules,
+        runs,
+        processes.score_all(jobs, workers, progress),
+        method=method or Path(results_dir).resolve().name,
+        defects=tuple(defects),
+        actions=actions,
+        provenance={
+            "model_card": card,
+            "maps": results_folder.map_bits(results, runs),
+            "options": {key: value for key, value in _asked(resolution, split, options).items()},
+        },
     )
 
 
@@ -73,69 +105,65 @@ def score_predictions(
     masks: Callable[[Video], Masks],
     *,
     method: str = "",
-    progress: Callable[[SequenceScores], None] | None = None,
+    progress: Callable[[tuple[Row, ...]], None] | None = None,
 ) -> Scores:
-    """The scores of a method, whose masks are taken one at a time and dropped.
+    """The scores of a running method, whose masks are taken one at a time and dropped.
 
     Args:
-        benchmark: the benchmark or its name.
+        benchmark: the benchmark or its name; measures of soft maps are left out.
         videos: its videos, or some of them (then the scores are marked as not complete).
-        masks: video -> its masks in order, one a frame: ids, uint8 [h, w] of the frame's size; any id but 0
-            is foreground. None may stand for a frame that is not scored.
+        masks: video -> its masks in order, one a frame: ids, uint8 [h, w] of the frame's size; of merged
+            objects any id but 0 is foreground. None may stand for a frame that is not scored.
         method: the name for tables.
-        progress: called after each sequence.
+        progress: called with the rows of each video that is done.
 
     Raises:
-        UserError: no videos; a mask is missing or of another size; a video has no true masks.
+        UserError: no videos; a mask is missing or of another size; a video has no true masks; the benchmark
+            sets more than one task a video (JumpCut), so that masks must be in files.
     """
     rules = find(benchmark) if isinstance(benchmark, str) else benchmark
-    if not videos:
-        raise UserError(f"there are no videos to score in {rules.title}: check the data set and its split")
-    sequences = []
-    for video in videos:
-        for run in rules.runs(video):
-            sequences.append(_score_run(rules, run, masks(video)))
-            if progress is not None:
-                progress(sequences[-1])
-    return Scores(
-        benchmark=rules.name,
-        title=rules.title,
-        protocol=rules.protocol,
-        rule=rules.rule,
-        complete=_is_complete(rules, videos),
-        method=method,
-        sequences=tuple(sequences),
-        versions={
-            "vos3d_jax": vos3d_jax.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
-    )
+    if rules.frames == "transfers":
+        raise UserError(f"{rules.title} sets several tasks a video: write the masks to files and score these")
+    runs = _runs(rules, videos)
+    measured = []
+    for run in runs:
+        measured.append(parts.measure(rules, run, masks(run.video)))
+        if progress is not None:
+            progress(measured[-1].rows)
+    return _scores(rules, runs, measured, method=method)
 
 
-def masks_on_disk(results_dir: str | Path, benchmark: Benchmark) -> Callable[[Video], Masks]:
-    """A method for `score_predictions` that reads `<results_dir>/<sequence>/<frame>.png`.
+def benchmark_videos(
+    benchmark: Benchmark,
+    data_dir: str | Path | None,
+    *,
+    resolution: str | None = None,
+    split: str | None = None,
+    **options,
+) -> list[Video]:
+    """The videos of a benchmark, with their part ("split1/...") before their name if it has parts.
 
-    Files of frames that the benchmark leaves out are not opened and may be absent.
+    Arguments and errors as `score`.
     """
 
-    def read(video: Video) -> Masks:
-        folder = Path(results_dir) / video.name
-        if not folder.is_dir():
-            raise UserError(f"there are no masks of {video.name!r}: {folder} is not a folder")
-        needed = {index for run in benchmark.runs(video) for index in run.scored}
-        for index, name in enumerate(video.frame_names):
-            path = folder / f"{name}.png"
-            if index not in needed or (benchmark.annotated_only and not path.exists()):
-                yield None
-                continue
-            mask = read_mask(path)
-            if mask.shape != video.size:
-                raise _wrong_size(str(path), mask.shape, video.size)
-            yield mask
+    def load(name: str) -> list[Video]:
+        return datasets.load(
+            benchmark.dataset,
+            name,
+            data_dir=data_dir,
+            resolution=resolution or benchmark.resolution,
+            **{**benchmark.options, **options},
+        )
 
-    return read
+    if not benchmark.parts:
+        return load(split or benchmark.split)
+    chosen = [(part, name) for part, name in benchmark.parts if split in (None, part, name)]
+    if not chosen:
+        raise UserError(
+            f"{benchmark.title} has no split {split!r}: choose one of "
+            f"{', '.join(part for part, _ in benchmark.parts)}, or give none for all of them"
+        )
+    return [replace(video, name=f"{part}/{video.name}") for part, name in chosen for video in load(name)]
 
 
 def everything_foreground(video: Video) -> Masks:
@@ -144,51 +172,72 @@ def everything_foreground(video: Video) -> Masks:
         yield np.ones(video.size, np.uint8)
 
 
-def _score_run(rules: Benchmark, run: Run, masks: Masks) -> SequenceScores:
-    video = run.video
-    names, similarities, accuracies = [], [], []
-    count = 0
-    for index, mask in zip(run.frames, masks, strict=False):
-        count += 1
-        truth = video.read_mask(index) if index in run.scored else None
-        if index not in run.scored or (truth is None and rules.annotated_only):
-            continue
-        where = f"{video.name} {video.frame_names[index]}"
-        if truth is None:
-            raise UserError(f"the frame {where} has no true mask: add it, or remove the frame")
-        if mask is None:
-            raise UserError(f"there is no mask for {where}: give one a frame")
-        if mask.shape != truth.shape:
-            raise _wrong_size(f"the mask of {where}", mask.shape, truth.shape)
-        void = truth == VOID if rules.void else None
-        found, true = (_foreground(array, run.label) for array in (mask, truth))
-        names.append(video.frame_names[index])
-        similarities.append(region_similarity(found, true, void))
-        accuracies.append(boundary_f(found, true, void))
-    if count < len(run.frames) or next(masks, run) is not run:
-        amount = f"only {count}" if count < len(run.frames) else "more"
-        raise UserError(f"{video.name} has {len(run.frames)} frames but {amount} masks: give one a frame")
-    if not names:
-        raise UserError(f"{video.name} has no true masks to score against: add some, or leave the video out")
-    return SequenceScores(video.name, video.size, tuple(names), tuple(similarities), tuple(accuracies))
+def _runs(rules: Benchmark, videos: Sequence[Video]) -> list[Run]:
+    if not videos:
+        raise UserError(f"there are no videos to score in {rules.title}: check the data set and its split")
+    return [run for video in videos for run in rules.runs(video)]
 
 
-def _foreground(mask: np.ndarray, label: int | None) -> np.ndarray:
-    return mask != 0 if label is None else mask == label
-
-
-def _is_complete(rules: Benchmark, videos: Sequence[Video]) -> bool:
-    """All sequences of the benchmark, at its resolution ("480p" is the height of every frame)."""
-    if not rules.sequences:
-        return True
-    height = int(rules.resolution.removesuffix("p"))
-    return {video.name for video in videos} == set(rules.sequences) and all(
-        video.size[0] == height for video in videos
+def _scores(
+    rules: Benchmark,
+    runs: Sequence[Run],
+    measured: Sequence[Part],
+    *,
+    method: str,
+    defects: tuple[str, ...] = (),
+    actions: aggregation.Actions | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Scores:
+    figures, notes = aggregation.headline(rules, runs, measured, actions)
+    names = {run.video.name for run in runs}
+    groups = {run.group for run in runs}
+    return Scores(
+        benchmark=rules.name,
+        title=rules.title,
+        protocol="+".join((rules.protocol, *defects)),
+        rule="; ".join((rules.rule, *(f"as in the official tool, {DEFECTS[name]}" for name in defects))),
+        average=rules.average,
+        complete=rules.is_complete(names, {run.video.size[0] for run in runs})
+        and (not rules.parts or len(groups) == len(rules.parts)),
+        method=method,
+        metrics=rules.metrics,
+        rows=tuple(row for part in measured for row in part.rows),
+        figures=figures,
+        notes=notes,
+        defects=defects,
+        provenance={
+            "data": _fingerprint(runs, [part.truth for part in measured]),
+            "results": _fingerprint(runs, [part.results for part in measured]),
+            "model_card": None,
+            "maps": None,
+            "options": {},
+            **(provenance or {}),
+            "versions": {
+                "vos3d_jax": vos3d_jax.__version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "opencv": cv2.__version__,
+                "scipy": scipy.__version__,
+            },
+        },
     )
 
 
-def _wrong_size(what: str, size: tuple[int, ...], frame_size: tuple[int, ...]) -> UserError:
-    return UserError(
-        f"{what} is {size[1]}x{size[0]} but its frame is {frame_size[1]}x{frame_size[0]}: "
-        "resize the mask with nearest neighbour"
-    )
+def _fingerprint(runs: Sequence[Run], digests: Sequence[str]) -> str:
+    lines = (f"{run.name} {digest}\n" for run, digest in zip(runs, digests, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _asked(resolution: str | None, split: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    asked = {"resolution": resolution, "split": split, **options}
+    return {
+        name: value if isinstance(value, bool | int | float) else str(value)
+        for name, value in asked.items()
+        if value is not None
+    }
+
+
+def _check_defects(defects: Sequence[str]) -> None:
+    for name in defects:
+        if name not in DEFECTS:
+            raise UserError(f"there is no defect {name!r} to repeat: choose of {', '.join(DEFECTS)}")

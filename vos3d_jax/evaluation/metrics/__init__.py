@@ -6,7 +6,8 @@ videos or benchmarks: which frames count, what is one object of several or void,
 - J and F of a mask: `region_similarity`, `boundary_f`, both at once `j_and_f`; of a sequence: `statistics`
 - temporal instability T: `temporal_instability`, or pair by pair `outline_shape` and `shape_change`
 - several objects: `semi_supervised`, `unsupervised`; their means: `mean_over_objects`, `mean_over_sequences`
-- saliency: `image_saliency`, `mean_saliency` (PySODMetrics); `pooled_saliency`, `sequence_log` (3DC-Seg)
+- saliency: `image_saliency`, `mean_saliency` (PySODMetrics); `pooled_saliency`, `pooled_levels`,
+  `sequence_log` (3DC-Seg)
 - SegTrack v2, J-HMDB, JumpCut: `merged_ious`, `object_ious`, `group_means`, `frame_map`, `jumpcut_error`
 - how sure a mean is: `confidence_interval`, `paired_test`
 """
@@ -26,6 +27,7 @@ from vos3d_jax.evaluation.metrics.detections import (
     average_precision,
     box_iou,
     frame_map,
+    largest_region,
     mask_box,
 )
 from vos3d_jax.evaluation.metrics.masks import Mask
@@ -36,7 +38,13 @@ from vos3d_jax.evaluation.metrics.objects import (
     semi_supervised,
     unsupervised,
 )
-from vos3d_jax.evaluation.metrics.pooled import Pooled, SequenceLog, pooled_saliency, sequence_log
+from vos3d_jax.evaluation.metrics.pooled import (
+    Pooled,
+    SequenceLog,
+    pooled_levels,
+    pooled_saliency,
+    sequence_log,
+)
 from vos3d_jax.evaluation.metrics.protocols import (
     GroupMeans,
     group_means,
@@ -87,6 +95,7 @@ __all__ = [
     "j_and_f",
     "jumpcut_error",
     "jumpcut_transfers",
+    "largest_region",
     "mask_box",
     "mean_over_objects",
     "mean_over_sequences",
@@ -98,6 +107,7 @@ __all__ = [
     "outlines",
     "pair_scores",
     "paired_test",
+    "pooled_levels",
     "pooled_saliency",
     "region_counts",
     "region_similarity",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 from vos3d_jax.evaluation.metrics.masks import Mask
 
@@ -89,9 +89,22 @@ def box_iou(box: Num[np.ndarray, "4"], boxes: Boxes) -> Float[np.ndarray, " n"]:
 
 
 def mask_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """The tightest box round the largest connected region (8 neighbours) of a mask; None: it is empty."""
-    _, _, regions, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
+    """The tightest box round the largest connected region of a mask; None: it is empty."""
+    box, _, _ = _largest(mask)
+    return box
+
+
+def largest_region(mask: Mask) -> Bool[np.ndarray, "h w"]:
+    """The largest connected region (8 neighbours) of a mask, alone; of equals the first from the top."""
+    _, labels, index = _largest(mask)
+    return labels == index if index else np.zeros(mask.shape, bool)
+
+
+def _largest(mask: Mask) -> tuple[tuple[int, int, int, int] | None, np.ndarray, int]:
+    """(box, label of each pixel, label of the largest region); (None, ..., 0) for an empty mask."""
+    _, labels, regions, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
     if len(regions) < 2:
-        return None
-    left, top, width, height, _ = max(regions[1:].tolist(), key=lambda region: region[cv2.CC_STAT_AREA])
-    return left, top, left + width - 1, top + height - 1
+        return None, labels, 0
+    index = 1 + int(np.argmax(regions[1:, cv2.CC_STAT_AREA]))
+    left, top, width, height, _ = regions[index].tolist()
+    return (left, top, left + width - 1, top + height - 1), labels, index

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Num
+from jaxtyping import Bool, Float32, Int, Num
 
 from vos3d_jax.evaluation.metrics.masks import check_sizes
 from vos3d_jax.evaluation.metrics.regions import region_similarity
@@ -80,6 +80,27 @@ def pooled_saliency(frames: Frames) -> Pooled:
             best = max(best, float(_f(*(counts[::-1].cumsum(0) + above).T, positives).max()))
         unsure = unsure[reachable[unsure] > best]
     return Pooled(best, error / total)
+
+
+def pooled_levels(counts: Int[np.ndarray, "levels 2"]) -> Pooled:
+    """The exact figures of probabilities that were stored as whole numbers (pictures of 8 or 16 bits).
+
+    Args:
+        counts: how many pixels have each value 0, 1, ..., which stand for 0 to 1 in equal steps; [:, 0] where
+            the truth is background, [:, 1] where it is foreground.
+
+    Raises:
+        ValueError: there are no pixels.
+    """
+    total, positives = int(counts.sum()), int(counts[:, 1].sum())
+    if not total:
+        raise ValueError("there are no pixels to pool")
+    levels = np.arange(len(counts)) / (len(counts) - 1)
+    mae = float((levels * counts[:, 0] + (1 - levels) * counts[:, 1]).sum() / total)
+    if not positives:
+        return Pooled(math.nan, mae)
+    false, true = counts[::-1].cumsum(0).T
+    return Pooled(float(_f(false, true, positives).max()), mae)
 
 
 def sequence_log(frames: Iterable[tuple[Probability, Truth]]) -> SequenceLog:

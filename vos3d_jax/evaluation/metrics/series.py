@@ -24,12 +24,12 @@ def statistics(
     values: Sequence[float] | Num[np.ndarray, " n"],
     *,
     decay_edges: Literal["wide", "8-bit"] = "wide",
-    nan_recall: Literal["counted", "left out"] = "counted",
+    nan_recall: Literal["counted", "left out"] = "left out",
 ) -> Statistics:
     """Mean, recall and decay of the values of a sequence's frames, in order.
 
     - mean: without NaN.
-    - recall: the share of values above 0.5 (0.5 itself is not); NaN counts as not above.
+    - recall: the share of values above 0.5 (0.5 itself is not), without NaN.
     - decay: mean of the first quarter minus mean of the last. Quarters share their edge value; a single value
       has decay 0.
 
@@ -39,7 +39,7 @@ def statistics(
         values: of one object in one sequence, in the order of the frames.
         decay_edges: "8-bit" is the official Python tools' defect: the edges of the quarters wrap around
             from 256 values on (no DAVIS sequence is that long).
-        nan_recall: "counted" as not above 0.5, like the official tools, or "left out" of the denominator.
+        nan_recall: "counted" is the official 2017 tool's defect: NaN counts as not above 0.5.
     """
     values = np.asarray(values, np.float64)
     if values.size == 0:

@@ -1,0 +1,146 @@
+"""The headline figures of a benchmark from what its runs left, each averaged as the benchmark says.
+
+Facts: specs/spec-metrics.md sections 4, 6.7, 8 to 11. Undefined values (T without an outline, JumpCut without
+an object) are left out of means, and a note counts them.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from vos3d_jax.evaluation import metrics
+from vos3d_jax.evaluation.parts import MAP_LEVELS, Part, mean_saliency
+from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
+from vos3d_jax.evaluation.scores import Row
+
+# (group, folder of a clip) -> frame or "" (all frames) -> class -> its score: J-HMDB's actions.csv.
+Actions = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+_STATISTICS = ("mean", "recall", "decay")
+
+
+def headline(
+    rules: Benchmark, runs: Sequence[Run], parts: Sequence[Part], actions: Actions | None = None
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(figures by name, notes) of a benchmark's runs and their parts, in the benchmark's order.
+
+    Args:
+        rules: the benchmark.
+        runs: its runs.
+        parts: what each left.
+        actions: the scores of J-HMDB's classes by clip and frame; None: not given.
+    """
+    rows = [row for part in parts for row in part.rows]
+    figures: dict[str, float] = {}
+    notes: list[str] = []
+    for metric in ("J", "F"):
+        if metric in rules.metrics:
+            for name in _STATISTICS:
+                figures[f"{metric} {name}"] = _mean(rules, rows, metric, name)
+    if {"J", "F"} <= set(rules.metrics):
+        figures = {"J&F": (figures["J mean"] + figures["F mean"]) / 2, **figures}
+    if "T" in rules.metrics:
+        stable = [row for row in rows if not rules.stable or row.sequence in rules.stable]
+        figures["T mean"] = _mean(rules, stable, "T", "mean")
+        undefined = sum(math.isnan(row.statistics("T").mean) for row in stable)
+        if not stable:
+            notes.append("T is averaged over the stable sequences, of which none is here")
+        elif undefined:
+            notes.append(f"T of {_of(undefined, len(stable))} stable sequences is not defined and left out")
+    if "IoU" in rules.metrics:
+        figures["IoU mean"] = _mean(rules, rows, "IoU", "mean")
+        if rules.average == "groups":
+            figures["IoU of frames"] = _mean_of_values(rows, "IoU")
+    if "error" in rules.metrics:
+        for distance in JUMPCUT_DISTANCES:
+            chosen = [row for row in rows if row.group == f"distance {distance}"]
+            figures[f"error d{distance}"] = _mean(rules, chosen, "error", "mean")
+        undefined = sum(math.isnan(row.statistics("error").mean) for row in rows)
+        if undefined:
+            notes.append(
+                f"the object is absent at the end of {_of(undefined, len(rows))} transfers: left out"
+            )
+    if "frame_map" in rules.metrics:
+        if actions is None:
+            notes.append("frame-mAP is left out: no <results>/<split>/actions.csv gives the actions' scores")
+        else:
+            figures["frame-mAP"] = _frame_map(runs, parts, actions)
+    figures |= _of_maps(rules, parts, notes)
+    return figures, tuple(notes)
+
+
+def _of_maps(rules: Benchmark, parts: Sequence[Part], notes: list[str]) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    saliency = mean_saliency(parts)
+    if saliency is not None:
+        figures |= {
+            "max F": saliency.max_f,
+            "mean F": saliency.mean_f,
+            "adaptive F": saliency.adaptive_f,
+            "weighted F": saliency.weighted_f,
+            "S": saliency.s,
+            "max E": saliency.max_e,
+            "mean E": saliency.mean_e,
+            "adaptive E": saliency.adaptive_e,
+            "MAE": saliency.mae,
+        }
+    pooled = [part.levels for part in parts if len(part.levels)]
+    if pooled:
+        counts = np.zeros((MAP_LEVELS, 2), np.int64)
+        for levels in pooled:
+            counts += levels
+        found = metrics.pooled_levels(counts)
+        figures |= {"pooled F": found.max_f, "pooled MAE": found.mae}
+    if rules.takes_maps and not figures:
+        notes.append("saliency measures and pooled F are left out: there are no soft maps")
+    return figures
+
+
+def _mean(rules: Benchmark, rows: Sequence[Row], metric: str, statistic: str) -> float:
+    """The mean of the rows' statistics: over all rows (objects), or within sequences or groups first."""
+    groups = defaultdict(list)
+    for row in rows:
+        key = {"objects": "", "sequences": row.sequence, "groups": row.group}[rules.average]
+        groups[key].append(getattr(row.statistics(metric), statistic))
+    return metrics.group_means(groups.values()).over_groups
+
+
+def _mean_of_values(rows: Iterable[Row], metric: str) -> float:
+    """The mean over all frames of a group, then over groups."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row.group].extend(row.series[metric])
+    return metrics.group_means(groups.values()).over_groups
+
+
+def _frame_map(runs: Sequence[Run], parts: Sequence[Part], actions: Actions) -> float:
+    """Frame-mAP as a fraction: of each split, then over splits."""
+    values = []
+    for group in dict.fromkeys(run.group for run in runs):
+        truths: dict[str, dict] = defaultdict(dict)
+        frames, scores, boxes = [], defaultdict(list), []
+        for run, part in zip(runs, parts, strict=True):
+            if run.group != group:
+                continue
+            of_clip = actions[run.folder]
+            for frame, found, true in part.boxes:
+                key = (run.folder, frame)
+                truths[run.label][key] = np.array([true])
+                if found is not None:
+                    frames.append(key)
+                    boxes.append(found)
+                    for label, value in of_clip[frame if frame in of_clip else ""].items():
+                        scores[label].append(value)
+        table = np.array(boxes, np.float64).reshape(-1, 4)
+        detections = {
+            label: metrics.Detections(tuple(frames), np.array(scores[label], np.float64), table)
+            for label in truths
+        }
+        values.append(metrics.frame_map(detections, truths)[0] / 100)
+    return float(np.mean(values))
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count} of {total}"

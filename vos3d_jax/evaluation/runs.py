@@ -1,0 +1,202 @@
+"""What a benchmark is, and the tasks ("runs") that it sets on a video.
+
+A run says which frames a method sees, what it is given, and which of its masks are scored, so that the
+unsupervised, the semi-supervised and the JumpCut protocols are one kind of thing to everything behind.
+Facts: specs/spec-metrics.md sections 0, 4 to 5, 7 and 8.3 to 11.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation.metrics import jumpcut_transfers
+from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
+
+JUMPCUT_DISTANCES = (8, 16, 32)
+MAP_METRICS = frozenset(("saliency", "pooled"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task for a method, and what of its answer is scored.
+
+    Attributes:
+        name: what tables call it: "bear"; of JumpCut "bear key016+8"; of J-HMDB "split1/clap/<clip>".
+        folder: where its masks are: <results>/<folder>/<frame>.png. The three distances of a JumpCut key
+            frame share one, "bear/key016".
+        video: where frames and true masks are.
+        frames: indices of the frames the method sees, in order.
+        first_mask: index of the frame whose true mask the method is given; None: it gets no hint.
+        scored: indices of the frames whose masks are scored; each has a true mask.
+        label: the action that the clip shows (J-HMDB); None elsewhere.
+        group: what means are taken over first: J-HMDB "split1", JumpCut "distance 8"; else "".
+    """
+
+    name: str
+    folder: str
+    video: Video
+    frames: range
+    first_mask: int | None
+    scored: tuple[int, ...]
+    label: str | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark with one protocol.
+
+    Attributes:
+        name: its row in `benchmarks.BENCHMARKS`.
+        title: what people call it.
+        protocol: the name that results carry: results with different protocols are not compared.
+        rule: what the protocol scores and how it averages, in words; also what is unsure about it.
+        dataset, split, resolution, options: where its videos come from (arguments of `data.datasets.load`).
+        parts: (name, split) of each part where several splits make the benchmark; videos are then called
+            "<part>/<video>".
+        frames: which frames count: "all"; "inner", all but the first and the last; "annotated",
+            those that have a true mask; "transfers", JumpCut's end frames.
+        objects: "merged", any id but 0 is the object; "given", ids must be those of the truth; "found",
+            ids are proposals that are assigned to the true objects.
+        void: pixels of the truth with id 255 do not count; otherwise they are foreground of merged objects
+            and background of others.
+        first_mask: the method is given the true mask of the first frame that has one, which is not scored.
+        largest_region: only the largest connected region of a result counts (J-HMDB).
+        short_edge: frames and truth are resized to this short side before anything; None: never.
+        metrics: what is measured: "J", "F", "T", "saliency", "pooled", "IoU", "error", "frame_map".
+        average: what the headline figures are means over, after the frames of each.
+        sequences: the names of the complete benchmark; empty where there is no certain list.
+        number: how many videos are complete where the names are not certain; 0: not known.
+        stable: the sequences over which T is averaged; empty: all.
+    """
+
+    name: str
+    title: str
+    protocol: str
+    rule: str
+    dataset: str
+    split: str
+    resolution: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple[tuple[str, str], ...] = ()
+    frames: Literal["all", "inner", "annotated", "transfers"] = "all"
+    objects: Literal["merged", "given", "found"] = "merged"
+    void: bool = False
+    first_mask: bool = False
+    largest_region: bool = False
+    short_edge: int | None = None
+    metrics: tuple[str, ...] = ("J", "F")
+    average: Literal["sequences", "objects", "groups"] = "sequences"
+    sequences: tuple[str, ...] = ()
+    number: int = 0
+    stable: tuple[str, ...] = ()
+
+    @property
+    def takes_maps(self) -> bool:
+        """Whether some of its metrics are of soft maps."""
+        return bool(MAP_METRICS & set(self.metrics))
+
+    def runs(self, video: Video) -> tuple[Run, ...]:
+        """The tasks that this benchmark sets on a video, whose frames and masks have the benchmark's size.
+
+        Raises:
+            UserError: the video is too short for the protocol, or has no true masks where it needs some.
+        """
+        if self.short_edge is not None:
+            video = resized(video, self.short_edge)
+        if self.frames == "transfers":
+            return self._transfers(video)
+        candidates = {
+            "all": range(video.length),
+            "inner": range(1, video.length - 1),
+            "annotated": annotated(video) if self.frames == "annotated" else (),
+        }[self.frames]
+        if self.frames == "annotated" and not candidates:
+            raise UserError(
+                f"{video.name} has no true masks to score against: add some, or leave the video out"
+            )
+        first = None
+        if self.first_mask:
+            first = candidates[0] if self.frames == "annotated" else 0
+            candidates = [index for index in candidates if index > first]
+        if not candidates:
+            raise UserError(
+                f"{video.name} has {video.length} frames, of which {self.title} scores {self.rule}, so none: "
+                f"give at least {3 if self.frames == 'inner' else 2}"
+            )
+        part, _, rest = video.name.partition("/")
+        return (
+            Run(
+                name=video.name,
+                folder=video.name,
+                video=video,
+                frames=range(first or 0, video.length),
+                first_mask=first,
+                scored=tuple(candidates),
+                label=rest.partition("/")[0] if self.parts else None,
+                group=part if self.parts else "",
+            ),
+        )
+
+    def is_complete(self, names: set[str], heights: set[int]) -> bool:
+        """Whether videos of these names and heights are all of the benchmark, at its own resolution."""
+        if self.resolution.endswith("p") and (self.sequences or self.number):
+            if heights != {int(self.resolution.removesuffix("p"))}:
+                return False
+        if self.sequences:
+            return names == set(self.sequences)
+        return len(names) == self.number if self.number else True
+
+    def _transfers(self, video: Video) -> tuple[Run, ...]:
+        runs = [
+            Run(
+                name=f"{video.name} key{key:03d}+{distance}",
+                folder=f"{video.name}/key{key:03d}",
+                video=video,
+                frames=range(key, end + 1),
+                first_mask=key,
+                scored=(end,),
+                group=f"distance {distance}",
+            )
+            for distance in JUMPCUT_DISTANCES
+            for key, end in jumpcut_transfers(video.length, distance)
+        ]
+        if not runs:
+            raise UserError(
+                f"{video.name} has {video.length} frames, too few for a transfer over {JUMPCUT_DISTANCES[0]}"
+                ": leave the video out"
+            )
+        return tuple(runs)
+
+
+def annotated(video: Video) -> tuple[int, ...]:
+    """The indices of the frames that have a true mask."""
+    if video.annotated is not None:
+        return video.annotated
+    return tuple(index for index in range(video.length) if video.read_mask(index) is not None)
+
+
+def resized(video: Video, short_edge: int) -> Video:
+    """The video with its shorter side at `short_edge`, as 3DC-Seg has it: bilinear frames, nearest masks."""
+    size = short_edge_size(video.size, short_edge)
+    return replace(
+        video,
+        read_frame=functools.partial(_resized_frame, video, size),
+        read_mask=functools.partial(_resized_mask, video, size),
+        size=size,
+    )
+
+
+def _resized_frame(video: Video, size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
+    return resize_bilinear(video.read_frame(index), size)
+
+
+def _resized_mask(video: Video, size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w"] | None:
+    mask = video.read_mask(index)
+    return None if mask is None else resize_mask_nearest(mask, size)

@@ -1,0 +1,157 @@
+"""Runs are scored one by one or in several processes; what is done survives a kill, in a folder of parts.
+
+Processes are spawned (jax, OpenCV and threads do not survive a fork), and none outlives the one that asked.
+"""
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import cv2
+
+import vos3d_jax
+from vos3d_jax.evaluation import parts, results_folder
+from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
+from vos3d_jax.evaluation.runs import Benchmark, Run
+from vos3d_jax.media.images import write_file
+
+_ENDING = ".part"
+
+# (runs done, of how many, frames of the run just done) -> what to show of it.
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to score from files; `work_dir` keeps its part, if not None."""
+
+    rules: Benchmark
+    run: Run
+    results: Results
+    defects: tuple[str, ...]
+    work_dir: Path | None
+
+
+def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | None) -> list[Part]:
+    """The parts of all jobs, in their order, whatever finishes first.
+
+    Args:
+        jobs: what to score.
+        workers: how many processes; 1: none but this one; None: one a core.
+        progress: is told of each run that is done.
+
+    Raises:
+        UserError: a mask, map or true mask cannot be scored.
+    """
+    runs = [job.run for job in jobs]
+    done: list[Part | Problem | None] = [None] * len(jobs)
+    with _results_of(perform, jobs, workers) as found:
+        for count, (index, result) in enumerate(found, 1):
+            done[index] = result
+            if isinstance(result, Problem):
+                break
+            if progress is not None:
+                progress(count, len(jobs), len(jobs[index].run.scored))
+    bad = [index for index, result in enumerate(done) if not isinstance(result, Part)]
+    if bad:
+        with _results_of(_problems, [jobs[index] for index in bad], workers) as found:
+            by_job = dict(found)
+        results_folder.refuse([problem for index in sorted(by_job) for problem in by_job[index]], runs)
+    return [part for part in done if isinstance(part, Part)]
+
+
+def perform(job: Job) -> Part | Problem:
+    """The part of one job, from an earlier scoring where that has it; or what is wrong with its results."""
+    place = None if job.work_dir is None else job.work_dir / f"{_key(job)}{_ENDING}"
+    if place is not None and place.is_file():
+        part = parts.from_bytes(place.read_bytes())
+        if part is not None and part.truth == parts.truth_fingerprint(job.run):
+            return part
+    maps = results_folder.maps_of(job.results, job.run) if job.results.maps is not None else None
+    try:
+        masks = results_folder.masks_of(job.results, job.rules, job.run)
+        part = parts.measure(job.rules, job.run, masks, maps, job.defects)
+    except BadResult as error:
+        return error.problem
+    if place is not None:
+        write_file(place, parts.to_bytes(part))
+    return part
+
+
+def remove_parts(work_dir: str | Path) -> None:
+    """Removes what `perform` keeps in a folder, and the folder if nothing else is in it."""
+    folder = Path(work_dir)
+    for path in [*folder.glob(f"*{_ENDING}"), *folder.glob(f".*{_ENDING}.*")]:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _problems(job: Job) -> list[Problem]:
+    return results_folder.problems_of(job.results, job.rules, job.run)
+
+
+def _key(job: Job) -> str:
+    """What a part depends on, but for the true masks: the rules, and the bytes of the results."""
+    run = job.run
+    digest = hashlib.sha256(
+        repr((vos3d_jax.__version__, job.rules, job.defects, run.name, run.scored, run.video.size)).encode()
+    )
+    for index in run.scored:
+        paths = [job.results.mask_path(run, index)]
+        paths += [job.results.map_path(run, index)] if job.results.maps is not None else []
+        for path in paths:
+            data = path.read_bytes()
+            digest.update(f"{path.name} {len(data)} ".encode())
+            digest.update(data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) -> Iterator:
+    """Gives an iterator over (index, function(job)) as they finish; leaving it drops what has not begun."""
+    workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    if workers <= 1:
+        yield ((index, function(job)) for index, job in enumerate(jobs))
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        # The longest first, so that none is left over at the end.
+        order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].run.scored))
+        with _nothing_to_import():
+            futures = {pool.submit(function, jobs[index]): index for index in order}
+        yield ((futures[future], future.result()) for future in as_completed(futures))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """What a worker does first: one thread is its share, and it ends when the process that asked is gone."""
+    cv2.setNumThreads(1)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+
+
+@contextlib.contextmanager
+def _nothing_to_import() -> Iterator[None]:
+    """Workers import the main module anew, which runs a user's script that has no guard a second time.
+
+    Nothing of it is needed here, so they are shown an empty one.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
