@@ -134,6 +134,31 @@ def test_a_mask_is_resized_by_the_nearest_centre_without_new_values():
     assert np.array_equal(resized, mask[rows][:, columns])
 
 
+def test_traps_2_and_4_ids_are_the_stored_values_in_every_mode(tmp_path):
+    only_void = np.array([[0, 255, 0]], np.uint8)
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        Image.fromarray(only_void).convert(mode).save(tmp_path / "a.png")
+        assert images.read_ids(tmp_path / "a.png").tolist() == [[0, 255, 0]]
+    Image.fromarray(only_void).convert("1").save(tmp_path / "a.png")
+    assert images.read_ids(tmp_path / "a.png").tolist() == [[0, 1, 0]]
+
+
+def test_brightness_is_that_of_the_colours_and_colours_are_refused(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    image.putpalette([0, 0, 0, 255, 255, 255, 90, 90, 90])
+    image.save(tmp_path / "a.bmp")
+    assert images.read_grey(tmp_path / "a.bmp").tolist() == [[0, 255, 90]]
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    image.save(tmp_path / "a.bmp")
+    with pytest.raises(
+        UserError, match=r"a\.bmp has colours instead of ids: save the mask in black and white"
+    ):
+        images.read_grey(tmp_path / "a.bmp")
+    Image.fromarray(np.array([[0, 65535]], np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png has more than 8 bits a channel"):
+        images.read_grey(tmp_path / "a.png")
+
+
 def test_trap_3_the_mask_of_two_channels_is_read_as_its_neighbours():
     folder = shared_data("DAVIS-defects") / "Annotations/480p/bear"
     masks = [images.read_mask(folder / f"000{number}.png") for number in (76, 77, 78)]

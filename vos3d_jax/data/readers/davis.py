@@ -5,7 +5,6 @@ those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challen
 """
 
 from pathlib import Path
-from typing import Literal
 
 from vos3d_jax.data.readers import files
 from vos3d_jax.data.video import Video
@@ -47,7 +46,7 @@ def davis2017(
     *,
     data_dir: str | Path | None,
     resolution: str = "480p",
-    task: Literal["semi_supervised", "unsupervised"] = "semi_supervised",
+    task: str = "semi_supervised",
 ) -> list[Video]:
     """The sequences of a split of DAVIS-2017, with object ids 1, 2, ... and 255 for void.
 

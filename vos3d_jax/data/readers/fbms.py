@@ -83,7 +83,7 @@ def _video(name: str, frames_dir: Path, masks_dir: Path) -> Video:
     decode = files.merged
     if ending != ".png":
         defined = _defined_objects(name, masks_dir)
-        darkest = _DARKEST_OBJECT.get(name, 0)
+        darkest = _DARKEST_OBJECT.get(name, 0.0)
         decode = functools.partial(_regions, tuple(usable.values()), defined, darkest)
         if usable and not _objects(next(iter(usable.values())), defined, darkest):
             first = usable.pop(min(usable))

@@ -27,10 +27,10 @@ def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
         ViSal/<seq>/<seq>_001.bmp  +  GroundTruth/<seq>_001.bmp
         <seq>/<seq>_001.bmp        +  GroundTruth/<seq>_001.bmp
 
-    A mask belongs to the frame with the same stem. Its name says the sequence: the sequence's name, then a
-    sign that is neither letter nor digit (for gokart and snow_leopards: no letter). Masks are black and white:
-    brighter than 127 is object 1. 3DC-Seg takes whatever is not 0, which is the same for the release and
-    larger for copies with soft edges. Masks without frame are left out and reported.
+    A mask belongs to the frame with the same stem, and to the sequence whose name it begins with, before a
+    sign that is neither letter nor digit (for gokart and snow_leopards: no letter). Masks are black and
+    white: brighter than 127 is object 1. 3DC-Seg takes whatever is not 0, which is the same for the release
+    and larger for copies with soft edges. Masks without frame are left out and reported.
 
     Sequences keep the names of their folders: those of the release (`VISAL`) or of the repacked copies
     (`VISAL_REPACKED`, where horse2 is another video). A folder with names of both is refused.
