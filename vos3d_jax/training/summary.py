@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
+from clu.parameter_overview import count_parameters
 
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.training import optimizers
@@ -30,7 +30,7 @@ def describe(
         f"run       {config.name} in {workdir}",
         f"devices   {mesh.devices.size} x {device.device_kind} ({device.platform}),"
         f" mesh data {mesh.shape['data']} x space {mesh.shape['space']}",
-        f"network   {config.system}, {_count(state.params):,} parameters: {_parts(state)}",
+        f"network   {config.system}, {count_parameters(state.params):,} parameters: {_parts(state)}",
     ]
     if weights:
         lines.append(weights)
@@ -40,7 +40,8 @@ def describe(
         lines.append(
             f"stage     {stage.name}: {stage.steps} steps of {stage.batch_size} clips"
             f" ({stage.batch_size // mesh.shape['data']} a device) of {stage.clip_length}x{height}x{width},"
-            f" {stage.precision}, batch norm {stage.batch_norm}, {_count(trained):,} parameters trained"
+            f" {stage.precision}, batch norm {stage.batch_norm},"
+            f" {count_parameters(trained):,} parameters trained"
         )
         for part, source in zip(stage.data, mixture, strict=True):
             frames = sum(video.length for video in source.videos)
@@ -54,8 +55,5 @@ def describe(
 
 
 def _parts(state: State) -> str:
-    return ", ".join(f"{name} {_count(part):,}" for name, part in sorted(state.params.items()))
-
-
-def _count(tree: object) -> int:
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+    counts = {name: count_parameters({name: part}) for name, part in sorted(state.params.items())}
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
