@@ -6,6 +6,7 @@ import sys
 COMMANDS = {
     "main": "train, evaluate and draw pictures, from one config: --config=demo.py",
     "segment": "masks for your own video: --checkpoint=DIR --input=clip.mp4 --output=OUT",
+    "score": "score masks in files: --benchmark=davis2016 --results=DIR --data_dir=DIR --output=OUT",
     "port_weights": "published weights in and out: inspect FILE, convert FILE --output=DIR, export, compare",
     "bench": "time the layers and the network on this machine",
 }

@@ -181,13 +181,7 @@ def require_comparable(first: Scores, second: Scores) -> None:
     Raises:
         UserError: they follow different protocols, or score different sequences, frames, sizes or truths.
     """
-    for name in ("benchmark", "protocol"):
-        values = getattr(first, name), getattr(second, name)
-        if values[0] != values[1]:
-            raise UserError(
-                f"results of different {name}s are not compared ({values[0]!r} and {values[1]!r}): "
-                "score both sets of masks with one"
-            )
+    require_same_protocol((first.benchmark, first.protocol), (second.benchmark, second.protocol))
     described = [{row.name: (row.size, row.frames) for row in scores.rows} for scores in (first, second)]
     for name in [*described[0], *described[1]]:
         if described[0].get(name) != described[1].get(name):
@@ -201,6 +195,20 @@ def require_comparable(first: Scores, second: Scores) -> None:
             "the two results were scored against different true masks (their data fingerprints differ): "
             "score both sets of masks on the same data"
         )
+
+
+def require_same_protocol(first: tuple[str, str], second: tuple[str, str]) -> None:
+    """Returns if two (benchmark, protocol) agree.
+
+    Raises:
+        UserError: they do not.
+    """
+    for name, one, other in zip(("benchmark", "protocol"), first, second, strict=True):
+        if one != other:
+            raise UserError(
+                f"results of different {name}s are not compared ({one!r} and {other!r}): "
+                "score both sets of masks with one"
+            )
 
 
 def _plain(value: float) -> float:

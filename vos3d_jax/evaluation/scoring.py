@@ -4,6 +4,7 @@ Both go through `parts.measure`, so that a method scores the same either way.
 """
 
 import hashlib
+import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +29,14 @@ from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores
 from vos3d_jax.evaluation.workers import Job, Progress, remove_parts
 
-__all__ = ["benchmark_videos", "everything_foreground", "remove_parts", "score", "score_predictions"]
+__all__ = [
+    "benchmark_videos",
+    "everything_foreground",
+    "protocol",
+    "remove_parts",
+    "score",
+    "score_predictions",
+]
 
 Masks = Iterator[UInt8[np.ndarray, "h w"] | None]
 
@@ -74,7 +82,8 @@ def score(
         UserError: results or data are missing, damaged or of different sizes.
     """
     rules = find(benchmark)
-    _check_defects(defects)
+    defects = tuple(sorted(set(defects)))
+    protocol(rules, defects)  # names of defects are checked before anything is read
     results = Results.find(results_dir, maps_dir)
     if not rules.takes_maps:
         results = replace(results, maps=None)
@@ -83,18 +92,18 @@ def score(
     results_folder.check_files(results, runs)
     actions = results_folder.read_actions(results, runs) if "frame_map" in rules.metrics else None
     folder = None if work_dir is None else Path(work_dir)
-    jobs = [Job(rules, run, results, tuple(defects), folder) for run in runs]
+    jobs = [Job(rules, run, results, defects, folder) for run in runs]
     return _scores(
         rules,
         runs,
         processes.score_all(jobs, workers, progress),
         method=method or Path(results_dir).resolve().name,
-        defects=tuple(defects),
+        defects=defects,
         actions=actions,
         provenance={
             "model_card": card,
             "maps": results_folder.map_bits(results, runs),
-            "options": {key: value for key, value in _asked(resolution, split, options).items()},
+            "options": _asked({"resolution": resolution, "split": split, **options}),
         },
     )
 
@@ -166,6 +175,18 @@ def benchmark_videos(
     return [replace(video, name=f"{part}/{video.name}") for part, name in chosen for video in load(name)]
 
 
+def protocol(benchmark: Benchmark, defects: Sequence[str] = ()) -> str:
+    """The name of the protocol that results carry, with the defects of the official tools that it repeats.
+
+    Raises:
+        UserError: there is no such defect.
+    """
+    for name in defects:
+        if name not in DEFECTS:
+            raise UserError(f"there is no defect {name!r} to repeat: choose of {', '.join(DEFECTS)}")
+    return "+".join((benchmark.protocol, *sorted(set(defects))))
+
+
 def everything_foreground(video: Video) -> Masks:
     """The masks of the simplest baseline: every pixel of every frame is foreground."""
     for _ in range(video.length):
@@ -194,7 +215,7 @@ def _scores(
     return Scores(
         benchmark=rules.name,
         title=rules.title,
-        protocol="+".join((rules.protocol, *defects)),
+        protocol=protocol(rules, defects),
         rule="; ".join((rules.rule, *(f"as in the official tool, {DEFECTS[name]}" for name in defects))),
         average=rules.average,
         complete=rules.is_complete(names, {run.video.size[0] for run in runs})
@@ -228,16 +249,6 @@ def _fingerprint(runs: Sequence[Run], digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _asked(resolution: str | None, split: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    asked = {"resolution": resolution, "split": split, **options}
-    return {
-        name: value if isinstance(value, bool | int | float) else str(value)
-        for name, value in asked.items()
-        if value is not None
-    }
-
-
-def _check_defects(defects: Sequence[str]) -> None:
-    for name in defects:
-        if name not in DEFECTS:
-            raise UserError(f"there is no defect {name!r} to repeat: choose of {', '.join(DEFECTS)}")
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, as scores.json keeps it."""
+    return json.loads(json.dumps({name: value for name, value in options.items() if value is not None}))

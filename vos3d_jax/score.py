@@ -1,0 +1,160 @@
+"""`python -m vos3d_jax.score`: scores masks in files, whoever made them, as a benchmark does.
+
+The module can be called like the function of the same name in the public interface, `vos3d_jax.score(...)`,
+because importing it puts it in that function's place.
+"""
+
+import argparse
+import json
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vos3d_jax import command
+from vos3d_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from vos3d_jax.evaluation import Scores
+
+_EXAMPLES = """examples:
+  python -m vos3d_jax.score --benchmark=davis2016 --results=RESULTS --data_dir=DAVIS --output=OUT
+      RESULTS/blackswan/00000.png, ...: palette or grey PNG, ids or 0 and 255
+  python -m vos3d_jax.score --benchmark=davis2016_all_frames --results=runs/mine/evaluation \\
+      --data_dir=DAVIS --output=OUT --compare=other/scores.json
+      a folder that main wrote: its masks and soft maps
+  python -m vos3d_jax.score --benchmark=folder --results=RESULTS --data_dir=MINE --output=OUT
+      your own videos: MINE/<video>/frames/00000.jpg with MINE/<video>/masks/00000.png
+
+Layouts of the others: jumpcut RESULTS/<clip>/key016/<frame>.png for the key frame 16 and frames 24, 32, 48;
+jhmdb RESULTS/split1/<class>/<clip>/<frame>.png, with the actions' scores in RESULTS/split1/actions.csv
+(clip,frame,<the 21 classes>). A scoring that was killed goes on when the same command is given again."""
+_PARTS = "parts"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 after a user's mistake."""
+    return command.run("vos3d score", _run, arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    from vos3d_jax.evaluation import benchmarks, report, scoring
+    from vos3d_jax.evaluation.progress import ScoringProgress
+    from vos3d_jax.evaluation.results_folder import Results
+    from vos3d_jax.evaluation.scores import require_same_protocol
+
+    rules = benchmarks.find(options.benchmark)
+    results, output = Results.find(options.results, options.maps), Path(options.output)
+    _refuse_inside(output, (results.masks, results.maps))
+    other = None
+    if options.compare:
+        other = report.read(options.compare)
+        protocol = scoring.protocol(rules, options.defect)
+        require_same_protocol((rules.name, protocol), (other.benchmark, other.protocol))
+    data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
+    with ScoringProgress() as progress:
+        scores = scoring.score(
+            options.results,
+            options.benchmark,
+            options.data_dir,
+            maps_dir=options.maps,
+            method=options.method,
+            workers=options.workers,
+            work_dir=output / _PARTS,
+            progress=progress,
+            defects=tuple(options.defect),
+            **data,
+        )
+    videos = scoring.benchmark_videos(rules, options.data_dir, **data)
+    report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
+    scoring.remove_parts(output / _PARTS)
+    report.show(report.table(scores))
+    if other is not None:
+        report.show(report.compare_table([(scores.method, scores), (other.method, other)]))
+    print(f"scores.json, tables and report.html are in {output}")
+
+
+def _refuse_inside(output: Path, folders: tuple[Path | None, ...]) -> None:
+    """Nothing is written into somebody's results."""
+    for folder in filter(None, folders):
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{output} is in the results, {folder}: give another --output")
+
+
+def _reader_options(given: list[str]) -> dict[str, Any]:
+    options = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--option={text} is not understood: give --option=NAME=VALUE")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vos3d score",
+        description="Scores masks in files as a benchmark does, and writes a report.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--benchmark",
+        default="davis2016",
+        metavar="NAME",
+        help="davis2016 (default), davis2016_all_frames, davis2017, davis2017_unsupervised, fbms, visal, "
+        "visal_original_size, segtrack_v2, segtrack_v2_objects, jhmdb, jumpcut, folder, folder_objects",
+    )
+    add("--results", required=True, metavar="DIR", help="the masks, <sequence>/<frame>.png")
+    add("--data_dir", metavar="DIR", help="the benchmark's data")
+    add("--output", required=True, metavar="DIR", help="folder for scores.json, tables and report.html")
+    add("--maps", metavar="DIR", help="soft maps under the same names, grey PNG of 8 or 16 bits")
+    add("--method", metavar="NAME", help="what tables call it (default: the results' folder)")
+    add("--workers", type=_count, metavar="N", help="processes (default: one a core)")
+    add("--resolution", metavar="NAME", help='frames and masks to read ("240p"; default: the benchmark\'s)')
+    add("--split", metavar="NAME", help="list of videos to read (default: the benchmark's)")
+    add("--compare", metavar="FILE", help="the scores.json of another method, to stand beside this one")
+    add(
+        "--defect",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeat a defect of the official tools (may be given again): decay_8bit, nan_recall, "
+        "assigned_order",
+    )
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help='an option of the data\'s reader, such as frames="{clip}/*.jpg" of jumpcut (may be given again)',
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("expected a number of processes from 1")
+    return number
+
+
+class _CallableModule(types.ModuleType):
+    def __call__(self, *arguments: Any, **options: Any) -> "Scores":
+        """Returns `vos3d_jax.evaluation.score(...)`."""
+        from vos3d_jax.evaluation import score
+
+        return score(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+    sys.exit(main())
