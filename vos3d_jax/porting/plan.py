@@ -113,7 +113,7 @@ def make(
     names = rules.torch_names([path for path in whole if path in inner], recognised.source, words)
     rows = _rows(checkpoint, recognised, into, names, whole)
     rows += [
-        Row("", RANDOM, path, None, _expected(path, shape), "not in a backbone file: random weights")
+        Row("", RANDOM, path, None, rules.torch_shape(path, shape), "not in a backbone file: random weights")
         for path, shape in whole.items()
         if path not in inner
     ]
@@ -206,7 +206,7 @@ def _rows(
         shape = tuple(tensor.shape)
         if name in paths:
             path = paths[name]
-            expected = _expected(path, whole[path])
+            expected = rules.torch_shape(path, whole[path])
             rows.append(Row(name, *_status(tensor, shape, expected, path)))
         elif (live := source.alias_of(name)) in paths:
             status, note = ALIAS, f"another name of {live}"
@@ -221,7 +221,7 @@ def _rows(
             rows.append(Row(name, UNKNOWN, "", shape))
     for path, name in names.items():
         if name not in checkpoint:
-            expected = _expected(path, whole[path])
+            expected = rules.torch_shape(path, whole[path])
             rows.append(Row(name, MISSING, path, None, expected))
     return rows
 
@@ -242,7 +242,3 @@ def _head_unused(name: str, recognised: Recognised, into: str | None) -> str | N
     if into is not None and into != recognised.system and name.startswith(heads):
         return "classes of the pretraining, not in a segmentation network"
     return None
-
-
-def _expected(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return rules.to_torch(path, np.broadcast_to(np.float32(0), shape)).shape

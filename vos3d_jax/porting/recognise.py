@@ -114,7 +114,7 @@ _SIGNS = {
     "torchvision": _rank("conv1.weight", 4),
 }
 _HEADS = r"fc\.weight|cls_head\.fc_cls\.weight|blocks\.5\.proj\.weight|last_out_L\d+_w"
-_BLOCKS = r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..*|blocks\.(\d)\.res_blocks\.(\d+)\..*"
+_BLOCKS = re.compile(r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..|blocks\.(\d)\.res_blocks\.(\d+)\..")
 
 
 def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
     stem = next(name for name in _STEMS[backbone] if name in shapes)
     arguments = {"backbone": backbone, "depth": depth, "width": _rows(path, shapes, stem)}
     if backbone == "csn":
-        ip = any(re.search(_MIXES.get(source, "$^"), name) for name in shapes)
+        ip = source in _MIXES and _begins(shapes, _MIXES[source])
         arguments["separation"] = "ip" if ip else "ir"
     return arguments
 
@@ -166,22 +166,22 @@ _STEMS = {
     "resnet": _PLAIN_STEMS,
     "r2plus1d": ("encoder.conv1.3.weight", "stem.3.weight", "conv1_w"),
 }
-# What only ip blocks have.
+# What only ip blocks have: names that begin so.
 _MIXES = {
-    "3dcseg": r"^encoder\.layer1\.0\.conv4\.",
-    "3dcseg_old": r"^encoder\.layer1\.0\.conv4\.",
-    "3dcseg_backbone": r"^layer1\.0\.conv4\.",
-    "vmz": r"^layer1\.0\.conv2\.0\.2\.",
-    "mmaction2": r"^backbone\.layer1\.0\.conv2\.1\.conv\.",
-    "mmaction2_backbone": r"^layer1\.0\.conv2\.1\.conv\.",
-    "caffe2": r"^comp_0_conv_2_middle_w$",
+    "3dcseg": "encoder.layer1.0.conv4.",
+    "3dcseg_old": "encoder.layer1.0.conv4.",
+    "3dcseg_backbone": "layer1.0.conv4.",
+    "vmz": "layer1.0.conv2.0.2.",
+    "mmaction2": "backbone.layer1.0.conv2.1.conv.",
+    "mmaction2_backbone": "layer1.0.conv2.1.conv.",
+    "caffe2": "comp_0_conv_2_middle_w",
 }
 
 
 def _blocks(shapes: Shapes) -> tuple[int, ...]:
     found: dict[int, set[int]] = {}
     for name in shapes:
-        if match := re.fullmatch(_BLOCKS, name):
+        if match := _BLOCKS.match(name):
             stage, block = (int(number) for number in match.groups() if number is not None)
             found.setdefault(stage, set()).add(block)
     return tuple(max(found[stage]) + 1 for stage in sorted(found))

@@ -228,11 +228,12 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _are_sizes(values: object) -> bool:
-    return (
-        isinstance(values, tuple)
-        and len(values) <= MOST_AXES
-        and all(type(value) is int and 0 <= value < LARGEST_SIZE for value in values)
-    )
+    if not isinstance(values, tuple) or len(values) > MOST_AXES:
+        return False
+    for value in values:  # not `all(...)`: this is asked three times a tensor
+        if type(value) is not int or not 0 <= value < LARGEST_SIZE:
+            return False
+    return True
 
 
 def _plain(value: object) -> object:

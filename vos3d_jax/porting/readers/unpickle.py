@@ -97,9 +97,14 @@ class Machine:
             self._budget -= costs[opcode]
             if self._budget < 0:
                 self._spend(0)
-            if opcode == 0x2E:  # STOP
+            if opcode == 0x72:  # LONG_BINPUT: every fourth instruction of a file of torch
+                self._memo[self._number(4)] = self._stack[-1]
+            elif opcode == 0x68:  # BINGET: every seventh
+                self._stack.append(self._memo[self._byte()])
+            elif opcode == 0x2E:  # STOP
                 return self._stack.pop()
-            handlers[opcode](self)
+            else:
+                handlers[opcode](self)
 
     def _refill(self) -> None:
         self._base += self._at
@@ -117,12 +122,12 @@ class Machine:
             )
 
     def _take(self, count: int) -> bytes:
-        content = self._buffer[self._at : self._at + count]
-        if len(content) != count:
+        start = self._at
+        self._at = start + count
+        if self._at > len(self._buffer):
             self._at = len(self._buffer)
             raise Malformed("cut short")
-        self._at += count
-        return content
+        return self._buffer[start : start + count]
 
     def _byte(self) -> int:
         self._at += 1
@@ -274,7 +279,7 @@ def _refused(name: str) -> Callable[[Machine], None]:
 
 
 # Instruction -> (what it does, bytes that its result takes by our count).
-_INSTRUCTIONS: dict[int, tuple[Callable[[Machine], None], int]] = {
+_INSTRUCTIONS: dict[int, tuple[Callable[[Machine], None] | None, int]] = {
     0x80: (Machine._protocol, 24),  # PROTO
     0x95: (lambda m: m._number(8), 24),  # FRAME: its length tells nothing that is needed
     0x28: (Machine._mark, 80),  # MARK
@@ -313,9 +318,9 @@ _INSTRUCTIONS: dict[int, tuple[Callable[[Machine], None], int]] = {
     0x90: (lambda m: m._add_items(m._pop_mark()), 24),  # ADDITEMS
     0x91: (lambda m: m._push_collected(lambda items: INERT), 24),  # FROZENSET
     0x71: (lambda m: m._put(m._byte()), 24),  # BINPUT
-    0x72: (lambda m: m._put(m._number(4)), 140),  # LONG_BINPUT
+    0x72: (None, 140),  # LONG_BINPUT: see `_run`
     0x94: (lambda m: m._put(len(m._memo)), 140),  # MEMOIZE
-    0x68: (lambda m: m._stack.append(m._memo[m._byte()]), 24),  # BINGET
+    0x68: (None, 24),  # BINGET: see `_run`
     0x6A: (lambda m: m._stack.append(m._memo[m._number(4)]), 24),  # LONG_BINGET
     0x63: (lambda m: m._push_global(m._line(), m._line()), 24),  # GLOBAL
     0x93: (lambda m: m._push_global(*map(text_of, (m._stack.pop(-2), m._stack.pop()))), 24),  # STACK_GLOBAL

@@ -5,7 +5,7 @@ spec-3dc-seg 3 and the manifests' README (every source stores the same arrays, o
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from jaxtyping import Shaped
 
 from vos3d_jax.porting.rules.sources import SOURCES, Source
 
-__all__ = ["SOURCES", "Source", "from_torch", "is_unused", "our_paths", "to_torch", "torch_names"]
+__all__ = [
+    "SOURCES", "Source", "from_torch", "is_unused", "our_paths", "to_torch", "torch_names", "torch_shape"
+]  # fmt: skip
 
 _TORCH_LEAVES = {
     "kernel": ".weight",
@@ -71,11 +73,12 @@ def to_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, 
 
     A transposed convolution is [i, o, t, h, w] there.
     """
-    if not path.endswith("/kernel"):
-        return array
-    i, o = array.ndim - 2, array.ndim - 1
-    channels = (i, o) if path.endswith(_TRANSPOSED) else (o, i)
-    return array.transpose(*channels, *range(array.ndim - 2))
+    return array.transpose(_torch_axes(path, array.ndim))
+
+
+def torch_shape(path: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape that `to_torch` gives an array of `shape`."""
+    return tuple(shape[axis] for axis in _torch_axes(path, len(shape)))
 
 
 def from_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
@@ -84,6 +87,13 @@ def from_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray
         return array
     channels = (0, 1) if path.endswith(_TRANSPOSED) else (1, 0)
     return array.transpose(*range(2, array.ndim), *channels)
+
+
+def _torch_axes(path: str, count: int) -> tuple[int, ...]:
+    if not path.endswith("/kernel"):
+        return tuple(range(count))
+    channels = (count - 2, count - 1) if path.endswith(_TRANSPOSED) else (count - 1, count - 2)
+    return (*channels, *range(count - 2))
 
 
 def _blocks(paths: list[str]) -> dict[int, int]:

@@ -11,7 +11,8 @@ from typing import Any
 from vos3d_jax.porting.rules import decoders
 from vos3d_jax.porting.rules.encoders import ENCODERS, Table
 
-_COUNTER = (r".*\.num_batches_tracked", "counter of batch norm, not in the function")
+_COUNTER = (re.compile(r".*\.num_batches_tracked"), "counter of batch norm, not in the function")
+_SECOND_NAMES = (re.compile(r"encoder\.resnet\.((?:conv1|layer\d)\..*)"), "encoder.")
 _KINETICS = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
 _CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
 _IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
@@ -31,7 +32,7 @@ class Source:
       bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
       decoder: the table of another decoder.
       unused: (pattern of names, why they are not needed).
-      aliases: (pattern, replacement): the first name repeats the second one, or is refused if it differs.
+      aliases: (pattern, prefix): such a name repeats that of the prefix and the pattern's group, or is refused.
       constants: {argument: name}: buffers whose values are arguments of ours.
       settings: arguments that the state dict does not show, as its authors had them, by backbone.
     """
@@ -42,8 +43,8 @@ class Source:
     encoders: str
     bridges: Mapping[str, Table] | None = None
     decoder: Table = dataclasses.field(default_factory=dict)
-    unused: Sequence[tuple[str, str]] = (_COUNTER,)
-    aliases: Sequence[tuple[str, str]] = ()
+    unused: Sequence[tuple[re.Pattern, str]] = (_COUNTER,)
+    aliases: Sequence[tuple[re.Pattern, str]] = ()
     constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
@@ -68,13 +69,13 @@ class Source:
 
     def why_unused(self, name: str) -> str | None:
         """Why the function does not need a tensor of that name; None when it is not known to be unused."""
-        return next((why for pattern, why in self.unused if re.fullmatch(pattern, name)), None)
+        return next((why for pattern, why in self.unused if pattern.fullmatch(name)), None)
 
     def alias_of(self, name: str) -> str | None:
         """The live name that `name` repeats, if it is an alias."""
-        for pattern, replacement in self.aliases:
-            if match := re.fullmatch(pattern, name):
-                return match.expand(replacement)
+        for pattern, prefix in self.aliases:
+            if match := pattern.fullmatch(name):
+                return prefix + match[1]
         return None
 
 
@@ -83,11 +84,11 @@ _CSN = {"csn": "csn_classifier"}
 _R2PLUS1D = {"r2plus1d": "r2plus1d_classifier"}
 _DCSEG_UNUSED = (
     _COUNTER,
-    (r"encoder\.conv1_p\.weight", "convolution for a guidance mask that is never given"),
-    (r"encoder\.resnet\.fc\..*", "classes of the pretraining, never evaluated"),
-    (r"decoders\.0\.pred[345]\..*", "side outputs that are computed and thrown away"),
+    (re.compile(r"encoder\.conv1_p\.weight"), "convolution for a guidance mask that is never given"),
+    (re.compile(r"encoder\.resnet\.fc\..*"), "classes of the pretraining, never evaluated"),
+    (re.compile(r"decoders\.0\.pred[345]\..*"), "side outputs that are computed and thrown away"),
     # Trained files may hold two different norms here; only encoder.bn1 is in the forward pass (spec 3.1).
-    (r"encoder\.resnet\.bn1\..*", "stale copy of the stem's norm; encoder.bn1 is the live one"),
+    (re.compile(r"encoder\.resnet\.bn1\..*"), "stale copy of the stem's norm; encoder.bn1 is the live one"),
 )
 _DCSEG = {
     "licence": "MIT (code of sabarim/3DC-Seg; the weights start from VMZ's, Apache-2.0)",
@@ -103,7 +104,7 @@ SOURCES: dict[str, Source] = {
         title="3DC-Seg network (class SaliencyNetwork)",
         bridges=decoders.BRIDGES,
         unused=_DCSEG_UNUSED,
-        aliases=((r"encoder\.resnet\.((?:conv1|layer\d)\..*)", r"encoder.\1"),),
+        aliases=(_SECOND_NAMES,),
         **_DCSEG,
     ),
     "3dcseg_old": Source(
@@ -111,12 +112,12 @@ SOURCES: dict[str, Source] = {
         bridges=decoders.OLD_BRIDGES,
         unused=(
             *_DCSEG_UNUSED,
-            (r"encoder\.res[2-5]\..*", "2D ResNet-50 of a base class, never evaluated"),
-            (r"decoder\..*", "decoder of a base class, never evaluated"),
+            (re.compile(r"encoder\.res[2-5]\..*"), "2D ResNet-50 of a base class, never evaluated"),
+            (re.compile(r"decoder\..*"), "decoder of a base class, never evaluated"),
         ),
         aliases=(
-            (r"encoder\.resnet\.stem\.(.*)", r"encoder.conv1.\1"),
-            (r"encoder\.resnet\.((?:conv1|layer\d)\..*)", r"encoder.\1"),
+            (re.compile(r"encoder\.resnet\.stem\.(.*)"), "encoder.conv1."),
+            _SECOND_NAMES,
         ),
         **_DCSEG,
     ),
@@ -148,7 +149,10 @@ SOURCES: dict[str, Source] = {
         licence=_APACHE,
         systems=_CSN,
         encoders="mmaction2",
-        unused=(_COUNTER, (r"data_preprocessor\.(mean|std)", "constants of the input, read into the card")),
+        unused=(
+            _COUNTER,
+            (re.compile(r"data_preprocessor\.(mean|std)"), "constants of the input, read into the card"),
+        ),
         constants={"mean": "data_preprocessor.mean", "std": "data_preprocessor.std"},
         settings={"csn": {"epsilon": 1e-3, **_IMAGENET}},
     ),
@@ -191,7 +195,7 @@ SOURCES: dict[str, Source] = {
         decoder=decoders.RGMP,
         unused=(
             _COUNTER,
-            (r"Decoder\.pred[345]\..*", "side outputs that do not influence the output"),
+            (re.compile(r"Decoder\.pred[345]\..*"), "side outputs that do not influence the output"),
         ),
         constants={"mean": "Encoder.mean", "std": "Encoder.std"},
         settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
@@ -201,7 +205,7 @@ SOURCES: dict[str, Source] = {
         licence="BSD-3-Clause (torchvision)",
         systems={},
         encoders="torchvision",
-        unused=(_COUNTER, (r"fc\..*", "classes of the pretraining, not in RGMP")),
+        unused=(_COUNTER, (re.compile(r"fc\..*"), "classes of the pretraining, not in RGMP")),
         settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
     ),
 }
