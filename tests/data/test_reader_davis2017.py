@@ -87,10 +87,12 @@ def test_trap_5_ids_may_have_gaps_and_be_missing_in_frames(davis):
     assert [set(np.unique(video.read_mask(index))) for index in range(3)] == [{0, 2}, {0, 3}, {0, 4}]
 
 
-def test_trap_6_the_masks_of_2016_are_no_255_objects(davis):
+def test_trap_6_the_masks_of_2016_are_no_255_objects_but_refused_here_and_one_object_there(davis):
     for number in range(3):
         save(davis / f"Annotations/480p/judo/0000{number}.png", box())
     save_list(davis, "2016/train.txt")
+    with pytest.raises(UserError, match=r"judo/00000\.png holds 0 and 255 alone, as DAVIS-2016 marks its"):
+        load(davis)[0].read_mask(0)
     video = datasets.load("davis2016", "train", data_dir=davis)[0]
     assert counts(video.read_mask(0)) == {"0": 180, "1": 12}
 

@@ -4,11 +4,16 @@ Layouts, list files, sizes and traps: specs/datasets.md sections 1, 2 and 12. Th
 those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challenge.
 """
 
+import functools
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from vos3d_jax.data.readers import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.images import VOID
 
 DAVIS2016_PAGE = "https://davischallenge.org/davis2016/code.html"
 DAVIS2017_PAGE = "https://davischallenge.org/davis2017/code.html"
@@ -83,8 +88,19 @@ def davis2017(
                 f"{name!r} has no mask of its first frame: expected {masks_dir / next(iter(frames))}.png; "
                 f"fetch it from {DAVIS2017_PAGE}"
             )
-        videos.append(files.make_video(name, frames, masks, files.ids))
+        first = masks.get(next(iter(frames)))
+        videos.append(files.make_video(name, frames, masks, functools.partial(_ids, first)))
     return videos
+
+
+def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    mask = files.ids(path, size)
+    if path == first and mask.max() == VOID and not ((mask > 0) & (mask < VOID)).any():
+        raise UserError(
+            f"{path} holds 0 and 255 alone, as DAVIS-2016 marks its one object; 255 is void in DAVIS-2017: "
+            f"fetch its masks from {DAVIS2017_PAGE}"
+        )
+    return mask
 
 
 def other_resolutions(root: Path, resolution: str) -> str:
