@@ -31,7 +31,16 @@ def get_config(variant=""):
     config.checkpoint_seconds = 60.0
     epoch = FRAMES // config.get_ref("batch_size")  # steps; follows the flag --config.batch_size
 
-    config.model = dict(depth=152, width=64, separation="ir", decoder_width=256, remat=True)
+    config.model = dict(
+        backbone="csn",
+        depth=152,
+        width=64,
+        separation="ir",
+        bridge="gc3d",
+        refinement="rf3d",
+        decoder_width=256,
+        remat=True,
+    )
 
     crop = dict(short_edge=480, crop="published", crop_size=(480, 854))
     common = dict(

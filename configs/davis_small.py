@@ -56,7 +56,7 @@ def get_config():
 
     config.stages = (pretrain, finetune)
     config.evaluation = dict(
-        benchmark="davis2016",
+        benchmark="davis2016_all_frames",  # J, F, T and the saliency measures in one evaluation
         data=dict(name="davis2016", split="val", options=dict(resolution="240p")),
         short_edge=96,
         baselines=True,

@@ -1,10 +1,16 @@
 import re
 from pathlib import Path
 
+import manifests
+import numpy as np
 import pytest
 
 from vos3d_jax import configuration
 from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.models.dcseg import MEAN
+from vos3d_jax.porting import plan
 from vos3d_jax.training import stages
 
 _FILE = """
@@ -53,6 +59,7 @@ def test_a_wrong_override_is_a_users_error(file, argument, message):
 
 
 _OURS = ("demo.py", "davis.py", "davis_small.py")
+_EVALUATIONS = ("fbms.py", "visal.py")
 
 
 @pytest.mark.parametrize("name", _OURS)
@@ -104,7 +111,7 @@ def test_every_flag_that_messages_and_help_name_is_in_the_test_above():
 
 
 def test_the_defaults_that_are_filled_in_change_no_config():
-    for name in _OURS:
+    for name in _OURS + _EVALUATIONS:
         bare, filled = (configuration.load([f"--config={name}"], schema) for schema in (None, stages.Config))
         assert stages.parse(bare) == stages.parse(filled)
 
@@ -148,9 +155,33 @@ def test_a_config_that_cannot_be_run_is_a_users_error(tmp_path):
         configuration.load([f"--config={path}"])
 
 
-@pytest.mark.parametrize("name", ["demo.py", "davis.py", "davis.py:dense", "davis_small.py"])
+@pytest.mark.parametrize("name", ["demo.py", "davis.py", "davis.py:dense", "davis_small.py", *_EVALUATIONS])
 def test_every_config_of_ours_is_found_by_name_and_is_valid(name):
     config = stages.parse(configuration.load([f"--config={name}"]))
-    assert len(config.stages) == 2
+    assert len(config.stages) == (0 if name in _EVALUATIONS else 2)
     file = name.partition(":")[0]
     assert configuration.find(file).samefile(configuration.find(f"configs/{file}"))
+
+
+@pytest.mark.parametrize("name", _EVALUATIONS)
+def test_an_evaluation_of_ours_is_of_a_benchmark_and_its_data(name):
+    evaluation = stages.parse(configuration.load([f"--config={name}"])).evaluation
+    rules = benchmarks.find(evaluation.benchmark)
+    assert (rules.dataset, rules.split) == (evaluation.data.name, evaluation.data.split)
+    assert rules.takes_maps and not rules.first_mask
+
+
+@pytest.mark.parametrize("name", ["davis.py", *_EVALUATIONS])
+def test_the_published_file_is_the_network_of_the_published_recipes(name):
+    shapes = manifests.manifest("3dcseg_saliencynetwork_gc3d")
+    found = plan.make(manifests.checkpoint_of(shapes))
+    config = stages.parse(configuration.load([f"--config={name}"]))
+    ours = abstract_model(config.system, **config.model).arguments
+    theirs = abstract_model(found.system, **found.arguments).arguments
+    assert config.system == found.system
+    for arguments in (ours, theirs):
+        del arguments["remat"]
+    # The file holds these as float32, and here ones stand for all its values.
+    theirs["mean"] = [float(str(np.float32(value))) for value in MEAN]
+    assert theirs.pop("std") == ours.pop("std") == [1.0, 1.0, 1.0]
+    assert ours == theirs

@@ -114,7 +114,7 @@ def test_a_scored_run_can_be_evaluated_at_its_best_step(tmp_path, config, capsys
     arguments = [config, "--mode=evaluate", "--step=best", f"--checkpoint={run}", f"--workdir={again}"]
     assert main.main(arguments) == 0
     scores = json.loads((again / "evaluation" / "scores.json").read_text())
-    assert f"J {best['score']:.3f}" in capsys.readouterr().out.splitlines()[-1] and scores
+    assert f"J mean {best['score']:.3f}" in capsys.readouterr().out.splitlines()[-1] and scores
 
 
 def test_an_unknown_config_is_named_with_ours(capsys):

@@ -10,10 +10,13 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py
       generated data, tiny network, two stages, evaluation, pictures: minutes on a CPU
   python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS --workdir=runs/mine
+  python -m vos3d_jax.main --config=configs/fbms.py --config.data_dir=FBMS --mode=evaluate --checkpoint=DIR
   python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
 
-A killed run goes on when the same command is given again. --config.KEY=VALUE overrides one value of the
-config (--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves to the default."""
+A killed run goes on when the same command is given again, in training and in evaluation. A finished
+evaluation is shown again, not repeated: for that remove WORKDIR/evaluation. --config.KEY=VALUE overrides
+one value of the config (--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves
+to the default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,13 +45,15 @@ def _run(arguments: list[str]) -> None:
         for name in ("checkpoint", "step"):
             if getattr(options, name) is not None:
                 parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
+        config.require_stages()
         evaluate.held_out(config)
         model = loop.train(config, workdir, evaluate.quick_score(config) if config.evaluation.every else None)
+        card = storage.load_card(workdir)
     else:
         evaluate.held_out(config)
-        model = evaluate.load_model(config, options.checkpoint or workdir, options.step)
+        model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
-    evaluate.evaluate(config, model, workdir)
+    evaluate.evaluate(config, model, card, workdir)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         required=True,
         metavar="FILE",
-        help="a path, or demo.py, davis.py, davis_small.py",
+        help="a path, or demo.py, davis.py, davis_small.py, fbms.py, visal.py",
     )
     parser.add_argument(
         "--workdir",

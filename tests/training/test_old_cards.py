@@ -20,8 +20,9 @@ def test_a_card_from_before_an_argument_existed_means_its_default(tmp_path):
     model = models.build_model("toy", **config.model)
     assert set(model.arguments) > {"width"}
     _save(model, tmp_path / "old", width=model.arguments["width"])
-    loaded = evaluate.load_model(config, tmp_path / "old")
+    loaded, card = evaluate.load_model(config, tmp_path / "old")
     assert loaded.arguments["width"] == model.arguments["width"]
+    assert card["arguments"] == {"width": model.arguments["width"]}
 
 
 def test_another_network_is_still_another_one(tmp_path):

@@ -1,77 +1,73 @@
-"""Scores a network as a user would run it: the predictor, the benchmark's code, and baselines beside it."""
+"""Scores a network as a user would run it: predictions in files, the benchmark's scorer, baselines beside it.
 
+An evaluation is made in `<workdir>/evaluation.tmp` and renamed. Its `key.json` says what it is of (weights,
+settings, data), so that a killed one goes on where it stood, and one of something else is never mixed in.
+"""
+
+import dataclasses
+import hashlib
+import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from flax import nnx
 from jaxtyping import UInt8
 
+import vos3d_jax
 from vos3d_jax import models, storage
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions
-from vos3d_jax.evaluation.scores import SequenceScores
-from vos3d_jax.inference import Predictor
+from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
+from vos3d_jax.evaluation.benchmarks import Benchmark
+from vos3d_jax.evaluation.progress import ScoringProgress
+from vos3d_jax.media.images import write_file
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training.sources import load_videos
+from vos3d_jax.training import predictions
+from vos3d_jax.training.sources import require_frames
 from vos3d_jax.training.stages import Config, Evaluation
-from vos3d_jax.training.state import network
 
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")
+_PARTS = "parts"
 
 _Masks = Callable[[Video], Iterator[UInt8[np.ndarray, "h w"]]]
 
 
 def held_out(config: Config) -> list[Video]:
-    """Returns the videos to score on; UserError when they, or the benchmark, are not there."""
-    benchmarks.find(config.evaluation.benchmark)
-    return load_videos(config, config.evaluation.data)
-
-
-def evaluate(config: Config, model: nnx.Module, output: Path, say: Callable[[str], None] = print) -> Scores:
-    """Returns the scores of `model`; writes `<output>/evaluation/` and prints the tables.
-
-    The folder holds `scores.json`, `masks/<sequence>/<frame>.png` and `pictures/<sequence>.png`, and with
-    baselines their scores in `baselines/<method>/scores.json`.
+    """Returns the videos to score on.
 
     Raises:
-      UserError: data missing, or `output` cannot be written.
+      UserError: they, or the benchmark, are not there, or it gives a first mask, which no network here takes.
     """
-    videos, settings = held_out(config), config.evaluation
-    folder = output / "evaluation"
-    unfinished = output / "evaluation.tmp"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    results = []
-    if settings.baselines:
-        untrained = models.build_model(model.system, seed=config.seed, **model.arguments)
-        for method, masks in (
-            ("everything foreground", everything_foreground),
-            ("untrained network", predictions(untrained, settings, say)),
-        ):
-            scores = _score(settings, videos, masks, method, say)
-            report.write(scores, unfinished / "baselines" / method.replace(" ", "_"))
-            results.append((method, scores))
-    masks = report.saving(predictions(model, settings, say), unfinished / "masks")
-    scores = _score(settings, videos, masks, "trained network", say)
-    report.write(scores, unfinished, videos=videos, masks_dir=unfinished / "masks")
-    _replace(folder, unfinished)
-    report.show(report.table(scores))
-    if results:
-        report.show(report.compare_table([*results, ("trained network", scores)]))
-    say(f"J {scores.j.mean:.3f}  F {scores.f.mean:.3f}; scores, masks and pictures are in {folder}")
-    return scores
+    rules = benchmarks.find(config.evaluation.benchmark)
+    data = config.evaluation.data
+    if data.name != rules.dataset:
+        raise UserError(
+            f"config.evaluation: benchmark {rules.name} is of the data {rules.dataset}, not {data.name}: name"
+            " these, or a benchmark of yours"
+        )
+    if rules.first_mask:
+        raise UserError(
+            f"{rules.name} gives the first frame's mask, and a {config.system} takes none: evaluate it on"
+            " another benchmark, or score masks of another method with `python -m vos3d_jax.score`"
+        )
+    videos = scoring.benchmark_videos(rules, config.data_dir or None, **_reader_arguments(config))
+    require_frames(videos, data)
+    return videos
 
 
-def load_model(config: Config, folder: str | Path, step: storage.Step = None) -> nnx.Module:
-    """Returns the network stored in `folder`; UserError when it is missing or not the config's network.
+def load_model(
+    config: Config, folder: str | Path, step: storage.Step = None
+) -> tuple[nnx.Module, dict[str, Any]]:
+    """Returns the network stored in `folder` and its card; UserError when it is not the config's network.
 
-    `step` is that of `storage.load_model`.
+    `step` is that of `storage.load_model`, as are the other errors.
     """
     card = storage.load_card(folder, step)
-    ours = models.model_card(network(config, config.stages[-1]))
+    ours = models.model_card(abstract_model(config.system, **config.model))
     # A card from before an argument existed does not hold it: its network has the default.
     theirs = models.model_card(abstract_model(card["system"], **card["arguments"]))
     wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, theirs))
@@ -81,24 +77,77 @@ def load_model(config: Config, folder: str | Path, step: storage.Step = None) ->
                 f"{folder} holds another network than config {config.name}: its {name} is"
                 f" {stored.get(name)!r}, the config's is {wanted.get(name)!r}: give the one of its training"
             )
-    return storage.load_model(folder, step)
+    return storage.load_model_and_card(folder, step)
+
+
+def evaluate(
+    config: Config,
+    model: nnx.Module,
+    card: Mapping[str, Any],
+    output: Path,
+    say: Callable[[str], None] = print,
+) -> Scores:
+    """Returns the scores of `model`; writes `<output>/evaluation/` and prints the tables.
+
+    The folder holds what `report.write` writes (`scores.json`, tables, `report.html`, pictures), what
+    `predictions.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
+    killed goes on where it stood; one that is finished is shown again and not repeated.
+
+    Args:
+      config: its `evaluation` says what is done.
+      model: the network.
+      card: of the checkpoint that it is from.
+      output: the folder of the run.
+      say: is told what is going on, a line at a time.
+
+    Raises:
+      UserError: as `held_out`, or `output` cannot be written.
+    """
+    settings, videos = config.evaluation, held_out(config)
+    folder, unfinished = output / "evaluation", output / "evaluation.tmp"
+    key = _key(config, card, videos)
+    if _key_of(folder) == key and (folder / "scores.json").exists():
+        say(f"evaluated before, with these weights, settings and data; to do it again, remove {folder}")
+        return _show(folder, say)
+    if _key_of(unfinished) == key:
+        say(f"going on with the evaluation that was begun in {unfinished}")
+    else:
+        _remove(unfinished)
+        write_file(unfinished / "key.json", key.encode())
+    rules = benchmarks.find(settings.benchmark)
+    if settings.baselines:
+        _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
+    runs = [run for video in videos for run in rules.runs(video)]
+    predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
+    scores = _score_files(config, rules, card, unfinished, say)
+    report.write(scores, unfinished, videos=[run.video for run in runs], masks_dir=unfinished / "masks")
+    scoring.remove_parts(unfinished / _PARTS)
+    _replace(folder, unfinished)
+    return _show(folder, say)
 
 
 def quick_score(config: Config) -> Callable[[nnx.Module], float]:
-    """Returns a function of a network that gives its mean J, with nothing written: what ranks checkpoints."""
+    """Returns a function of a network that gives its mean J, with nothing written: what ranks checkpoints.
+
+    Where the benchmark does not measure J, it is the first of its figures.
+    """
     videos = held_out(config)
+    rules = benchmarks.find(config.evaluation.benchmark)
+    if "J" in rules.metrics:
+        rules = dataclasses.replace(rules, metrics=("J",))
 
     def score(model: nnx.Module) -> float:
-        masks = predictions(model, config.evaluation, lambda line: None)
-        return float(score_predictions(config.evaluation.benchmark, videos, masks).j.mean)
+        figures = score_predictions(rules, videos, _masks(model, config.evaluation)).figures
+        return float(figures.get("J mean", next(iter(figures.values()))))
 
     return score
 
 
-def predictions(model: nnx.Module, settings: Evaluation, announce: Callable[[str], None]) -> _Masks:
-    """Returns the method "run the predictor over the video" for `score_predictions`."""
-    arguments = {**settings.predictor, "short_edge": settings.short_edge or None}
-    predictor = Predictor(model, **arguments, announce=announce)
+def _masks(
+    model: nnx.Module, settings: Evaluation, announce: Callable[[str], None] = lambda line: None
+) -> _Masks:
+    """The method "run the predictor over the video" for `score_predictions`."""
+    predictor = predictions.make_predictor(model, settings, announce)
 
     def masks(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:
         for frame in predictor.stream(video.read_frame(index) for index in range(video.length)):
@@ -107,22 +156,107 @@ def predictions(model: nnx.Module, settings: Evaluation, announce: Callable[[str
     return masks
 
 
-def _score(
-    settings: Evaluation, videos: Sequence[Video], masks: _Masks, method: str, say: Callable[[str], None]
+def _score_baselines(
+    config: Config,
+    model: nnx.Module,
+    rules: Benchmark,
+    videos: Sequence[Video],
+    folder: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Writes the scores of the simplest method and of the network before training, unless they are there."""
+    untrained = models.build_model(model.system, seed=config.seed, **model.arguments)
+    for method, masks in (
+        ("everything foreground", everything_foreground),
+        ("untrained network", _masks(untrained, config.evaluation, say)),
+    ):
+        file = folder / method.replace(" ", "_") / "scores.json"
+        if not file.exists():
+            say(f"scoring {method} on {len(videos)} videos of {rules.title}")
+            write_file(file, score_predictions(rules, videos, masks, method=method).to_json().encode())
+
+
+def _score_files(
+    config: Config, rules: Benchmark, card: Mapping[str, Any], folder: Path, say: Callable[[str], None]
 ) -> Scores:
-    say(f"scoring {method} on {len(videos)} videos of {benchmarks.find(settings.benchmark).title}")
-    done = iter(range(1, len(videos) + 1))
+    """The scores of the predictions in `folder`, by the code of the command `score`."""
+    say(f"scoring on {rules.title}: {', '.join(rules.metrics)}")
+    with ScoringProgress() as progress:
+        return scoring.score(
+            folder / "masks",
+            rules.name,
+            config.data_dir or None,
+            maps_dir=folder / "maps" if rules.takes_maps else None,
+            method="trained network",
+            work_dir=folder / _PARTS,
+            progress=progress,
+            card=_digest(card),
+            **_reader_arguments(config),
+        )
 
-    def progress(sequence: SequenceScores) -> None:
-        say(f"  {next(done)}/{len(videos)} {sequence.name}  J {sequence.j.mean:.3f}  F {sequence.f.mean:.3f}")
 
-    return score_predictions(settings.benchmark, videos, masks, method=method, progress=progress)
+def _reader_arguments(config: Config) -> dict[str, Any]:
+    """What of the config's data is not the benchmark's own."""
+    data, rules = config.evaluation.data, benchmarks.find(config.evaluation.benchmark)
+    return {**({"split": data.split} if data.split != rules.split else {}), **data.options}
+
+
+def _show(folder: Path, say: Callable[[str], None]) -> Scores:
+    """Prints the tables of a finished evaluation and returns its scores."""
+    scores = report.read(folder)
+    baselines = [report.read(path) for path in sorted(folder.glob("baselines/*/scores.json"))]
+    report.show(report.table(scores))
+    if baselines:
+        report.show(report.compare_table([(one.method, one) for one in (*baselines, scores)]))
+    means = (
+        f"{name} {value:.3f}"
+        for name, value in scores.figures.items()
+        if not name.endswith(("recall", "decay"))
+    )
+    say(f"{'  '.join(means)}; scores, masks, pictures and report.html are in {folder}")
+    return scores
+
+
+def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> str:
+    """What an evaluation is of, as the text of key.json. The card holds a checksum of every array."""
+    data = config.evaluation.data
+    key = {
+        "card": _digest(card),
+        "step": card.get("step"),
+        "benchmark": config.evaluation.benchmark,
+        "predictor": config.evaluation.predictor,
+        "baselines": config.seed if config.evaluation.baselines else None,
+        "data": [data.name, data.split, dict(data.options), str(Path(config.data_dir).resolve())],
+        "videos": [[video.name, video.length, *video.size] for video in videos],
+        "version": vos3d_jax.__version__,
+    }
+    return json.dumps(key, indent=1) + "\n"
+
+
+def _digest(card: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+
+
+def _key_of(folder: Path) -> str | None:
+    try:
+        return (folder / "key.json").read_text()
+    except (OSError, ValueError):
+        return None
 
 
 def _replace(folder: Path, unfinished: Path) -> None:
     """A finished evaluation takes the place of an old one; a broken one never does."""
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
+    with storage.writing(folder):
         unfinished.rename(folder)
-    except OSError as error:
-        raise UserError(f"cannot write {folder} ({error.strerror}): give another --workdir") from error
+
+
+def _remove(folder: Path) -> None:
+    """Removes `folder` under another name, so that nobody takes what a kill leaves of it for the whole."""
+    with storage.writing(folder):
+        waste = folder.with_name("evaluation.old")
+        if waste.exists():
+            shutil.rmtree(waste)
+        if folder.exists():
+            folder.rename(waste)
+            shutil.rmtree(waste)

@@ -1,0 +1,171 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import toy_network
+
+from vos3d_jax import models, storage
+from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation import report, scoring
+from vos3d_jax.inference import Predictor
+from vos3d_jax.training import evaluate
+
+pytestmark = pytest.mark.usefixtures("toy_system")
+toy_system = toy_network.toy_system
+
+_VAL = {**toy_network.VAL, "options": {"count": 3, "length": 6, "size": toy_network.SIZE}}
+_EVALUATION = {
+    "benchmark": "moving_shapes",
+    "data": _VAL,
+    "clip_length": 2,
+    "overlap": 1,
+    "short_edge": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch):
+    """Scoring starts no processes: they cost more than these small videos."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
+
+
+@pytest.fixture
+def setting(tmp_path):
+    """(config, model, card): a network on disk and how to evaluate it."""
+    config = toy_network.config(evaluation=_EVALUATION)
+    storage.save_model(models.build_model("toy", **config.model), tmp_path / "model")
+    return config, *evaluate.load_model(config, tmp_path / "model")
+
+
+def _files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _stop_at(monkeypatch, place, name, call):
+    """Lets the `call`-th call of `place.name` raise, which leaves files as a kill would; returns an undo."""
+    function, calls = getattr(place, name), iter(range(100))
+
+    def stop_or_do(*arguments, **options):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(place, name, stop_or_do)
+    return lambda: monkeypatch.setattr(place, name, function)
+
+
+def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
+    scores = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    folder = tmp_path / "evaluation"
+    again = scoring.score(folder, "moving_shapes", workers=1, **_VAL["options"])
+    assert again.rows == scores.rows and again.figures == scores.figures
+    assert again.provenance["results"] == scores.provenance["results"]
+    assert report.read(folder) == scores
+    assert scores.provenance["model_card"] == json.loads((folder / "key.json").read_text())["card"]
+    assert {"scores.json", "report.html", "masks", "pictures", "key.json"} <= {
+        p.name for p in folder.iterdir()
+    }
+    assert not (folder / "parts").exists() and not (tmp_path / "evaluation.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "call"),
+    [
+        (evaluate.predictions, "write_palette_png", 0),
+        (evaluate.predictions, "write_palette_png", 8),
+        (evaluate.scoring, "score", 0),
+        (evaluate.report, "write", 0),
+        (evaluate.scoring, "remove_parts", 0),
+        (evaluate, "_replace", 0),
+        (evaluate.report, "read", 0),
+    ],
+)
+def test_stopped_anywhere_and_given_again_it_ends_with_the_same_files(
+    tmp_path, monkeypatch, setting, place, name, call
+):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    evaluate.evaluate(*setting, whole, say=lambda line: None)
+    undo = _stop_at(monkeypatch, place, name, call)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.evaluate(*setting, stopped, say=lambda line: None)
+    undo()
+    lines = []
+    evaluate.evaluate(*setting, stopped, say=lines.append)
+    assert "going on with" in lines[0] or "evaluated before" in lines[0]
+    assert _files(stopped) == _files(whole)
+
+
+def test_a_finished_evaluation_is_shown_again_and_not_repeated(tmp_path, monkeypatch, setting):
+    first = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    monkeypatch.setattr(Predictor, "stream", None)
+    lines = []
+    assert evaluate.evaluate(*setting, tmp_path, say=lines.append) == first
+    assert "evaluated before" in lines[0] and "remove" in lines[0] and "J mean" in lines[-1]
+
+
+def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monkeypatch, setting):
+    config, model, card = setting
+    other = models.build_model("toy", seed=1, **config.model)
+    storage.save_model(other, tmp_path / "other")
+    undo = _stop_at(monkeypatch, evaluate.scoring, "score", 0)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.evaluate(config, model, card, tmp_path / "run", say=lambda line: None)
+    undo()
+    lines = []
+    others = evaluate.load_model(config, tmp_path / "other")
+    mixed = evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append)
+    assert "going on" not in lines[0]
+    alone = evaluate.evaluate(config, *others, tmp_path / "alone", say=lambda line: None)
+    assert mixed == alone
+    # Nor is what a finished one left: other settings replace it.
+    changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
+    evaluate.evaluate(changed, *others, tmp_path / "run", say=lines.append)
+    assert json.loads((tmp_path / "run" / "evaluation" / "key.json").read_text())["predictor"]["overlap"] == 0
+
+
+def test_baselines_stand_beside_the_network_and_are_not_made_again(tmp_path, monkeypatch, setting, capsys):
+    _, model, card = setting
+    config = toy_network.config(evaluation={**_EVALUATION, "baselines": True})
+    undo = _stop_at(monkeypatch, evaluate.scoring, "score", 0)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.evaluate(config, model, card, tmp_path, say=lambda line: None)
+    undo()
+    lines = []
+    evaluate.evaluate(config, model, card, tmp_path, say=lines.append)
+    assert not [line for line in lines if "untrained" in line]
+    assert "everything foreground" in capsys.readouterr().out
+    names = {path.parent.name for path in (tmp_path / "evaluation" / "baselines").glob("*/scores.json")}
+    assert names == {"everything_foreground", "untrained_network"}
+
+
+def test_maps_are_written_where_the_benchmark_measures_them(tmp_path, monkeypatch, setting):
+    row = dataclasses.replace(evaluate.benchmarks.find("moving_shapes"), metrics=("J", "saliency", "pooled"))
+    monkeypatch.setitem(evaluate.benchmarks.BENCHMARKS, "moving_shapes", row)
+    scores = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    assert len(list((tmp_path / "evaluation" / "maps").glob("*/*.png"))) == 3 * 6
+    assert "pooled F" in scores.figures and scores.provenance["maps"] == "16 bits"
+    again = scoring.score(tmp_path / "evaluation", "moving_shapes", workers=1, **_VAL["options"])
+    assert again.figures == scores.figures
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "message"),
+    [
+        ("davis2017", "davis2017 gives the first frame's mask, and a toy takes none"),
+        ("davis2016", "benchmark davis2016 is of the data davis2016, not moving_shapes"),
+        ("davis2015", "there is no benchmark 'davis2015'"),
+    ],
+)
+def test_a_benchmark_that_does_not_fit_is_refused(benchmark, message):
+    data = {**_VAL, "name": "davis2017"} if benchmark == "davis2017" else _VAL
+    config = toy_network.config(evaluation={**_EVALUATION, "benchmark": benchmark, "data": data})
+    with pytest.raises(UserError, match=message):
+        evaluate.held_out(config)
+
+
+def test_checkpoints_are_ranked_by_the_mean_j_of_their_masks(tmp_path, setting):
+    config, model, _ = setting
+    score = evaluate.quick_score(config)(model)
+    assert score == evaluate.evaluate(*setting, tmp_path, say=lambda line: None).figures["J mean"]
+    assert np.isfinite(score)

@@ -1,0 +1,111 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from vos3d_jax import models
+from vos3d_jax.data import moving_shapes
+from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.inference import Predictor
+from vos3d_jax.media import images
+from vos3d_jax.training import predictions, stages
+
+_SETTINGS = stages.Evaluation(
+    benchmark="moving_shapes", data=stages.Data("moving_shapes"), clip_length=2, overlap=1, short_edge=0
+)
+
+
+class _Brightness(nnx.Module):
+    """Stands in for a network: foreground where red is bright."""
+
+
+@pytest.fixture(autouse=True)
+def _prepare_stand_in(monkeypatch):
+    def prepare(model, shape):
+        def run(clip):
+            score = (jnp.asarray(clip[..., 0], jnp.float32) - 127) / 64
+            return jnp.stack([-score, score], -1)
+
+        return run
+
+    monkeypatch.setattr(models, "prepare", prepare)
+
+
+def _runs(count=3, frames="all"):
+    videos = moving_shapes.videos("val", count=count, length=5, size=(32, 48))
+    rules = benchmarks.find("davis2016" if frames == "inner" else "moving_shapes")
+    return [run for video in videos for run in rules.runs(video)]
+
+
+def _files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tmp_path):
+    runs = _runs(1, "inner")
+    predictions.write(_Brightness(), _SETTINGS, runs, tmp_path, maps=True)
+    (run,) = runs
+    names = [f"{name}.png" for name in run.video.frame_names]
+    assert sorted(path.name for path in (tmp_path / "masks" / run.folder).iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "maps" / run.folder).iterdir()) == names[1:-1]
+    frames = (run.video.read_frame(index) for index in range(run.video.length))
+    predictor = Predictor(_Brightness(), clip_length=2, overlap=1, short_edge=None)
+    for name, frame in zip(names, predictor.stream(frames), strict=True):
+        mask = tmp_path / "masks" / run.folder / name
+        with Image.open(mask) as image:
+            assert image.mode == "P"
+        np.testing.assert_array_equal(images.read_mask(mask), frame.mask)
+        if name in names[1:-1]:
+            with Image.open(tmp_path / "maps" / run.folder / name) as image:
+                np.testing.assert_array_equal(np.asarray(image), np.round(frame.probability * 65535))
+
+
+def test_without_maps_there_are_masks_only_and_nothing_is_left_over(tmp_path):
+    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
+    assert {path.name for path in tmp_path.iterdir()} <= {"masks", "partial"}
+    assert len(_files(tmp_path)) == 3 * 5
+
+
+@pytest.mark.parametrize("after", range(0, 15, 4))
+def test_stopped_anywhere_it_goes_on_behind_the_last_whole_sequence(tmp_path, monkeypatch, after):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    predictions.write(_Brightness(), _SETTINGS, _runs(), whole, maps=True)
+
+    calls = iter(range(100))
+    write = predictions.write_map_png
+
+    def write_or_stop(path, values):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        write(path, values)
+
+    monkeypatch.setattr(predictions, "write_map_png", write_or_stop)
+    with pytest.raises(KeyboardInterrupt):
+        predictions.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
+    done = [path.name for path in (stopped / "masks").glob("*")]
+    assert len(done) == after // 5
+
+    predicted = []
+    stream = Predictor.stream
+    monkeypatch.setattr(predictions, "write_map_png", write)
+    monkeypatch.setattr(Predictor, "stream", lambda *args: predicted.append(1) or stream(*args))
+    predictions.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
+    assert len(predicted) == 3 - len(done)
+    assert _files(stopped) == _files(whole)
+
+
+def test_a_sequence_whose_masks_are_not_in_place_yet_is_made_again(tmp_path):
+    # Maps are renamed first: a kill between the two leaves maps without masks.
+    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
+    whole, name = _files(tmp_path), _runs()[1].folder
+    (tmp_path / "masks" / name).rename(tmp_path / "partial")
+    (tmp_path / "maps" / name / "00000.png").write_bytes(b"")
+    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
+    assert _files(tmp_path) == whole
+
+
+def test_progress_names_the_sequence_its_number_and_the_rate(tmp_path, capsys):
+    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
+    error = capsys.readouterr().err
+    assert f"2/3 {_runs()[1].folder}: 5 frames" in error and "15 frames in" in error and "frames/s" in error

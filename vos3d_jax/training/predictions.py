@@ -1,0 +1,75 @@
+"""What a network says about a benchmark's videos, in files, a whole sequence at a time.
+
+`masks/<run>/<frame>.png` are palette PNGs of ids, as DAVIS results are; `maps/<run>/<frame>.png` are 16-bit
+grey PNGs of the foreground's probability (65535 is 1). A run is made in `partial` and renamed, its masks
+last: what has masks is whole, so that a killed evaluation goes on behind it.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flax import nnx
+
+from vos3d_jax import storage
+from vos3d_jax.evaluation.benchmarks import Run
+from vos3d_jax.inference import Predictor
+from vos3d_jax.inference.progress import Progress
+from vos3d_jax.media.images import write_map_png, write_palette_png
+from vos3d_jax.training.stages import Evaluation
+
+
+def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: Path, *, maps: bool) -> None:
+    """Writes what `model` says about those of `runs` that are not in `folder` yet, and shows its progress.
+
+    Args:
+      model: a network that segments clips.
+      settings: how clips are cut and frames resized.
+      runs: tasks without a first mask; every frame gets a mask, every scored one a map.
+      folder: of `masks` and `maps`.
+      maps: whether to write maps.
+
+    Raises:
+      UserError: a frame cannot be read, or `folder` not be written.
+    """
+    left = {run.folder: run for run in runs if not (folder / "masks" / run.folder).is_dir()}
+    if not left:
+        return
+    stride = settings.clip_length - settings.overlap
+    with Progress(sum(len(run.frames) for run in left.values()), warm_up=stride) as progress:
+        predictor = make_predictor(model, settings, progress.say)
+        for number, run in enumerate(runs, 1):
+            if run.folder in left:
+                progress.say(f"{number}/{len(runs)} {run.folder}: {len(run.frames)} frames")
+                with storage.writing(folder):
+                    _write_run(predictor, run, folder, maps, progress)
+        progress.say(progress.summary())
+
+
+def make_predictor(model: nnx.Module, settings: Evaluation, announce: Callable[[str], None]) -> Predictor:
+    """Returns the predictor that `settings` describe; a short edge of 0 keeps the frames' size."""
+    return Predictor(
+        model, **{**settings.predictor, "short_edge": settings.short_edge or None}, announce=announce
+    )
+
+
+def _write_run(predictor: Predictor, run: Run, folder: Path, maps: bool, progress: Progress) -> None:
+    partial = folder / "partial"
+    shutil.rmtree(partial, ignore_errors=True)  # of an evaluation that was killed
+    video, scored = run.video, frozenset(run.scored)
+    found = predictor.stream(video.read_frame(index) for index in run.frames)
+    for index, frame in zip(run.frames, found, strict=True):
+        name = f"{video.frame_names[index]}.png"
+        write_palette_png(partial / "masks" / name, frame.mask)
+        if maps and index in scored:
+            probability = frame.probability
+            write_map_png(
+                partial / "maps" / name, probability if probability.ndim == 2 else 1 - probability[..., 0]
+            )
+        progress.advance()
+    for kind in ("maps", "masks"):
+        if (partial / kind).is_dir():
+            place = folder / kind / run.folder
+            shutil.rmtree(place, ignore_errors=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (partial / kind).rename(place)
