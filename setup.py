@@ -24,6 +24,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=[*find_packages(include=["vos3d_jax", "vos3d_jax.*"]), "vos3d_jax.configs"],
     package_dir={"vos3d_jax.configs": "configs"},
+    package_data={"vos3d_jax.evaluation": ["*.json", "report/*.css", "report/*.js"]},
     install_requires=_requirements(),
     extras_require={
         "cuda": ["jax[cuda13]"],

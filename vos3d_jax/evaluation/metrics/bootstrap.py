@@ -32,7 +32,12 @@ class PairedTest:
 
 
 def confidence_interval(
-    values: Num[np.ndarray, " n"], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+    values: Num[np.ndarray, " n"],
+    *,
+    weights: Num[np.ndarray, " n"] | None = None,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> Interval:
     """The percentile bootstrap interval of the mean of one value a sequence.
 
@@ -40,6 +45,7 @@ def confidence_interval(
 
     Args:
         values: one a sequence; NaN values are left out.
+        weights: of a weighted mean, positive (a mean over groups of unequal size); None: all count the same.
         level: probability, 0..1.
         resamples: how many means of as many values drawn with replacement.
         seed: the same values and seed give the same interval.
@@ -47,17 +53,19 @@ def confidence_interval(
     Raises:
         ValueError: there are no values.
     """
-    values = _known(values)
+    values, weights = _known(values, weights)
     if values.size == 1:
         return Interval(float(values[0]), float("nan"), float("nan"), level)
-    low, high = np.quantile(_resampled_means(values, resamples, seed), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high), level)
+    means = _resampled_means(values, weights, resamples, seed)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(np.average(values, weights=weights)), float(low), float(high), level)
 
 
 def paired_test(
     first: Num[np.ndarray, " n"],
     second: Num[np.ndarray, " n"],
     *,
+    weights: Num[np.ndarray, " n"] | None = None,
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -66,12 +74,14 @@ def paired_test(
 
     The p-value is that of the sign-flip (randomisation) test, two-sided: if it made no difference which
     result is which, how often would the mean difference be at least as large? Exact for up to 16 sequences.
+    Arguments as `confidence_interval`.
 
     Raises:
         ValueError: there are no sequences.
     """
-    differences = _known(np.asarray(first, np.float64) - np.asarray(second, np.float64))
-    interval = confidence_interval(differences, level=level, resamples=resamples, seed=seed)
+    differences, weights = _known(np.asarray(first, np.float64) - np.asarray(second, np.float64), weights)
+    interval = confidence_interval(differences, weights=weights, level=level, resamples=resamples, seed=seed)
+    differences = weights * differences
     observed = abs(differences.sum())
     slack = 1e-12 * np.abs(differences).sum()  # rounding must not part equal sums
     if differences.size <= _EXACT:
@@ -87,17 +97,25 @@ def paired_test(
     return PairedTest(interval, (larger + 1) / (resamples + 1))  # the observed pattern is one of them
 
 
-def _resampled_means(values: np.ndarray, resamples: int, seed: int) -> Float[np.ndarray, " resamples"]:
+def _resampled_means(
+    values: np.ndarray, weights: np.ndarray, resamples: int, seed: int
+) -> Float[np.ndarray, " resamples"]:
     random = np.random.default_rng(seed)
     blocks = [min(_BLOCK, resamples - start) for start in range(0, resamples, _BLOCK)]
-    return np.concatenate(
-        [values[random.integers(0, values.size, (count, values.size))].mean(1) for count in blocks]
-    )
+    means = []
+    for count in blocks:
+        drawn = random.integers(0, values.size, (count, values.size))
+        means.append((weights * values)[drawn].sum(1) / weights[drawn].sum(1))
+    return np.concatenate(means)
 
 
-def _known(values: np.ndarray) -> Float[np.ndarray, " n"]:
+def _known(
+    values: np.ndarray, weights: np.ndarray | None
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The values that are known, and their weights."""
     values = np.asarray(values, np.float64)
-    values = values[~np.isnan(values)]
-    if not values.size:
+    weights = np.ones(values.shape) if weights is None else np.asarray(weights, np.float64)
+    known = ~np.isnan(values)
+    if not known.any():
         raise ValueError("there are no values to resample")
-    return values
+    return values[known], weights[known]

@@ -1,0 +1,81 @@
+"""Published results of other methods, each with its source and protocol, to stand beside our own.
+
+The facts are in published.json: the DAVIS-2016 toolkit's table of 21 techniques, the tables of the three
+papers, and what is printed there of others (specs/spec-metrics.md section 12, spec-rgmp.md section 7,
+spec-hou-3dcnn.md section 9, spec-3dc-seg.md section 5). A table stands in one column with our figures only at
+the benchmarks whose protocol it follows; elsewhere it is context, and says that it is not comparable.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a published table.
+
+    Attributes:
+        name: what the table calls it.
+        hint: what it is given: "none", "first mask", ...
+        values: one a figure of the table, in our units (0..1; JumpCut's error in percent); None: not printed.
+    """
+
+    name: str
+    hint: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Published figures with one source and one protocol.
+
+    Attributes:
+        title: whose results they are.
+        source: where they are printed.
+        protocol: how they were scored, as far as it is known.
+        note: what else a reader should know; or "".
+        same_protocol: our benchmarks whose figures may stand in one column with these.
+        beside: our benchmarks at which they are context only.
+        figures: names as in `Scores.figures` where the measure is the same.
+        methods: one a row.
+    """
+
+    title: str
+    source: str
+    protocol: str
+    note: str
+    same_protocol: tuple[str, ...]
+    beside: tuple[str, ...]
+    figures: tuple[str, ...]
+    methods: tuple[Method, ...]
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """All published tables."""
+    stored = json.loads((resources.files(__package__) / "published.json").read_text("utf-8"))
+    return tuple(
+        Table(
+            title=table["title"],
+            source=table["source"],
+            protocol=table["protocol"],
+            note=table.get("note", ""),
+            same_protocol=tuple(table["same_protocol"]),
+            beside=tuple(table["beside"]),
+            figures=tuple(table["figures"]),
+            methods=tuple(Method(name, hint, tuple(values)) for name, hint, *values in table["rows"]),
+        )
+        for table in stored
+    )
+
+
+def comparable(benchmark: str) -> list[Table]:
+    """The tables whose figures follow the protocol of `benchmark`."""
+    return [table for table in tables() if benchmark in table.same_protocol]
+
+
+def context(benchmark: str) -> list[Table]:
+    """The tables that belong to the same data as `benchmark` but follow another or an unknown protocol."""
+    return [table for table in tables() if benchmark in table.beside]

@@ -1,0 +1,77 @@
+"""What is left of an evaluation: scores.json, csv, report.html, pictures, and tables in the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation.report.page import page
+from vos3d_jax.evaluation.report.pictures import write_pictures
+from vos3d_jax.evaluation.report.sheets import write_csv
+from vos3d_jax.evaluation.report.tables import compare_table, paired_table, show, table
+from vos3d_jax.evaluation.report.units import compare
+from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.media.images import write_file
+
+__all__ = [
+    "compare",
+    "compare_table",
+    "page",
+    "paired_table",
+    "read",
+    "show",
+    "table",
+    "write",
+    "write_csv",
+    "write_pictures",
+]
+
+
+def write(
+    scores: Scores,
+    output: str | Path,
+    *,
+    videos: Sequence[Video] = (),
+    masks_dir: str | Path | None = None,
+    compare: Scores | None = None,
+) -> None:
+    """Writes a result into the folder `output`: everything a reader may want of it.
+
+    - `scores.json`: the result itself, which `read` gives back.
+    - `figures.csv`, `rows.csv`, and in the official tool's columns `global_results-<set>.csv` and
+      `per-sequence_results-<set>.csv` (see `write_csv`).
+    - `report.html`: one page that needs no network.
+    - given videos and masks, `pictures/<sequence>.png`: the typical and the worst frame of each.
+
+    Args:
+        scores: the result.
+        output: the folder; it is made.
+        videos: the scored videos, for pictures.
+        masks_dir: the scored masks, `<run>/<frame>.png`, for pictures.
+        compare: another result that the page compares with; if it is not comparable the page says why.
+
+    Raises:
+        UserError: `output` cannot be written to, or a mask of a picture cannot be read.
+    """
+    output = Path(output)
+    write_file(output / "scores.json", scores.to_json().encode())
+    write_csv(scores, output)
+    text = page(scores, videos=videos, masks_dir=masks_dir, other=compare)
+    write_file(output / "report.html", text.encode())
+    if masks_dir is not None:
+        write_pictures(scores, videos, masks_dir, output / "pictures")
+
+
+def read(path: str | Path) -> Scores:
+    """The scores of a scores.json, or of the folder that holds it.
+
+    Raises:
+        UserError: it is missing or no such file.
+    """
+    path = Path(path) / "scores.json" if Path(path).is_dir() else Path(path)
+    try:
+        return Scores.from_json(path.read_text("utf-8"), str(path))
+    except OSError:
+        raise UserError(f"{path} is missing: expected the scores.json of an evaluation") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no scores.json of this program: score again") from None

@@ -1,0 +1,66 @@
+"""Cells and tables of the page: numbers carry their full value for sorting (and for tests)."""
+
+from collections.abc import Sequence
+
+from vos3d_jax.evaluation.metrics import Interval
+from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.markup import Child, Html, element, join
+
+
+def number(figure: str, value: float | None, *, signed: bool = False, class_: str = "") -> Html:
+    """A table cell with a value as it is shown everywhere; its full precision is in `data-value`."""
+    full = "" if value is None else repr(float(value))
+    return element("td", shown(figure, value, signed=signed), class_=f"num {class_}".strip(), data_value=full)
+
+
+def change(figure: str, value: float, below: Html | None = None, *, class_: str = "") -> Html:
+    """A table cell with a difference, coloured by whether it is for the better; the sign tells it too."""
+    kind = None
+    if abs(value) > 0:
+        kind = "better" if (value < 0) == facts(figure).lower else "worse"
+    text = element("span", shown(figure, value, signed=True), class_=kind)
+    return element("td", text, below, class_=f"num {class_}".strip(), data_value=repr(float(value)))
+
+
+def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:
+    """An interval in words; "" where there is none."""
+    if found is None:
+        return ""
+    return f"{shown(figure, found.low, signed=signed)} to {shown(figure, found.high, signed=signed)}"
+
+
+def head(text: str, *, sort: str | None = None, class_: str | None = "num") -> Html:
+    """A column's head; `sort` is the order of the first press ("ascending", "descending")."""
+    return element("th", text, scope="col", class_=class_, data_sort=sort)
+
+
+def row_head(*children: Child) -> Html:
+    """The cell that names a row."""
+    return element("th", *children, scope="row")
+
+
+def table(
+    caption: Child,
+    heads: Sequence[Html],
+    rows: Sequence[Html],
+    *,
+    label: str,
+    sortable: bool = False,
+) -> Html:
+    """A table under its caption, which scrolls inside itself where it is too wide; `label` is its name."""
+    # The caption is no <caption>: that would be as wide as the table and cut off where it scrolls.
+    body = element(
+        "div",
+        element(
+            "table",
+            element("thead", element("tr", *heads)),
+            element("tbody", *(Html(f"{row}\n") for row in rows)),
+            class_="sortable" if sortable else None,
+            aria_label=label,
+        ),
+        class_="scroll",
+        role="region",
+        aria_label=label,
+        tabindex=0,
+    )
+    return join([element("p", caption, class_="caption"), body])

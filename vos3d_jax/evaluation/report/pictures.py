@@ -1,0 +1,127 @@
+"""Frames to look at: the typical and the worst of each sequence, with truth and mask laid over them."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vos3d_jax.data.video import Video
+from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation.benchmarks import Run
+from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
+from vos3d_jax.evaluation.scores import Row, Scores
+from vos3d_jax.media.images import read_mask, resize_bilinear, resize_mask_nearest, write_png
+from vos3d_jax.media.overlay import overlay, side_by_side
+
+_PANEL = 384  # the longer side of a picture in the page, in pixels
+_QUALITY = 78
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scored frame of one row: where it is, and what it scored."""
+
+    row: Row
+    run: Run
+    place: int  # in row.frames
+    metric: str
+
+    @property
+    def frame(self) -> str:
+        """The name of the frame."""
+        return self.row.frames[self.place]
+
+    @property
+    def value(self) -> float:
+        """The frame's value of the metric by which frames are ranked."""
+        return self.row.series[self.metric][self.place]
+
+    @property
+    def words(self) -> str:
+        """All values of the frame: "J 0.512, F 0.430"."""
+        metrics = (metric for metric in FRAME_METRICS if metric in self.row.series)
+        return ", ".join(
+            f"{metric} {shown(metric, self.row.series[metric][self.place])}" for metric in metrics
+        )
+
+    def read(self, masks_dir: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Frame, truth and mask.
+
+        Raises:
+            UserError: the mask is missing or cannot be read.
+        """
+        video = self.run.video
+        index = video.frame_names.index(self.frame)
+        mask = read_mask(Path(masks_dir) / self.run.folder / f"{self.frame}.png")
+        return video.read_frame(index), video.read_mask(index), mask
+
+
+def write_pictures(
+    scores: Scores, videos: Sequence[Video], masks_dir: str | Path, folder: str | Path
+) -> list[Path]:
+    """Writes one picture a sequence, `<folder>/<sequence>.png`, and returns their paths.
+
+    Each shows two scored frames, with truth and mask side by side: the one of median score and the worst.
+    Sequences whose video is not among `videos` are left out.
+    """
+    written = []
+    for name, scenes in _ranked(scores, videos).items():
+        chosen = {"typical": scenes[len(scenes) // 2], "worst": scenes[0]}
+        rows = [_row(kind, scene, Path(masks_dir)) for kind, scene in chosen.items()]
+        written.append(Path(folder) / f"{name}.png")
+        write_png(written[-1], np.concatenate(rows))
+    return written
+
+
+def worst_scenes(scores: Scores, videos: Sequence[Video], count: int) -> list[Scene]:
+    """The worst frame of each of the `count` sequences whose worst frames are worst, worst first."""
+    worst = [scenes[0] for scenes in _ranked(scores, videos).values()]
+    return sorted(worst, key=_badness)[:count]
+
+
+def jpegs(scene: Scene, masks_dir: str | Path) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yields (what it shows, data URI, (height, width)) of the frame, with the truth, with the mask."""
+    frame, truth, mask = scene.read(masks_dir)
+    scale = min(1, _PANEL / max(frame.shape[:2]))
+    size = tuple(max(1, round(side * scale)) for side in frame.shape[:2])
+    frame = resize_bilinear(frame, size)
+    for name, labels in (("frame", None), ("truth", truth), ("mask", mask)):
+        if name != "frame" and labels is None:
+            continue
+        picture = frame if labels is None else overlay(frame, resize_mask_nearest(labels, size))
+        data = io.BytesIO()
+        Image.fromarray(picture).save(data, format="JPEG", quality=_QUALITY, optimize=True)
+        yield name, "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode(), size
+
+
+def _ranked(scores: Scores, videos: Sequence[Video]) -> dict[str, list[Scene]]:
+    """The scenes of each sequence, worst first."""
+    rules = benchmarks.find(scores.benchmark)
+    runs = {run.name: run for video in videos for run in rules.runs(video)}
+    scenes: dict[str, list[Scene]] = {}
+    for row in scores.rows:
+        run = runs.get(row.name) or runs.get(row.sequence)
+        metric = next((metric for metric in FRAME_METRICS if metric in row.series), None)
+        if run is None or metric is None:
+            continue
+        for place, value in enumerate(row.series[metric]):
+            if not np.isnan(value):
+                scenes.setdefault(row.sequence, []).append(Scene(row, run, place, metric))
+    return {name: sorted(found, key=_badness) for name, found in scenes.items()}
+
+
+def _badness(scene: Scene) -> float:
+    return -scene.value if facts(scene.metric).lower else scene.value
+
+
+def _row(kind: str, scene: Scene, masks_dir: Path) -> np.ndarray:
+    frame, truth, mask = scene.read(masks_dir)
+    row = scene.row
+    metrics = (metric for metric in FRAME_METRICS if metric in row.series)
+    means = ", ".join(f"{metric} {shown(metric, row.statistics(metric).mean)}" for metric in metrics)
+    caption = f"{row.name} {scene.frame} ({kind}): {scene.words}; mean of {len(row.frames)} frames: {means}"
+    return side_by_side(frame, truth, mask, caption=caption)

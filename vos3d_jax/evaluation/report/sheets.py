@@ -1,0 +1,90 @@
+"""csv files of a result: in the official 2017 tool's columns, and all figures for a spreadsheet.
+
+Columns and rounding of the official tool (davis2017-evaluation, `evaluation_method.py`; specs/spec-metrics.md
+section 4): three decimals, an empty cell for NaN. Unlike there, nothing reads them back instead of scoring.
+"""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation.report.units import interval
+from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.media.images import write_file
+
+_GLOBAL = {
+    "J&F-Mean": "J&F",
+    "J-Mean": "J mean",
+    "J-Recall": "J recall",
+    "J-Decay": "J decay",
+    "F-Mean": "F mean",
+    "F-Recall": "F recall",
+    "F-Decay": "F decay",
+}
+_PER_SEQUENCE = ("Sequence", "J-Mean", "F-Mean")
+
+
+def write_csv(scores: Scores, folder: str | Path) -> list[Path]:
+    """Writes the csv files of a result into `folder` and returns their paths.
+
+    - `figures.csv`: every headline figure in full precision, with its interval.
+    - `rows.csv`: every sequence, object or transfer: its means over frames.
+    - `global_results-<set>.csv` and `per-sequence_results-<set>.csv`, where J and F were scored: in the
+      official 2017 tool's form, which numbers objects from 1 in the first column ("bear_1").
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    files = {"figures.csv": _figures(scores), "rows.csv": _rows(scores)}
+    if {"J", "F"} <= set(scores.metrics):
+        options = scores.provenance.get("options") or {}
+        split = options.get("split") or benchmarks.find(scores.benchmark).split
+        files[f"global_results-{split}.csv"] = _official_global(scores)
+        files[f"per-sequence_results-{split}.csv"] = _official_per_sequence(scores)
+    paths = []
+    for name, rows in files.items():
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        paths.append(Path(folder) / name)
+        write_file(paths[-1], text.getvalue().encode())
+    return paths
+
+
+def _official_global(scores: Scores) -> list[list[str]]:
+    return [list(_GLOBAL), [_rounded(scores.figures[figure]) for figure in _GLOBAL.values()]]
+
+
+def _official_per_sequence(scores: Scores) -> list[list[str]]:
+    rows = [list(_PER_SEQUENCE)]
+    for row in scores.rows:
+        name = f"{row.name}_1" if row.name == row.sequence else row.name
+        rows.append([name, *(_rounded(row.statistics(metric).mean) for metric in ("J", "F"))])
+    return rows
+
+
+def _figures(scores: Scores) -> list[list[str]]:
+    rows = [["figure", "value", "low 95 %", "high 95 %"]]
+    for name, value in scores.figures.items():
+        found = interval(scores, name)
+        bounds = ("", "") if found is None else (_full(found.low), _full(found.high))
+        rows.append([name, _full(value), *bounds])
+    return rows
+
+
+def _rows(scores: Scores) -> list[list[str]]:
+    metrics = list(dict.fromkeys(metric for row in scores.rows for metric in row.series))
+    rows = [["name", "sequence", "group", "frames", *(f"{metric} mean" for metric in metrics)]]
+    for row in scores.rows:
+        means = (_full(row.statistics(metric).mean) if metric in row.series else "" for metric in metrics)
+        rows.append([row.name, row.sequence, row.group, str(len(row.frames)), *means])
+    return rows
+
+
+def _rounded(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _full(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)

@@ -1,0 +1,159 @@
+"""How sure each headline figure is, and whether two results differ: over sequences or objects, never frames.
+
+A figure is a mean over units (specs/spec-metrics.md section 4). `units` gives the units' values and weights,
+so that their weighted mean is the figure; the bootstrap and the paired test draw units. Figures that are no
+mean over units (pooled F, frame-mAP, the saliency measures) have no interval.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation.metrics import Interval, PairedTest, confidence_interval, paired_test
+from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.scores import Row, Scores, require_comparable
+
+_LIKELY_CHANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Units:
+    """One value and weight a unit; NaN values are left out."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A headline figure of two results, their paired test, and what it says in words."""
+
+    figure: str
+    first: float
+    second: float
+    test: PairedTest
+    words: str
+
+
+def units(scores: Scores, figure: str) -> Units | None:
+    """The values whose weighted mean is `figure`; None where it is no mean over sequences or objects.
+
+    Units are what the benchmark averages: sequences (of JumpCut: clips, each the mean of its key frames),
+    objects, or the clips of J-HMDB, weighted so that its three splits count the same.
+    """
+    rows, value = _rows(scores, figure), _value(figure)
+    if value is None or not rows:
+        return None
+    if scores.average == "sequences":
+        grouped: dict[str, list[float]] = {}
+        for row in rows:
+            grouped.setdefault(row.sequence, []).append(value(row))
+        names = tuple(grouped)
+        values = np.array([_mean(numbers) for numbers in grouped.values()])
+        weights = np.ones(len(names))
+    else:
+        names = tuple(row.name for row in rows)
+        values = np.array([value(row) for row in rows])
+        weights = np.ones(len(rows))
+        if scores.average == "groups":
+            sizes = {row.group: 0 for row in rows}
+            for row, number in zip(rows, values, strict=True):
+                sizes[row.group] += not np.isnan(number)
+            weights = np.array([1 / max(sizes[row.group], 1) for row in rows])
+    return Units(names, values, weights) if np.isfinite(values).any() else None
+
+
+def interval(scores: Scores, figure: str) -> Interval | None:
+    """The 95 % bootstrap interval of a headline figure over its units; None without units."""
+    found = units(scores, figure)
+    return None if found is None else confidence_interval(found.values, weights=found.weights)
+
+
+def compare(scores: Scores, other: Scores) -> list[Difference]:
+    """The paired test of every headline figure that is a mean over units.
+
+    Raises:
+        UserError: the two follow different protocols, or score different things.
+    """
+    require_comparable(scores, other)
+    differences = []
+    for figure in scores.figures:
+        first, second = units(scores, figure), units(other, figure)
+        if first is None or second is None or first.names != second.names:
+            continue
+        if not np.isfinite(first.values - second.values).any():
+            continue
+        test = paired_test(first.values, second.values, weights=first.weights)
+        values = scores.figures[figure], other.figures[figure]
+        count = int(np.isfinite(first.values - second.values).sum())
+        differences.append(Difference(figure, *values, test, _words(figure, test, count, scores, other)))
+    return differences
+
+
+def counted_over(scores: Scores) -> str:
+    """What the intervals are over, in words: "20 sequences"."""
+    if scores.average == "objects":
+        return f"{len(scores.rows)} objects"
+    count = len({row.sequence for row in scores.rows})
+    return f"{count} {'sequence' if count == 1 else 'sequences'}"
+
+
+def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores) -> str:
+    difference = test.difference.mean
+    name = other.method or "the other result"
+    if difference == 0:
+        return f"{figure} is the same as that of {name}."
+    better = (difference < 0) == facts(figure).lower
+    low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
+    unit = "objects" if scores.average == "objects" else "sequences"
+    verdict = (
+        f"it may well be chance in which {unit} there are"
+        if test.p_value > _LIKELY_CHANCE
+        else f"chance in these {unit} hardly explains it"
+    )
+    return (
+        f"{figure} is {shown(figure, abs(difference))} {'better' if better else 'worse'} than that of {name} "
+        f"(95 % interval of the difference {low} to {high}, {count} {unit}). If it made no difference which "
+        f"result is which, one as large would appear in {shown_p(test.p_value)} of cases: {verdict}."
+    )
+
+
+def shown_p(value: float) -> str:
+    """A p-value in percent, as a person reads it."""
+    if value < 0.0005:
+        return "less than 0.1 %"
+    return f"{100 * value:.1f} %"
+
+
+def _rows(scores: Scores, figure: str) -> list[Row]:
+    """The rows a figure is the mean of."""
+    metric, _, statistic = figure.partition(" ")
+    if metric == "J&F":
+        return [row for row in scores.rows if "J" in row.series and "F" in row.series]
+    rows = [row for row in scores.rows if metric in row.series]
+    if metric == "T":
+        stable = benchmarks.find(scores.benchmark).stable
+        return [row for row in rows if not stable or row.sequence in stable]
+    if metric == "error":
+        return [row for row in rows if row.group == f"distance {statistic.removeprefix('d')}"]
+    return rows
+
+
+def _value(figure: str):
+    """The function row -> value of a figure; None for figures that no row has."""
+    if figure == "J&F":
+        return lambda row: (row.statistics("J").mean + row.statistics("F").mean) / 2
+    metric, _, statistic = figure.partition(" ")
+    if metric == "error":
+        return lambda row: row.statistics("error").mean
+    if statistic in ("mean", "recall", "decay"):
+        return lambda row: getattr(row.statistics(metric), statistic)
+    return None
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    known = [number for number in numbers if not np.isnan(number)]
+    return float(np.mean(known)) if known else float("nan")
