@@ -1,0 +1,380 @@
+"""The command `score`: what it writes, what it refuses and how, and that a kill costs nothing."""
+
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mask_folders import SIZE, box, moving, write_davis, write_grey, write_masks, write_own
+from PIL import Image
+
+import vos3d_jax
+from vos3d_jax.evaluation import parts, report
+from vos3d_jax.media.images import PALETTE, write_file
+
+command = importlib.import_module("vos3d_jax.score")
+SEQUENCES = ("bear", "surf")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small DAVIS-2016 in `data` and results one pixel off in `results`."""
+    write_davis(tmp_path / "data", {name: moving() for name in SEQUENCES})
+    for name in SEQUENCES:
+        write_masks(tmp_path / "results" / name, moving(shift=1))
+    return tmp_path
+
+
+def run(folder, *more, benchmark="davis2016"):
+    return command.main(
+        [
+            f"--benchmark={benchmark}",
+            f"--results={folder / 'results'}",
+            f"--data_dir={folder / 'data'}",
+            f"--output={folder / 'out'}",
+            "--workers=1",
+            *more,
+        ]
+    )
+
+
+def refused(folder, capsys, *more, **options):
+    """The one line on stderr after which nothing was written."""
+    assert run(folder, *more, **options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("vos3d score: error: ") and error.count("\n") == 1
+    assert not (folder / "out/scores.json").exists()
+    return error.replace(str(folder), "").strip()
+
+
+def test_it_writes_scores_tables_and_a_report_and_shows_the_table(folder, capsys):
+    assert run(folder, "--method=mine") == 0
+    shown = capsys.readouterr()
+    assert "bear" in shown.out and "DAVIS-2016 val, not in full: 2 sequences" in shown.out
+    assert "scored 2 of 2 sequences" in shown.err
+    scores = report.read(folder / "out")
+    assert (scores.method, scores.protocol, len(scores.rows)) == ("mine", "toolkit", 2)
+    written = {path.name for path in (folder / "out").iterdir()}
+    assert {"scores.json", "report.html", "rows.csv"} <= written
+    assert "parts" not in written
+    assert vos3d_jax.score(folder / "results", data_dir=folder / "data", workers=1).rows == scores.rows
+
+
+def test_importing_the_command_leaves_the_function_of_the_same_name_callable():
+    code = (
+        "import vos3d_jax, vos3d_jax.score; assert callable(vos3d_jax.score); assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", f"import sys; {code}"], check=True)
+
+
+def test_a_script_without_a_main_guard_scores_in_several_processes(folder):
+    script = folder / "script.py"
+    script.write_text(
+        "import vos3d_jax\nprint('once')\n"
+        f"results, data = {str(folder / 'results')!r}, {str(folder / 'data')!r}\n"
+        "scores = vos3d_jax.score(results, data_dir=data, workers=2)\n"
+        "print(len(scores.rows))\n"
+    )
+    found = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert found.stdout == "once\n2\n"
+
+
+def test_another_result_stands_beside_it_only_under_the_same_protocol(folder, capsys):
+    assert run(folder, "--method=one") == 0
+    (folder / "out").rename(folder / "first")
+    assert run(folder, "--method=two", f"--compare={folder / 'first'}") == 0
+    assert "one" in capsys.readouterr().out
+    (folder / "out").rename(folder / "second")
+    error = refused(folder, capsys, f"--compare={folder / 'first'}", benchmark="davis2016_all_frames")
+    assert (
+        "results of different benchmarks are not compared ('davis2016_all_frames' and 'davis2016')" in error
+    )
+    error = refused(folder, capsys, f"--compare={folder / 'first'}", "--defect=nan_recall")
+    assert "results of different protocols are not compared ('toolkit+nan_recall' and 'toolkit')" in error
+
+
+def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(folder, capsys):
+    for name in ("scores.json", "global_results-val.csv", "parts/x.part"):
+        write_file(folder / "results" / name, b"{}")
+    before = sorted(folder.glob("results/**/*"))
+    assert run(folder) == 0
+    assert sorted(folder.glob("results/**/*")) == before
+    capsys.readouterr()
+    (folder / "out").rename(folder / "first")
+    error = refused(folder, capsys, f"--output={folder / 'results/out'}")
+    assert "/results/out is in the results, /results: give another --output" in error
+
+
+def test_results_that_main_wrote_are_found_by_their_folder(folder):
+    (folder / "results").rename(folder / "masks")
+    (folder / "results").mkdir()
+    (folder / "masks").rename(folder / "results/masks")
+    assert run(folder) == 0
+    assert report.read(folder / "out").method == "results"
+
+
+# Bad results: one line each, with the first offender, how many there are, and the mend.
+
+
+def test_a_missing_sequence(folder, capsys):
+    for path in (folder / "results/surf").iterdir():
+        path.unlink()
+    (folder / "results/surf").rmdir()
+    error = refused(folder, capsys)
+    assert "/results/surf is not a folder (the only one, of 2 sequences): write the masks of each" in error
+
+
+def test_no_sequence_at_all_names_what_is_there_instead(folder, capsys):
+    (folder / "results").rename(folder / "480p")
+    (folder / "results").mkdir()
+    (folder / "480p").rename(folder / "results/480p")
+    error = refused(folder, capsys)
+    assert "/results/bear is not a folder (the first of 2, of 2 sequences); /results has 480p: " in error
+
+
+def test_missing_frames(folder, capsys):
+    for name in ("00000", "00002", "00003", "00004"):
+        (folder / f"results/surf/{name}.png").unlink()
+    error = refused(folder, capsys)
+    # The first and the last frame are not scored and need no file.
+    assert "/results/surf/00002.png is missing (the first of 2, of 6 frames): write a PNG for each" in error
+
+
+def test_wrong_size(folder, capsys):
+    write_masks(folder / "results/bear", moving(size=(24, 40)))
+    error = refused(folder, capsys)
+    assert "/results/bear/00001.png is 40x24 but its frame is 32x24 (the first of 3, of 6 frames)" in error
+    assert "resize the masks with nearest neighbour" in error
+
+
+def test_jpeg_masks_by_their_name_or_in_disguise(folder, capsys):
+    for name in ("00001", "00002"):
+        path = folder / f"results/bear/{name}.png"
+        Image.open(path).convert("L").save(path.with_suffix(".jpg"))
+        path.unlink()
+    error = refused(folder, capsys)
+    assert "/results/bear/00001.jpg is a JPEG, which blurs ids (the first of 2, of 6 frames)" in error
+    for path in (folder / "results/bear").glob("*.jpg"):
+        path.rename(path.with_suffix(".png"))
+    assert "/results/bear/00001.png is a JPEG" in refused(folder, capsys)
+
+
+def test_colours_instead_of_ids(folder, capsys):
+    Image.fromarray(PALETTE[box()]).save(folder / "results/surf/00003.png")
+    error = refused(folder, capsys)
+    assert "/results/surf/00003.png has colours instead of ids (the only one, of 6 frames)" in error
+    assert "palette or grey PNG whose pixel values are the object ids" in error
+
+
+def soft_mask():
+    mask = box() * np.uint8(255)
+    mask[4], mask[15] = 85, 170
+    return mask
+
+
+def test_anti_aliased_masks(folder, capsys):
+    for index in (1, 2):
+        write_grey(folder / f"results/bear/0000{index}.png", soft_mask())
+    error = refused(folder, capsys)
+    assert "/results/bear/00001.png has 3 grey levels, so its edges are soft (the first of 2, of" in error
+    assert "threshold the masks in the middle" in error
+
+
+def test_void_in_a_result_of_one_object(folder, capsys):
+    mask = box()
+    mask[0] = 255
+    write_masks(folder / "results/bear", [mask] * 5)
+    error = refused(folder, capsys)
+    assert "/results/bear/00001.png has pixels of 255, which is void and no object (the first of 3" in error
+
+
+def test_trap_7_255_alone_and_other_ids_are_the_object_of_a_benchmark_with_one(folder):
+    write_masks(folder / "results/bear", [mask * np.uint8(255) for mask in moving()])
+    write_masks(folder / "results/surf", [mask * np.uint8(7) for mask in moving()])
+    assert run(folder) == 0
+    assert report.read(folder / "out").figures["J mean"] == 1
+
+
+@pytest.fixture
+def objects(tmp_path):
+    """Two objects a video, in one's own folder, and right results."""
+    masks = [box() + 2 * box(left=20) for _ in range(4)]
+    write_own(tmp_path / "data", {name: masks for name in SEQUENCES})
+    for name in SEQUENCES:
+        write_masks(tmp_path / "results" / name, masks)
+    return tmp_path
+
+
+def test_trap_15_more_objects_than_there_are(objects, capsys):
+    write_masks(objects / "results/surf", [3 * box()] * 4)
+    error = refused(objects, capsys, benchmark="folder_objects")
+    assert (
+        "/results/surf/00001.png has the object id 3, but 2 is the largest allowed (the first of 3" in error
+    )
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_trap_7_255_in_results_of_several_objects(objects, capsys, grey):
+    mask = box() * np.uint8(255)
+    if grey:
+        write_grey(objects / "results/bear/00002.png", mask)
+    else:
+        write_masks(objects / "results/bear", [mask], ["00002"])
+    error = refused(objects, capsys, benchmark="folder_objects")
+    assert "/results/bear/00002.png has pixels of 255, which is void and no object (the only one" in error
+
+
+def test_anti_aliased_masks_of_several_objects(objects, capsys):
+    write_grey(objects / "results/bear/00002.png", soft_mask())
+    error = refused(objects, capsys, benchmark="folder_objects")
+    assert "/results/bear/00002.png has 3 grey levels, so its edges are soft (the only one" in error
+
+
+def test_damaged_files(folder, capsys):
+    (folder / "results/bear/00001.png").write_bytes(b"not a picture")
+    error = refused(folder, capsys)
+    assert "/results/bear/00001.png cannot be read" in error and "make these masks again" in error
+    whole = (folder / "results/bear/00002.png").read_bytes()
+    write_masks(folder / "results/bear", moving())
+    (folder / "results/bear/00002.png").write_bytes(whole[:-30])
+    assert "/results/bear/00002.png cannot be read" in refused(folder, capsys)
+
+
+def test_problems_are_counted_over_all_sequences_in_several_processes_too(folder, capsys):
+    for name in SEQUENCES:
+        write_grey(folder / f"results/{name}/00002.png", soft_mask())
+    error = refused(folder, capsys, "--workers=2")
+    assert "/results/bear/00002.png has 3 grey levels, so its edges are soft (the first of 2, of 6" in error
+
+
+def test_maps_are_checked_like_masks(folder, capsys):
+    for name in SEQUENCES:
+        for index in range(5):
+            write_grey(folder / f"maps/{name}/{index:05d}.png", box() * np.uint8(200))
+    (folder / "maps/bear/00003.png").unlink()
+    options = (f"--maps={folder / 'maps'}",)
+    error = refused(folder, capsys, *options, benchmark="davis2016_all_frames")
+    assert "/maps/bear/00003.png is missing (the only one, of 10 frames)" in error
+    Image.fromarray(PALETTE[box()]).save(folder / "maps/bear/00003.png")
+    error = refused(folder, capsys, *options, benchmark="davis2016_all_frames")
+    assert "/maps/bear/00003.png is no map: it has colours (the only one" in error
+    write_grey(folder / "maps/bear/00003.png", box() * np.uint8(200))
+    assert run(folder, *options, benchmark="davis2016_all_frames") == 0
+    assert report.read(folder / "out").figures["pooled F"] == pytest.approx(
+        0.8
+    )  # one column of ten is wrong on each side
+
+
+@pytest.mark.parametrize(
+    "more, expected",
+    [
+        (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
+        (["--results=nowhere"], "nowhere is not a folder: expected <sequence>/00000.png in it"),
+        (["--maps=nowhere"], "nowhere is not a folder: expected soft maps"),
+        (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
+        (["--compare=nowhere.json"], "nowhere.json is missing: expected the scores.json"),
+        (["--defect=x"], "there is no defect 'x' to repeat: choose of decay_8bit"),
+        (["--option=x"], "--option=x is not understood: give --option=NAME=VALUE"),
+        (["--option=x=1"], "cannot be read with the options"),
+    ],
+)
+def test_wrong_arguments(folder, capsys, more, expected):
+    assert expected in refused(folder, capsys, *more)
+
+
+def test_an_output_that_cannot_be_written_to(folder, capsys):
+    (folder / "out").write_text("a file")
+    assert run(folder) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+# A scoring that was killed goes on.
+
+
+def wait_for_a_part(process, folder):
+    while not list(folder.glob("*.part")):
+        try:
+            process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        raise AssertionError(f"it ended before: {process.returncode}")
+
+
+def children_of(process):
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are watched the Linux way")
+def test_killed_in_the_middle_and_run_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    noise = rng.random((6, 7, 36, 48)) > 0.5  # long outlines, which take T a while
+    sequences = {f"v{number}": list(masks) for number, masks in enumerate(noise.astype(np.uint8))}
+    write_davis(tmp_path / "data", sequences)
+    for name, masks in sequences.items():
+        write_masks(tmp_path / "results" / name, masks[::-1])
+    arguments = [f"--results={tmp_path / 'results'}", f"--data_dir={tmp_path / 'data'}", "--workers=2"]
+    killed = [*arguments, f"--output={tmp_path / 'out'}"]
+    process = subprocess.Popen([sys.executable, "-m", "vos3d_jax.score", *killed])
+    try:
+        wait_for_a_part(process, tmp_path / "out/parts")
+        workers = [os.pidfd_open(pid) for pid in children_of(process)]
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    for worker in workers:
+        assert select.select([worker], [], [], 20)[0], "a worker outlived the command"
+        os.close(worker)
+    done = len(list((tmp_path / "out/parts").glob("*.part")))
+    assert 0 < done and not (tmp_path / "out/scores.json").exists()
+
+    measured = []
+    measure = parts.measure
+    monkeypatch.setattr(parts, "measure", lambda *given: measured.append(given) or measure(*given))
+    assert command.main([*killed, "--workers=1"]) == 0
+    assert len(measured) == 6 - done
+    assert command.main([*arguments, f"--output={tmp_path / 'whole'}", "--workers=1"]) == 0
+    scores = [(tmp_path / name / "scores.json").read_bytes() for name in ("out", "whole")]
+    assert scores[0] == scores[1]
+    assert not (tmp_path / "out/parts").exists()
+
+
+def test_stale_parts_are_never_taken(folder, monkeypatch):
+    from vos3d_jax.evaluation import scoring
+
+    def scores():
+        return scoring.score(
+            folder / "results", data_dir=folder / "data", workers=1, work_dir=folder / "parts"
+        )
+
+    measured = []
+    measure = parts.measure
+    monkeypatch.setattr(parts, "measure", lambda *given: measured.append(given) or measure(*given))
+    first = scores()
+    assert scores() == first and len(measured) == 2  # both were taken
+    write_masks(folder / "results/bear", moving(shift=2))
+    assert scores().rows[0] != first.rows[0] and len(measured) == 3  # another result
+    write_masks(folder / "data/Annotations/480p/surf", moving(shift=3))
+    assert scores().rows[1] != first.rows[1] and len(measured) == 4  # another truth
+    for path in (folder / "parts").glob("*.part"):
+        path.write_bytes(path.read_bytes()[:-100])
+    scores()
+    assert len(measured) == 6  # damaged ones
+    scoring.remove_parts(folder / "parts")
+    assert not (folder / "parts").exists()
+
+
+def test_the_stored_file_is_json_without_nan_and_holds_all_that_says_how_it_was_made(folder):
+    empty = np.zeros(SIZE, np.uint8)
+    write_masks(folder / "results/bear", [empty] * 5)
+    assert run(folder) == 0
+    text = (folder / "out/scores.json").read_text()
+    stored = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert stored["rows"][0]["series"]["T"] == [None] * 3
+    assert set(stored["provenance"]) == {"data", "results", "model_card", "maps", "options", "versions"}
+    assert stored["rule"].startswith("all frames but the first and the last")
