@@ -72,7 +72,7 @@ def _run(arguments: list[str]) -> None:
     scoring.remove_parts(output / _PARTS)
     report.show(report.table(scores))
     if other is not None:
-        report.show(report.compare_table([(scores.method, scores), (other.method, other)]))
+        report.show(report.paired_table(scores, other))
     print(f"scores.json, tables and report.html are in {output}")
 
 
