@@ -178,7 +178,8 @@ class _Pairs:
             if self._rules.objects == "merged":
                 found = (found != 0).view(np.uint8)
             _update(self.truth_digest, video.frame_names[index], truth)
-            _update(self.results_digest, video.frame_names[index], found)
+            merged = self._rules.objects == "merged"
+            _update(self.results_digest, video.frame_names[index], np.packbits(found) if merged else found)
             if soft is not None:
                 self.results_digest.update(soft.tobytes())
             yield index, found, truth, soft

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 
 import vos3d_jax
+from vos3d_jax import runtime
 from vos3d_jax.evaluation import parts, results_folder
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
@@ -138,6 +139,7 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
 
 def _begin() -> None:
     """What a worker does first: one thread is its share, and it ends when the process that asked is gone."""
+    runtime.tune()
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
