@@ -65,7 +65,7 @@ def test_scanned_blocks_equal_the_same_blocks_one_after_another():
     options = dict(separation="ir", stride=(1, 1, 1))
     first = make(csn.Bottleneck, 8, 2, projection=True, **options)
     rest = [make(csn.Bottleneck, 8, 2, seed=seed, projection=False, **options) for seed in (1, 2, 3)]
-    stage = Stage([first, *rest], remat=False)
+    stage = Stage(first, iter(rest).__next__, len(rest), remat=False)
     x = golden_input("scan", (1, 8, 2, 5, 4))
     expected = stage.first(x)
     flat = unstacked(stage)

@@ -5,6 +5,7 @@ block, with its projection, stands alone (`first`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -82,12 +83,19 @@ def max_pool(x: Float[Array, "b t h w c"], pool: Pool) -> Float[Array, "b t2 h2 
 
 
 class Stage(nnx.Module):
-    """`first` (projection and stride), then `rest`: the equal blocks, stacked on a new first axis."""
+    """`first` (projection and stride), then `rest`: equal blocks, stacked on a new first axis.
 
-    def __init__(self, blocks: Sequence[nnx.Module], *, remat: bool):
+    Args:
+        first: the first block.
+        make: makes another one.
+        count: how many others there are.
+        remat: as of `DCSeg`.
+    """
+
+    def __init__(self, first: nnx.Module, make: Callable[[], nnx.Module], count: int, *, remat: bool):
         self.remat = remat
-        self.first = blocks[0]
-        self.rest = _stacked(blocks[1:]) if len(blocks) > 1 else None
+        self.first = first
+        self.rest = _stacked(make, count) if count else None
 
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
@@ -134,10 +142,10 @@ class Encoder(nnx.Module):
         for number, (count, first) in enumerate(zip(counts, firsts, strict=True)):
             inner = width * 2**number
             outputs.append(expansion * inner)
-            blocks = [block(inputs, inner, projection=inputs != outputs[-1], **first)]
+            beginning = block(inputs, inner, projection=inputs != outputs[-1], **first)
             inputs = outputs[-1]
-            blocks += [block(inputs, inner, projection=False, stride=(1, 1, 1)) for _ in range(count - 1)]
-            setattr(self, f"stage{number + 1}", Stage(blocks, remat=remat))
+            equal = partial(block, inputs, inner, projection=False, stride=(1, 1, 1))
+            setattr(self, f"stage{number + 1}", Stage(beginning, equal, count - 1, remat=remat))
         self.outputs = tuple(outputs)
 
     def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
@@ -149,13 +157,18 @@ class Encoder(nnx.Module):
         return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
 
 
-def _stacked(blocks: Sequence[nnx.Module]) -> nnx.Module:
-    states = [nnx.to_pure_dict(nnx.state(block)) for block in blocks]
-    return nnx.merge(nnx.graphdef(blocks[0]), jax.tree.map(_stack, *states))
+def _stacked(make: Callable[[], nnx.Module], count: int) -> nnx.Module:
+    block = make()
+    state = nnx.to_pure_dict(nnx.state(block))
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(state)):
+        # Only the shapes are asked for (`abstract`), and those of the other blocks are the same.
+        state = jax.tree.map(lambda leaf: jnp.full((count, *leaf.shape), jnp.nan, leaf.dtype), state)
+    else:
+        states = [state, *(nnx.to_pure_dict(nnx.state(make())) for _ in range(count - 1))]
+        state = jax.tree.map(_stack, *states)
+    return nnx.merge(nnx.graphdef(block), state)
 
 
 def _stack(*leaves: Array) -> Array:
-    # Abstract leaves (under eval_shape) have no values; concrete ones are stacked faster by numpy.
-    if isinstance(leaves[0], jax.core.Tracer):
-        return jnp.stack(leaves)
+    # numpy stacks faster.
     return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))

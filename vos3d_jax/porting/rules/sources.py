@@ -32,7 +32,7 @@ class Source:
       bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
       decoder: the table of another decoder.
       unused: (pattern of names, why they are not needed).
-      aliases: (pattern, prefix): such a name repeats that of the prefix and the pattern's group, or is refused.
+      aliases: (pattern, prefix): such a name repeats the one of prefix and the pattern's group.
       constants: {argument: name}: buffers whose values are arguments of ours.
       settings: arguments that the state dict does not show, as its authors had them, by backbone.
     """
