@@ -4,6 +4,7 @@ import functools
 import json
 import lzma
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,42 @@ def recipe_tensors(system: str, source: str, **arguments) -> dict[str, np.ndarra
 
 
 def write(path: Path, tensors: dict[str, np.ndarray], wrapper: str = "blobs") -> Path:
-    """Writes a checkpoint whose container follows from the suffix: .pth, .safetensors or .pkl (Caffe2)."""
+    """Writes a checkpoint, in the container of its suffix: .pth, .legacy, .safetensors or .pkl (Caffe2)."""
     if path.suffix == ".pkl":
         path.write_bytes(pickle.dumps({wrapper: tensors}, protocol=2))
     elif path.suffix == ".safetensors":
         write_safetensors(path, tensors)
+    elif path.suffix == ".legacy":
+        write_legacy(path, tensors)
     else:
         write_pth(path, tensors)
+    return path
+
+
+def write_legacy(path: Path, tensors: dict[str, np.ndarray]) -> Path:
+    """Writes a stream as torch 0.4 to 1.5 did (checkpoint-formats.md, section 2)."""
+    kinds = {np.dtype(np.float32): b"FloatStorage", np.dtype(np.int64): b"LongStorage"}
+
+    def text(word):
+        return b"X" + struct.pack("<I", len(word.encode())) + word.encode()
+
+    def integers(values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+    stored = {id(array): array for array in tensors.values()}  # names of one array share it
+    keys = {number: str(94_000_000_000 + 80 * index) for index, number in enumerate(stored)}
+    parts = [b"\x80\x02ccollections\nOrderedDict\n)R("]
+    for name, array in tensors.items():
+        size = b"J" + struct.pack("<i", array.size)
+        storage = b"(" + text("storage") + b"ctorch\n" + kinds[array.dtype] + b"\n" + text(keys[id(array)])
+        strides = integers(stride // array.itemsize for stride in np.empty(array.shape, array.dtype).strides)
+        parts += [text(name), b"ctorch._utils\n_rebuild_tensor_v2\n(", storage, text("cpu"), size, b"NtQK\0"]
+        parts += [integers(array.shape), strides, b"\x89ccollections\nOrderedDict\n)RtR"]
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4, "long": 4}}
+    head = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, system))
+    order = sorted(stored, key=keys.get)
+    with open(path, "wb") as file:
+        file.write(head + b"".join([*parts, b"u."]) + pickle.dumps([keys[number] for number in order], 2))
+        for number in order:
+            file.write(struct.pack("<q", stored[number].size) + stored[number].tobytes())
     return path

@@ -1,5 +1,6 @@
 """What we write is what torch, safetensors and our own reader read."""
 
+import manifests
 import ml_dtypes
 import numpy as np
 import pytest
@@ -90,6 +91,22 @@ def test_torch_opens_the_archive_with_weights_only_and_sees_the_shared_storage(t
             )
             assert _same(found, np.ascontiguousarray(array).reshape(array.shape)), name
         assert loaded["alias.weight"].data_ptr() == loaded["of_float32.weight"].data_ptr()
+
+
+def test_the_streams_that_tests_are_made_with_are_those_of_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = {
+        "a.weight": np.ones((2, 3), np.float32),
+        "count": np.array(5),
+        "b.weight": np.zeros(4, np.float32),
+    }
+    tensors["alias"] = tensors["a.weight"]
+    loaded = torch.load(manifests.write(tmp_path / "file.legacy", tensors), weights_only=True)
+    assert list(loaded) == list(tensors)
+    assert all(np.array_equal(loaded[name].numpy(), array) for name, array in tensors.items())
+    assert loaded["alias"].data_ptr() == loaded["a.weight"].data_ptr()
+    checkpoint = open_checkpoint(tmp_path / "file.legacy")
+    assert checkpoint.container == "torch legacy" and checkpoint.aliases() == {"alias": "a.weight"}
 
 
 def test_the_safetensors_library_opens_the_file(tmp_path):
