@@ -15,7 +15,7 @@ from mask_folders import SIZE, box, moving, write_davis, write_grey, write_masks
 from PIL import Image
 
 import vos3d_jax
-from vos3d_jax.evaluation import parts, report
+from vos3d_jax.evaluation import measuring, report
 from vos3d_jax.media.images import PALETTE, write_file
 
 command = importlib.import_module("vos3d_jax.score")
@@ -334,8 +334,8 @@ def test_killed_in_the_middle_and_run_again_it_ends_with_the_same_bytes(tmp_path
     assert 0 < done and not (tmp_path / "out/scores.json").exists()
 
     measured = []
-    measure = parts.measure
-    monkeypatch.setattr(parts, "measure", lambda *given: measured.append(given) or measure(*given))
+    measure = measuring.measure
+    monkeypatch.setattr(measuring, "measure", lambda *given: measured.append(given) or measure(*given))
     assert command.main([*killed, "--workers=1"]) == 0
     assert len(measured) == 6 - done
     assert command.main([*arguments, f"--output={tmp_path / 'whole'}", "--workers=1"]) == 0
@@ -353,8 +353,8 @@ def test_stale_parts_are_never_taken(folder, monkeypatch):
         )
 
     measured = []
-    measure = parts.measure
-    monkeypatch.setattr(parts, "measure", lambda *given: measured.append(given) or measure(*given))
+    measure = measuring.measure
+    monkeypatch.setattr(measuring, "measure", lambda *given: measured.append(given) or measure(*given))
     first = scores()
     assert scores() == first and len(measured) == 2  # both were taken
     write_masks(folder / "results/bear", moving(shift=2))

@@ -6,17 +6,15 @@ an object) are left out of means, and a note counts them.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from vos3d_jax.evaluation import metrics
+from vos3d_jax.evaluation.actions import Actions
 from vos3d_jax.evaluation.parts import MAP_LEVELS, Part, mean_saliency
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
-
-# (group, folder of a clip) -> frame or "" (all frames) -> class -> its score: J-HMDB's actions.csv.
-Actions = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 _STATISTICS = ("mean", "recall", "decay")
 

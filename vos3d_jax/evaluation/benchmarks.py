@@ -4,7 +4,7 @@ Facts: specs/spec-metrics.md sections 0, 4 to 11; names of sequences: with their
 data set differ by points on the same masks, so every result carries its own and is compared within it.
 """
 
-from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, SEGTRACK_V2
+from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, JHMDB_CLASSES, SEGTRACK_V2
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 
@@ -25,6 +25,7 @@ DAVIS2016_STABLE = (
     "soapbox",
 )
 
+_JHMDB_SPLITS = (("split1", "test1"), ("split2", "test2"), ("split3", "test3"))
 _SALIENCY = ("J", "F", "saliency", "pooled")
 
 _ROWS = (
@@ -156,10 +157,11 @@ _ROWS = (
         "is not known); frame-mAP at IoU 0.5 by ACT's rule, each box listed for every action",
         dataset="jhmdb",
         split="",
-        parts=(("split1", "test1"), ("split2", "test2"), ("split3", "test3")),
+        parts=_JHMDB_SPLITS,
         largest_region=True,
         metrics=("IoU", "frame_map"),
         average="groups",
+        sequences=tuple(f"{part}/{label}" for part, _ in _JHMDB_SPLITS for label in JHMDB_CLASSES),
     ),
     Benchmark(
         name="jumpcut",

@@ -4,7 +4,6 @@ Nothing in the folder but the masks and maps of scored frames is ever read (spec
 trap 27: the official tool takes CSV files it finds there for its own), and nothing is written to it.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,44 +207,6 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
         return None
     with Image.open(results.map_path(runs[0], runs[0].scored[0])) as image:
         return "16 bits" if image.mode.startswith("I") else "8 bits"
-
-
-def read_actions(results: Results, runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]] | None:
-    """The scores of J-HMDB's actions: folder of a clip -> frame ("" for all) -> class -> score.
-
-    They are in <results>/<split>/actions.csv, one line a clip or a frame: `clip,frame,<the classes>`, the
-    clip as "<class>/<clip>". None if no split has that file.
-
-    Raises:
-        UserError: a file is missing for one split, or lacks a class or a clip.
-    """
-    groups = list(dict.fromkeys(run.group for run in runs))
-    paths = {group: results.masks / group / "actions.csv" for group in groups}
-    if not any(path.is_file() for path in paths.values()):
-        return None
-    actions: dict[str, dict[str, dict[str, float]]] = {}
-    for group, path in paths.items():
-        labels = {run.label for run in runs if run.group == group}
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                for line in csv.DictReader(file):
-                    scores = {label: float(line[label]) for label in labels}
-                    actions.setdefault(f"{group}/{line['clip']}", {})[line["frame"] or ""] = scores
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing, but other splits have theirs: write it too") from None
-        except (KeyError, ValueError, TypeError) as error:
-            raise UserError(
-                f"{path} has no number for {error} in a line: expected the columns clip, frame and one a "
-                "class"
-            ) from None
-    for run in runs:
-        scores = actions.get(run.folder, {})
-        if "" not in scores and not {run.video.frame_names[index] for index in run.scored} <= scores.keys():
-            raise UserError(
-                f"{paths[run.group]} has no line for {run.folder!r} or one of its frames: write one a frame, "
-                "or one with no frame for the whole clip"
-            )
-    return actions
 
 
 def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:

@@ -71,7 +71,8 @@ class Benchmark:
         short_edge: frames and truth are resized to this short side before anything; None: never.
         metrics: what is measured: "J", "F", "T", "saliency", "pooled", "IoU", "error", "frame_map".
         average: what the headline figures are means over, after the frames of each.
-        sequences: the names of the complete benchmark; empty where there is no certain list.
+        sequences: the names of the complete benchmark; empty where there is no certain list. With parts, the
+            folders "<part>/<class>" in each of which there must be clips.
         number: how many videos are complete where the names are not certain; 0: not known.
         stable: the sequences over which T is averaged; empty: all.
     """
@@ -149,6 +150,8 @@ class Benchmark:
         if self.resolution.endswith("p") and (self.sequences or self.number):
             if heights != {int(self.resolution.removesuffix("p"))}:
                 return False
+        if self.parts:
+            names = {name.rpartition("/")[0] for name in names}
         if self.sequences:
             return names == set(self.sequences)
         return len(names) == self.number if self.number else True

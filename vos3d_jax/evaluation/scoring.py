@@ -1,6 +1,6 @@
 """Scores masks: those in files, whoever made them, or those of a running method, taken one at a time.
 
-Both go through `parts.measure`, so that a method scores the same either way.
+Both go through `measuring.measure`, so that a method scores the same either way.
 """
 
 import hashlib
@@ -20,8 +20,9 @@ import vos3d_jax
 from vos3d_jax.data import datasets
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import aggregation, parts, results_folder
+from vos3d_jax.evaluation import aggregation, measuring, results_folder
 from vos3d_jax.evaluation import workers as processes
+from vos3d_jax.evaluation.actions import Actions, read_actions
 from vos3d_jax.evaluation.benchmarks import find
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import Results
@@ -88,9 +89,11 @@ def score(
     if not rules.takes_maps:
         results = replace(results, maps=None)
     videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
+    if split not in (None, rules.split):
+        rules = replace(rules, title=f"{rules.title} (split {split})")
     runs = _runs(rules, videos)
     results_folder.check_files(results, runs)
-    actions = results_folder.read_actions(results, runs) if "frame_map" in rules.metrics else None
+    actions = read_actions(results.masks, runs) if "frame_map" in rules.metrics else None
     folder = None if work_dir is None else Path(work_dir)
     jobs = [Job(rules, run, results, defects, folder) for run in runs]
     return _scores(
@@ -136,7 +139,7 @@ def score_predictions(
     runs = _runs(rules, videos)
     measured = []
     for run in runs:
-        measured.append(parts.measure(rules, run, masks(run.video)))
+        measured.append(measuring.measure(rules, run, masks(run.video)))
         if progress is not None:
             progress(measured[-1].rows)
     return _scores(rules, runs, measured, method=method)
@@ -206,20 +209,18 @@ def _scores(
     *,
     method: str,
     defects: tuple[str, ...] = (),
-    actions: aggregation.Actions | None = None,
+    actions: Actions | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Scores:
     figures, notes = aggregation.headline(rules, runs, measured, actions)
     names = {run.video.name for run in runs}
-    groups = {run.group for run in runs}
     return Scores(
         benchmark=rules.name,
         title=rules.title,
         protocol=protocol(rules, defects),
         rule="; ".join((rules.rule, *(f"as in the official tool, {DEFECTS[name]}" for name in defects))),
         average=rules.average,
-        complete=rules.is_complete(names, {run.video.size[0] for run in runs})
-        and (not rules.parts or len(groups) == len(rules.parts)),
+        complete=rules.is_complete(names, {run.video.size[0] for run in runs}),
         method=method,
         metrics=rules.metrics,
         rows=tuple(row for part in measured for row in part.rows),

@@ -7,11 +7,13 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -20,7 +22,8 @@ import cv2
 
 import vos3d_jax
 from vos3d_jax import runtime
-from vos3d_jax.evaluation import parts, results_folder
+from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation import measuring, parts, results_folder
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
 from vos3d_jax.evaluation.runs import Benchmark, Run
@@ -52,7 +55,7 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
         progress: is told of each run that is done.
 
     Raises:
-        UserError: a mask, map or true mask cannot be scored.
+        UserError: a mask, map or true mask cannot be scored; a process died.
     """
     runs = [job.run for job in jobs]
     done: list[Part | Problem | None] = [None] * len(jobs)
@@ -76,12 +79,12 @@ def perform(job: Job) -> Part | Problem:
     place = None if job.work_dir is None else job.work_dir / f"{_key(job)}{_ENDING}"
     if place is not None and place.is_file():
         part = parts.from_bytes(place.read_bytes())
-        if part is not None and part.truth == parts.truth_fingerprint(job.run):
+        if part is not None and part.truth == measuring.truth_fingerprint(job.rules, job.run):
             return part
     maps = results_folder.maps_of(job.results, job.run) if job.results.maps is not None else None
     try:
         masks = results_folder.masks_of(job.results, job.rules, job.run)
-        part = parts.measure(job.rules, job.run, masks, maps, job.defects)
+        part = measuring.measure(job.rules, job.run, masks, maps, job.defects)
     except BadResult as error:
         return error.problem
     if place is not None:
@@ -121,7 +124,7 @@ def _key(job: Job) -> str:
 @contextlib.contextmanager
 def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) -> Iterator:
     """Gives an iterator over (index, function(job)) as they finish; leaving it drops what has not begun."""
-    workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    workers = min(workers or _cores(), len(jobs))
     if workers <= 1:
         yield ((index, function(job)) for index, job in enumerate(jobs))
         return
@@ -133,12 +136,22 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
         with _nothing_to_import():
             futures = {pool.submit(function, jobs[index]): index for index in order}
         yield ((futures[future], future.result()) for future in as_completed(futures))
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that scores has died, perhaps for want of memory: give fewer (--workers=1); what is "
+            "done is not done again"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _begin() -> None:
     """What a worker does first: one thread is its share, and it ends when the process that asked is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered once, by the process that asked
     runtime.tune()
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()

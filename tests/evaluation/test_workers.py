@@ -1,0 +1,41 @@
+"""Scoring in several processes: what happens to them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation import workers
+from vos3d_jax.evaluation.benchmarks import BENCHMARKS
+from vos3d_jax.evaluation.results_folder import Results
+
+VIDEO = Video("bear", 3, abs, abs, (4, 5), ("0", "1", "2"))
+RULES = BENCHMARKS["davis2016"]
+JOBS = [workers.Job(RULES, RULES.runs(VIDEO)[0], Results(Path("results"), None), (), None)] * 3
+
+
+def dies(job):
+    os._exit(3)
+
+
+def test_a_process_that_dies_is_named_and_not_waited_for():
+    with pytest.raises(UserError, match="a process that scores has died.*--workers=1"):
+        with workers._results_of(dies, JOBS, 2) as found:
+            list(found)
+
+
+def test_nothing_is_begun_after_the_first_mistake():
+    begun = []
+    with workers._results_of(begun.append, JOBS, 1) as found:
+        next(found)
+    assert begun == JOBS[:1]
+
+
+def test_parts_are_removed_and_nothing_else(tmp_path):
+    for name in ("a.part", ".a.part.x1", "mine.txt"):
+        (tmp_path / name).write_text("")
+    workers.remove_parts(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    workers.remove_parts(tmp_path / "none")
