@@ -58,6 +58,13 @@ def test_the_wheel_finds_its_recipes_by_name(installed, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_wheel_holds_what_a_report_is_made_of(installed):
+    folder = installed / "vos3d_jax/evaluation"
+    for name in ("published.json", "report/style.css", "report/sort.js"):
+        assert (folder / name).exists()
+
+
+@pytest.mark.slow
 def test_the_wheel_holds_no_tests_and_no_data(installed):
     names = {path.relative_to(installed).parts[0] for path in installed.rglob("*.py")}
     assert names == {"vos3d_jax"}

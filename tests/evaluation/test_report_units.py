@@ -9,7 +9,7 @@ from synthetic_scores import make_scores
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks, report
 from vos3d_jax.evaluation.report.attributes import NAMES, SEQUENCES, attribute_means
-from vos3d_jax.evaluation.report.units import interval, units
+from vos3d_jax.evaluation.report.units import fewer, interval, units
 from vos3d_jax.evaluation.scores import Row
 
 EVERY = pytest.mark.parametrize("benchmark", sorted(benchmarks.BENCHMARKS))
@@ -47,6 +47,13 @@ def test_t_is_over_the_stable_sequences():
     assert set(units(scores, "T mean").names) == {
         row.sequence for row in scores.rows if row.sequence in benchmarks.DAVIS2016_STABLE
     }
+
+
+def test_an_interval_over_fewer_units_says_so():
+    scores = make_scores("davis2016")
+    stable = len(units(scores, "T mean").names)
+    assert fewer(scores, "T mean") == stable < 6 and fewer(scores, "J mean") is None
+    assert f"over {stable} of them" in report.page(scores)
 
 
 def test_one_result_against_itself_shows_no_difference():

@@ -62,6 +62,9 @@ HEADLINES = (
     "T mean", "pooled F", "pooled MAE",
 )  # fmt: skip
 
+# `Scores.average` in words.
+AVERAGES = {"sequences": "sequences", "objects": "objects", "groups": "clips, then splits"}
+
 # A unit's values over its frames: the metric by which the worst frame is found comes first.
 FRAME_METRICS = ("J", "F", "IoU", "error")
 

@@ -7,9 +7,9 @@ from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.metrics import Interval
 from vos3d_jax.evaluation.report.cells import between, change, head, number, row_head, table
 from vos3d_jax.evaluation.report.charts import strip
-from vos3d_jax.evaluation.report.figures import HEADLINES, best, facts, shown
+from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, facts, shown
 from vos3d_jax.evaluation.report.markup import Html, element, join
-from vos3d_jax.evaluation.report.units import Difference, counted_over, shown_p
+from vos3d_jax.evaluation.report.units import Difference, counted_over, fewer, shown_p
 from vos3d_jax.evaluation.scores import DEFECTS, Scores
 
 _FINGERPRINT = re.compile(r"(?:sha256:)?[0-9a-f]{32,}")
@@ -42,7 +42,7 @@ def figures(scores: Scores, intervals: dict[str, Interval | None]) -> Html:
             "tr",
             row_head(name, element("div", facts(name).meaning, _direction(name), class_="small soft")),
             number(name, value),
-            element("td", between(name, intervals[name]), class_="num"),
+            element("td", between(name, intervals[name]), _over(scores, name), class_="num"),
         )
         for name, value in scores.figures.items()
     ]
@@ -56,7 +56,7 @@ def figures(scores: Scores, intervals: dict[str, Interval | None]) -> Html:
                 class_="soft small",
             ),
             table(
-                f"All figures: means over {scores.average}",
+                f"All figures: means over {AVERAGES[scores.average]}",
                 [head("Figure", class_=None), head("Value"), head("95 % interval")],
                 rows,
                 label="All figures",
@@ -138,7 +138,7 @@ def provenance(scores: Scores) -> Html:
     for label, value in [
         ("benchmark", scores.benchmark),
         ("protocol", f"{scores.protocol}: {scores.rule}"),
-        ("means over", scores.average),
+        ("means over", AVERAGES[scores.average]),
         ("method", scores.method),
         *(("repeated defect of the official tool", DEFECTS[name]) for name in scores.defects),
         *_flat(scores.provenance),
@@ -196,6 +196,12 @@ def _method(figure_names, name, hint, values, *, ours: bool = False) -> Html:
         ),
         class_="ours" if ours else None,
     )
+
+
+def _over(scores: Scores, name: str) -> Html | None:
+    """How many units an interval is over, where they are not all."""
+    count = fewer(scores, name)
+    return None if count is None else element("div", f"over {count} of them", class_="small soft")
 
 
 def _weight(figure: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
-from vos3d_jax.evaluation.report.figures import best, facts, shown
-from vos3d_jax.evaluation.report.units import compare, counted_over, interval
+from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
+from vos3d_jax.evaluation.report.units import compare, counted_over, fewer, interval
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
 _MOST_ROWS = 40  # J-HMDB has hundreds: the terminal shows the lowest, scores.json and the report all
@@ -22,6 +23,7 @@ def table(scores: Scores) -> Group:
     """The scores of each sequence, object or transfer, the headline figures, and published ones."""
     parts: list[RenderableType] = [Text(heading(scores)), _rows(scores), _figures(scores)]
     parts += [Text(f"note: {note}") for note in scores.notes]
+    parts += [Text(f"{note}\n") for note in scores.notes]
     parts += _published(scores)
     return Group(*parts)
 
@@ -39,7 +41,7 @@ def compare_table(results: Sequence[tuple[str, Scores]]) -> Group:
         require_comparable(first, scores)
     sheet = _sheet("figure")
     for label, _ in results:
-        sheet.add_column(label, justify="right", overflow="fold")
+        sheet.add_column(escape(label), justify="right", overflow="fold")
     names = dict.fromkeys(name for _, scores in results for name in scores.figures)
     for name in names:
         sheet.add_row(name, *(shown(name, scores.figures.get(name)) for _, scores in results))
@@ -54,7 +56,7 @@ def paired_table(scores: Scores, other: Scores) -> Group:
     """
     sheet = _sheet("figure")
     for name in (scores.method or "this", other.method or "other"):
-        sheet.add_column(name, justify="right", overflow="fold")
+        sheet.add_column(escape(name), justify="right", overflow="fold")
     for name in ("difference", "95 % interval", "p"):
         sheet.add_column(name, justify="right", no_wrap=True)
     differences = compare(scores, other)
@@ -73,7 +75,9 @@ def paired_table(scores: Scores, other: Scores) -> Group:
 
 def heading(scores: Scores) -> str:
     """What was scored and how, in words, and whether it is the whole benchmark."""
-    return f"{scores.subject}\nprotocol {scores.protocol}: {scores.rule}\nmeans over {scores.average}"
+    return (
+        f"{scores.subject}\nprotocol {scores.protocol}: {scores.rule}\nmeans over {AVERAGES[scores.average]}"
+    )
 
 
 def show(sheet: RenderableType, console: Console | None = None) -> None:
@@ -91,14 +95,14 @@ def _rows(scores: Scores) -> Table:
     if len(rows) > _MOST_ROWS:
         sign = -1 if facts(metrics[0]).lower else 1
         rows.sort(key=lambda row: sign * row.statistics(metrics[0]).mean)
-        sheet.caption = f"the {_MOST_ROWS} worst of {len(rows)}: the others are in scores.json"
+        sheet.caption = f"the {_MOST_ROWS} worst of {len(rows)}; all are in scores.json"
     for row in rows[:_MOST_ROWS]:
         cells = []
         for metric in metrics:
             statistics = row.statistics(metric) if metric in row.series else None
             for name in _statistics(metric):
                 cells.append(shown(metric, statistics and getattr(statistics, name)))
-        sheet.add_row(row.name, *cells)
+        sheet.add_row(escape(row.name), *cells)
     return sheet
 
 
@@ -109,6 +113,8 @@ def _figures(scores: Scores) -> Table:
     for name, value in scores.figures.items():
         found = interval(scores, name)
         bounds = "" if found is None else _range(name, found.low, found.high)
+        if fewer(scores, name):
+            bounds = f"(of {fewer(scores, name)})  {bounds}"
         sheet.add_row(name, shown(name, value), bounds, style="bold" if name == "J&F" else None)
     return sheet
 
@@ -133,7 +139,7 @@ def _published(scores: Scores) -> list[RenderableType]:
         sheet.add_column(figure.replace(" ", "\n", 1), justify="right", no_wrap=True)
     sheet.add_column("source", justify="right")
     values = (shown(figure, scores.figures[figure]) for figure in figures)
-    sheet.add_row(scores.method or "this result", "", *values, "", style="bold")
+    sheet.add_row(escape(scores.method or "this result"), "", *values, "", style="bold")
     for number, entry in enumerate(entries, 1):
         for method in best(entry, _SHORT):
             known = dict(zip(entry.figures, method.values, strict=True))

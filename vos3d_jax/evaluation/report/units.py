@@ -72,6 +72,13 @@ def interval(scores: Scores, figure: str) -> Interval | None:
     return None if found is None else confidence_interval(found.values, weights=found.weights)
 
 
+def fewer(scores: Scores, figure: str) -> int | None:
+    """How many units a figure's interval is over, where that is fewer than `counted_over` says; else None."""
+    found = units(scores, figure)
+    known = _count(scores) if found is None else int(np.isfinite(found.values).sum())
+    return None if known == _count(scores) else known
+
+
 def compare(scores: Scores, other: Scores) -> list[Difference]:
     """The paired test of every headline figure that is a mean over units.
 
@@ -95,10 +102,14 @@ def compare(scores: Scores, other: Scores) -> list[Difference]:
 
 def counted_over(scores: Scores) -> str:
     """What the intervals are over, in words: "20 sequences"."""
-    if scores.average == "objects":
-        return f"{len(scores.rows)} objects"
-    count = len({row.sequence for row in scores.rows})
-    return f"{count} {'sequence' if count == 1 else 'sequences'}"
+    unit = {"objects": "object", "groups": "clip"}.get(scores.average, "sequence")
+    return f"{_count(scores)} {unit if _count(scores) == 1 else f'{unit}s'}"
+
+
+def _count(scores: Scores) -> int:
+    if scores.average == "sequences":
+        return len({row.sequence for row in scores.rows})
+    return len(scores.rows)
 
 
 def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores) -> str:
@@ -108,7 +119,7 @@ def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Sco
         return f"{figure} is the same as that of {name}."
     better = (difference < 0) == facts(figure).lower
     low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
-    unit = "objects" if scores.average == "objects" else "sequences"
+    unit = {"objects": "objects", "groups": "clips"}.get(scores.average, "sequences")
     verdict = (
         f"it may well be chance in which {unit} there are"
         if test.p_value > _LIKELY_CHANCE
