@@ -239,11 +239,14 @@ def test_anti_aliased_masks_of_several_objects(objects, capsys):
 def test_damaged_files(folder, capsys):
     (folder / "results/bear/00001.png").write_bytes(b"not a picture")
     error = refused(folder, capsys)
-    assert "/results/bear/00001.png cannot be read" in error and "make these masks again" in error
+    assert "/results/bear/00001.png cannot be read as a picture (the only one, of 6 frames)" in error
+    assert error.endswith(": make these masks again")
     whole = (folder / "results/bear/00002.png").read_bytes()
     write_masks(folder / "results/bear", moving())
     (folder / "results/bear/00002.png").write_bytes(whole[:-30])
     assert "/results/bear/00002.png cannot be read" in refused(folder, capsys)
+    write_grey(folder / "results/bear/00002.png", box().astype(np.uint16))
+    assert "/results/bear/00002.png has the image mode I;16 (the only one" in refused(folder, capsys)
 
 
 def test_problems_are_counted_over_all_sequences_in_several_processes_too(folder, capsys):

@@ -159,6 +159,8 @@ def test_segtrack_equals_the_golden_figures_merged_and_per_object(tmp_path):
     assert "bmx_2" in [row.name for row in scores.rows]
     merged = score(results, "segtrack_v2", data, workers=1)
     values = [row.series["IoU"][1:] for row in merged.rows]
+    frames = np.concatenate([row.series["IoU"] for row in merged.rows])
+    assert merged.figures["IoU of frames"] == pytest.approx(frames.mean())
     expected = golden["segtrack_merged_mean_over_sequences"]
     assert np.mean([np.mean(row) for row in values]) == pytest.approx(expected, abs=1e-6)
     assert merged.figures["IoU mean"] == pytest.approx(
@@ -305,6 +307,7 @@ def jhmdb(tmp_path):
 def test_j_hmdb_means_over_clips_or_frames_of_the_largest_region_then_splits(jhmdb):
     scores = score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
     assert scores.figures["IoU mean"] == scores.figures["IoU of frames"] == pytest.approx((2 + 50 / 150) / 4)
+    assert scores.figures["IoU of pixels"] == pytest.approx(250 / 450)
     assert {row.group for row in scores.rows} == {"split1", "split2", "split3"}
     assert "frame-mAP is left out" in scores.notes[0]
     one = score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1, split="split2")
@@ -406,7 +409,7 @@ def test_several_processes_give_what_one_gives_in_the_benchmarks_order(tmp_path)
 
 
 def part(*rows):
-    return Part(rows, "", "", 0, np.zeros(0), np.zeros((0, 2), np.int64), ())
+    return Part(rows, "", "", 0, np.zeros(0), np.zeros((0, 2), np.int64), (0, 0), ())
 
 
 def test_pooled_figures_of_levels_equal_those_of_the_probabilities():

@@ -49,8 +49,9 @@ def headline(
             notes.append(f"T of {_of(undefined, len(stable))} stable sequences is not defined and left out")
     if "IoU" in rules.metrics:
         figures["IoU mean"] = _mean(rules, rows, "IoU", "mean")
-        if rules.average == "groups":
+        if rules.objects == "merged":
             figures["IoU of frames"] = _mean_of_values(rows, "IoU")
+            figures["IoU of pixels"] = _overall_iou(runs, parts)
     if "error" in rules.metrics:
         for distance in JUMPCUT_DISTANCES:
             chosen = [row for row in rows if row.group == f"distance {distance}"]
@@ -111,6 +112,14 @@ def _mean_of_values(rows: Iterable[Row], metric: str) -> float:
     for row in rows:
         groups[row.group].extend(row.series[metric])
     return metrics.group_means(groups.values()).over_groups
+
+
+def _overall_iou(runs: Sequence[Run], parts: Sequence[Part]) -> float:
+    """The sum of all intersections over that of all unions of a group, then the mean over groups."""
+    groups = defaultdict(lambda: np.zeros(2, np.int64))
+    for run, part in zip(runs, parts, strict=True):
+        groups[run.group] += part.pixels
+    return float(np.mean([inside / union if union else 1.0 for inside, union in groups.values()]))
 
 
 def _frame_map(runs: Sequence[Run], parts: Sequence[Part], actions: Actions) -> float:

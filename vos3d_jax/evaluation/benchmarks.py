@@ -124,7 +124,7 @@ _ROWS = (
         title="SegTrack v2, objects merged",
         protocol="merged",
         rule="all frames that have a true mask, all objects of a video merged; mean over frames, then over "
-        "videos (Hou et al.; that videos and not frames weigh the same is our reading)",
+        "videos (Hou et al.; that videos and not frames, as in IoU of frames, weigh the same is our reading)",
         dataset="segtrack_v2",
         split="all",
         frames="annotated",
@@ -153,8 +153,9 @@ _ROWS = (
         title="J-HMDB test",
         protocol="three_splits",
         rule="all frames of the test clips, largest region of each result; mean over the frames of a clip, "
-        "then clips, then splits (IoU of frames: over frames, then splits; which of them Hou et al. report "
-        "is not known); frame-mAP at IoU 0.5 by ACT's rule, each box listed for every action",
+        "then clips, then splits (IoU of frames: over frames, then splits; of pixels: all intersections over "
+        "all unions, then splits; which of them Hou et al. report is not known); frame-mAP at IoU 0.5 by "
+        "ACT's rule, each box listed for every action",
         dataset="jhmdb",
         split="",
         parts=_JHMDB_SPLITS,

@@ -55,6 +55,7 @@ def measure(
         images=meters.images if meters else 0,
         saliency=meters.saliency if meters else np.zeros(0),
         levels=meters.levels if meters else np.zeros((0, 2), np.int64),
+        pixels=meters.pixels if meters else (0, 0),
         boxes=tuple(meters.boxes) if meters else (),
     )
 
@@ -119,6 +120,7 @@ class _Meters:
         self.saliency = np.zeros(0)
         levels = MAP_LEVELS if "pooled" in self._metrics else 0
         self.levels = np.zeros((levels, 2), np.int64)
+        self.pixels = (0, 0)
         self.boxes: list[tuple[str, Box | None, Box]] = []
         self._shape = None
         if "T" in self._metrics:
@@ -140,7 +142,9 @@ class _Meters:
         elif "F" in asked:
             series["F"].append(metrics.boundary_f(found, truth, void))
         if "IoU" in asked:
-            series["IoU"].append(metrics.region_similarity(found, truth, void))
+            intersection, union = metrics.region_counts(found, truth, void)
+            series["IoU"].append(intersection / union if union else 1.0)
+            self.pixels = (self.pixels[0] + intersection, self.pixels[1] + union)
         if "error" in asked:
             series["error"].append(metrics.jumpcut_error(found, truth))
         if "T" in asked and 0 < index < self._run.video.length - 1:

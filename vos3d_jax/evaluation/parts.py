@@ -38,6 +38,8 @@ class Part:
         saliency: sums of PySODMetrics' measures over these images, in the order of the fields of
             `metrics.Saliency`; empty if they were not measured.
         levels: how many pixels [off, on the object] have each of 65536 map values; empty if not measured.
+        pixels: sums over the frames of the intersection and the union of result and truth, where IoU is
+            measured of merged objects.
         boxes: (frame, box of the result or None, true box) of each frame, where boxes are measured.
     """
 
@@ -47,6 +49,7 @@ class Part:
     images: int
     saliency: Float64[np.ndarray, " n"]
     levels: Int64[np.ndarray, "m 2"]
+    pixels: tuple[int, int]
     boxes: tuple[tuple[str, Box | None, Box], ...]
 
 
@@ -55,7 +58,7 @@ def to_bytes(part: Part) -> bytes:
     kept = {
         "rows": [dataclasses.asdict(row) for row in part.rows],
         "boxes": part.boxes,
-        **{name: getattr(part, name) for name in ("truth", "results", "images")},
+        **{name: getattr(part, name) for name in ("truth", "results", "images", "pixels")},
     }
     data = io.BytesIO()
     text = np.frombuffer(json.dumps(kept).encode(), np.uint8)
@@ -80,7 +83,8 @@ def from_bytes(data: bytes) -> Part | None:
             for row in kept.pop("rows")
         )
         boxes = tuple((name, found and tuple(found), tuple(true)) for name, found, true in kept.pop("boxes"))
-        return Part(rows=rows, boxes=boxes, **kept, **arrays)
+        pixels = tuple(kept.pop("pixels"))
+        return Part(rows=rows, boxes=boxes, pixels=pixels, **kept, **arrays)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 

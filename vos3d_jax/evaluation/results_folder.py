@@ -20,14 +20,16 @@ from vos3d_jax.media.images import VOID, read_ids
 
 _FEW = 20  # more grey levels than that are no object ids
 _JPEG = (".jpg", ".jpeg")
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 # What can be wrong with a file, the most basic first: what is said of the first offender, and the mend.
 _KINDS = {
     "folder": ("{path} is not a folder", "write the masks of each {unit} to <results>/<{unit}>/<frame>.png"),
     "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),
     "file": ("{path} is missing", "write a PNG for each frame that is scored"),
-    "damaged": ("{detail}", "make these masks again"),
+    "damaged": ("{path} cannot be read as a picture", "make these masks again"),
     "size": ("{path} is {detail}", "resize the masks with nearest neighbour"),
+    "mode": ("{path} has the image mode {detail}", "save the masks as palette or grey PNG with 8 bits"),
     "colours": (
         "{path} has colours instead of ids",
         "save the masks as palette or grey PNG whose pixel values are the object ids 0, 1, 2, ...",
@@ -170,9 +172,8 @@ def read_result(path: Path, rules: Benchmark, allowed: int | None) -> Ids:
     """
     try:
         ids = read_ids(path)
-    except UserError as error:
-        kind = "colours" if "colours" in str(error) else "damaged"
-        raise BadResult(Problem(kind, str(path), str(error))) from None
+    except UserError:
+        raise BadResult(_unreadable(path)) from None
     largest = int(ids.max(initial=0))
     if allowed is None:
         # One value for the object, whichever: then this is its sum. Nearly all masks end here.
@@ -218,14 +219,25 @@ def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
             if path.with_suffix(ending).exists():
                 return Problem("JPEG", str(path.with_suffix(ending)))
         return Problem("file", str(path))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return Problem("damaged", str(path), f"{path} cannot be read ({error})")
+    except _BROKEN:
+        return Problem("damaged", str(path))
     if kind == "JPEG":
         return Problem("JPEG", str(path))
     if found != size:
         sizes = f"{found[1]}x{found[0]} but its frame is {size[1]}x{size[0]}"
         return Problem("size", str(path), sizes)
     return None
+
+
+def _unreadable(path: Path) -> Problem:
+    """Why a file gives no ids."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            mode = image.mode
+    except _BROKEN:
+        return Problem("damaged", str(path))
+    return Problem("colours" if mode in ("RGB", "RGBA") else "mode", str(path), mode)
 
 
 def _id_problem(path: Path, ids: np.ndarray, largest: int, allowed: int | None) -> Problem | None:
