@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.aggregation import headline
 from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation.runs import Run
 from vos3d_jax.evaluation.scores import Row, Scores
 
 _OF_MAPS = ("max F", "mean F", "adaptive F", "weighted F", "S", "max E", "MAE", "pooled F", "pooled MAE")
@@ -56,8 +58,7 @@ def make_scores(benchmark, seed=0, *, method="a method", rows=None, **changes):
         rows = rows_of(benchmark, random)
     elif "T" in rules.metrics:
         rows = tuple(replace(row, series={"T": (0.25,), **row.series}) for row in rows)
-    nothing = np.zeros(0), np.zeros((0, 2), np.int64)
-    figures, notes = headline(rules, (), [Part(rows, "", "", 0, *nothing, ())])
+    figures, notes = headline(rules, [_run(row) for row in rows], [_part(row) for row in rows])
     names = [name for name in _OF_MAPS if rules.takes_maps]
     names += ["frame-mAP"] if "frame_map" in rules.metrics else []
     figures = {**figures, **{name: random.uniform(0, 1) for name in names}}
@@ -76,3 +77,21 @@ def make_scores(benchmark, seed=0, *, method="a method", rows=None, **changes):
         "provenance": {"data": "0a" * 32, "results": f"{seed}b" * 32, "model_card": None, "maps": "16 bits"},
     }
     return Scores(**{**fields, **changes})
+
+
+def _run(row):
+    video = Video(row.sequence, 1, lambda _: None, lambda _: None, row.size, ("00000",))
+    return Run(row.name, row.sequence, video, range(1), None, (0,), group=row.group)
+
+
+def _part(row):
+    return Part(
+        rows=(row,),
+        truth="",
+        results="",
+        images=0,
+        saliency=np.zeros(0),
+        levels=np.zeros((0, 2), np.int64),
+        pixels=(1, 2),
+        boxes=(),
+    )

@@ -81,6 +81,17 @@ def test_pictures_of_jumpcut_are_read_from_the_folder_of_their_key_frame(tmp_pat
     assert path == tmp_path / "pictures/bear.png"
 
 
+def test_hundreds_of_clips_leave_the_worst_pictures_only(tmp_path):
+    videos = [make_video(f"{index:03d}", 3) for index in range(70)]
+    rows = tuple(
+        Row(video.name, video.name, "", SIZE, ("00001",), {"J": (index / 70,), "F": (0.5,)})
+        for index, video in enumerate(videos)
+    )
+    masks = write_masks(tmp_path / "masks", videos)
+    written = report.write_pictures(make_scores("folder", rows=rows), videos, masks, tmp_path / "pictures")
+    assert [path.stem for path in written] == [f"{index:03d}" for index in range(60)]
+
+
 def test_the_official_csv_has_the_tools_columns_and_three_decimals(tmp_path):
     rows = tuple(
         Row(name, "dogs", "", SIZE, ("00001", "00002"), {"J": (value, value), "F": (0.1235, 0.1236)})

@@ -113,7 +113,7 @@ def worst_frames(scores: Scores, videos: Sequence[Video], masks_dir: str | Path)
         panels = [
             element(
                 "div",
-                element("img", src=uri, alt=_alt(name, scene), width=size[1], height=size[0], loading="lazy"),
+                element("img", src=uri, alt=_alt(name, scene), width=size[1], height=size[0]),
                 element("span", name),
                 class_=name,
             )

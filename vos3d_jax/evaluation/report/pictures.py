@@ -11,7 +11,6 @@ from PIL import Image
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
-from vos3d_jax.evaluation.benchmarks import Run
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.scores import Row, Scores
 from vos3d_jax.media.images import read_mask, resize_bilinear, resize_mask_nearest, write_png
@@ -19,6 +18,7 @@ from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels
 _QUALITY = 78
+_MOST_PICTURES = 60
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Scene:
     """One scored frame of one row: where it is, and what it scored."""
 
     row: Row
-    run: Run
+    video: Video
+    folder: str  # of the masks of its run
     place: int  # in row.frames
     metric: str
 
@@ -54,10 +55,9 @@ class Scene:
         Raises:
             UserError: the mask is missing or cannot be read.
         """
-        video = self.run.video
-        index = video.frame_names.index(self.frame)
-        mask = read_mask(Path(masks_dir) / self.run.folder / f"{self.frame}.png")
-        return video.read_frame(index), video.read_mask(index), mask
+        index = self.video.frame_names.index(self.frame)
+        mask = read_mask(Path(masks_dir) / self.folder / f"{self.frame}.png")
+        return self.video.read_frame(index), self.video.read_mask(index), mask
 
 
 def write_pictures(
@@ -66,10 +66,13 @@ def write_pictures(
     """Writes one picture a sequence, `<folder>/<sequence>.png`, and returns their paths.
 
     Each shows two scored frames, with truth and mask side by side: the one of median score and the worst.
-    Sequences whose video is not among `videos` are left out.
+    Sequences whose video is not among `videos` are left out, and of hundreds (J-HMDB) all but the 60 whose
+    worst frames are worst.
     """
     written = []
-    for name, scenes in _ranked(scores, videos).items():
+    ranked = _ranked(scores, videos)
+    for name in sorted(ranked, key=lambda name: _badness(ranked[name][0]))[:_MOST_PICTURES]:
+        scenes = ranked[name]
         chosen = {"typical": scenes[len(scenes) // 2], "worst": scenes[0]}
         rows = [_row(kind, scene, Path(masks_dir)) for kind, scene in chosen.items()]
         written.append(Path(folder) / f"{name}.png")
@@ -101,16 +104,19 @@ def jpegs(scene: Scene, masks_dir: str | Path) -> Iterator[tuple[str, str, tuple
 def _ranked(scores: Scores, videos: Sequence[Video]) -> dict[str, list[Scene]]:
     """The scenes of each sequence, worst first."""
     rules = benchmarks.find(scores.benchmark)
-    runs = {run.name: run for video in videos for run in rules.runs(video)}
+    places = {video.name: (video, video.name) for video in videos}
+    if rules.frames == "transfers":
+        runs = (run for video, _ in places.values() for run in rules.runs(video))
+        places = {run.name: (run.video, run.folder) for run in runs}
     scenes: dict[str, list[Scene]] = {}
     for row in scores.rows:
-        run = runs.get(row.name) or runs.get(row.sequence)
+        place = places.get(row.name) or places.get(row.sequence)
         metric = next((metric for metric in FRAME_METRICS if metric in row.series), None)
-        if run is None or metric is None:
+        if place is None or metric is None:
             continue
-        for place, value in enumerate(row.series[metric]):
+        for index, value in enumerate(row.series[metric]):
             if not np.isnan(value):
-                scenes.setdefault(row.sequence, []).append(Scene(row, run, place, metric))
+                scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric))
     return {name: sorted(found, key=_badness) for name, found in scenes.items()}
 
 
