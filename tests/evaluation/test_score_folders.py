@@ -409,7 +409,7 @@ def test_several_processes_give_what_one_gives_in_the_benchmarks_order(tmp_path)
 
 
 def part(*rows):
-    return Part(rows, "", "", 0, np.zeros(0), np.zeros((0, 2), np.int64), (0, 0), ())
+    return Part(rows, "", "")
 
 
 def test_pooled_figures_of_levels_equal_those_of_the_probabilities():

@@ -51,7 +51,7 @@ def headline(
         figures["IoU mean"] = _mean(rules, rows, "IoU", "mean")
         if rules.objects == "merged":
             figures["IoU of frames"] = _mean_of_values(rows, "IoU")
-            figures["IoU of pixels"] = _overall_iou(runs, parts)
+            figures["IoU of pixels"] = _overall_iou(parts)
     if "error" in rules.metrics:
         for distance in JUMPCUT_DISTANCES:
             chosen = [row for row in rows if row.group == f"distance {distance}"]
@@ -114,11 +114,11 @@ def _mean_of_values(rows: Iterable[Row], metric: str) -> float:
     return metrics.group_means(groups.values()).over_groups
 
 
-def _overall_iou(runs: Sequence[Run], parts: Sequence[Part]) -> float:
+def _overall_iou(parts: Sequence[Part]) -> float:
     """The sum of all intersections over that of all unions of a group, then the mean over groups."""
     groups = defaultdict(lambda: np.zeros(2, np.int64))
-    for run, part in zip(runs, parts, strict=True):
-        groups[run.group] += part.pixels
+    for part in parts:
+        groups[part.rows[0].group] += part.pixels
     return float(np.mean([inside / union if union else 1.0 for inside, union in groups.values()]))
 
 

@@ -40,23 +40,19 @@ def measure(
         UserError: masks or true masks are missing, too many, of another size, or have more ids than allowed.
     """
     pairs = _Pairs(rules, run, masks, maps)
-    if rules.objects == "merged":
-        meters = _Meters(rules, run, measure_maps=maps is not None)
-        for index, found, truth, soft in pairs:
-            meters.add(index, found, truth, soft)
-        rows = (_row(run, run.name, meters.series, pairs.names, defects),)
-    else:
-        meters = None
-        rows = _object_rows(rules, run, pairs, defects)
+    if rules.objects != "merged":
+        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints())
+    meters = _Meters(rules, run, measure_maps=maps is not None)
+    for index, found, truth, soft in pairs:
+        meters.add(index, found, truth, soft)
     return Part(
-        rows=rows,
-        truth=pairs.truth_digest.hexdigest(),
-        results=pairs.results_digest.hexdigest(),
-        images=meters.images if meters else 0,
-        saliency=meters.saliency if meters else np.zeros(0),
-        levels=meters.levels if meters else np.zeros((0, 2), np.int64),
-        pixels=meters.pixels if meters else (0, 0),
-        boxes=tuple(meters.boxes) if meters else (),
+        (_row(run, run.name, meters.series, pairs.names, defects),),
+        *pairs.fingerprints(),
+        images=meters.images,
+        saliency=meters.saliency,
+        levels=meters.levels,
+        boxes=tuple(meters.boxes),
+        pixels=meters.pixels,
     )
 
 
@@ -75,7 +71,7 @@ class _Pairs:
 
     def __init__(self, rules: Benchmark, run: Run, masks: Iterable, maps: Iterable | None):
         self.names = tuple(run.video.frame_names[index] for index in run.scored)
-        self.truth_digest, self.results_digest = _begun_truth_digest(rules, run), hashlib.sha256()
+        self._truth_digest, self._results_digest = _begun_truth_digest(rules, run), hashlib.sha256()
         self._rules, self._run, self._masks, self._maps = rules, run, iter(masks), maps and iter(maps)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray | None]]:
@@ -96,17 +92,22 @@ class _Pairs:
             for what, array in (("mask", found), ("map", soft)):
                 if array is not None and array.shape != truth.shape:
                     raise wrong_size(f"the {what} of {where}", array.shape, truth.shape)
-            if self._rules.objects == "merged":
-                found = (found != 0).view(np.uint8)
-            _update(self.truth_digest, video.frame_names[index], truth)
             merged = self._rules.objects == "merged"
-            _update(self.results_digest, video.frame_names[index], np.packbits(found) if merged else found)
+            if merged:
+                found = (found != 0).view(np.uint8)
+            name = video.frame_names[index]
+            _update(self._truth_digest, name, truth)
+            _update(self._results_digest, name, np.packbits(found) if merged else found)
             if soft is not None:
-                self.results_digest.update(soft.tobytes())
+                _update(self._results_digest, name, soft)
             yield index, found, truth, soft
         if done < len(run.frames) or next(self._masks, run) is not run:
             amount = f"only {done}" if done < len(run.frames) else "more"
             raise UserError(f"{video.name} has {len(run.frames)} frames but {amount} masks: give one a frame")
+
+    def fingerprints(self) -> tuple[str, str]:
+        """Those of truth and results, when all frames are through."""
+        return self._truth_digest.hexdigest(), self._results_digest.hexdigest()
 
 
 class _Meters:

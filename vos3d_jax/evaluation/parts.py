@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt16
@@ -38,19 +38,19 @@ class Part:
         saliency: sums of PySODMetrics' measures over these images, in the order of the fields of
             `metrics.Saliency`; empty if they were not measured.
         levels: how many pixels [off, on the object] have each of 65536 map values; empty if not measured.
+        boxes: (frame, box of the result or None, true box) of each frame, where boxes are measured.
         pixels: sums over the frames of the intersection and the union of result and truth, where IoU is
             measured of merged objects.
-        boxes: (frame, box of the result or None, true box) of each frame, where boxes are measured.
     """
 
     rows: tuple[Row, ...]
     truth: str
     results: str
-    images: int
-    saliency: Float64[np.ndarray, " n"]
-    levels: Int64[np.ndarray, "m 2"]
-    pixels: tuple[int, int]
-    boxes: tuple[tuple[str, Box | None, Box], ...]
+    images: int = 0
+    saliency: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    levels: Int64[np.ndarray, "m 2"] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    boxes: tuple[tuple[str, Box | None, Box], ...] = ()
+    pixels: tuple[int, int] = (0, 0)
 
 
 def to_bytes(part: Part) -> bytes:
