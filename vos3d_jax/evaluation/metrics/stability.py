@@ -15,9 +15,9 @@ from vos3d_jax.evaluation.metrics.corner_grid import outlines
 from vos3d_jax.evaluation.metrics.masks import Mask
 from vos3d_jax.evaluation.metrics.shape_context import (
     UNIT,
-    MatchingCosts,
     ShapeContext,
     Variant,
+    matching_costs,
     shape_context,
 )
 
@@ -72,7 +72,7 @@ def shape_change(first: ShapeContext | None, second: ShapeContext | None) -> flo
     """T of two shapes: five times what it costs to match them; NaN if one is None."""
     if first is None or second is None:
         return float("nan")
-    return _SCALE * UNIT * matched_cost(MatchingCosts(first, second))
+    return _SCALE * UNIT * matched_cost(matching_costs(first, second))
 
 
 def _with_first(first: Mask | None, masks: Iterable[Mask]) -> Iterator[Mask]:
