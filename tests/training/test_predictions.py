@@ -63,7 +63,7 @@ def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tm
 
 def test_without_maps_there_are_masks_only_and_nothing_is_left_over(tmp_path):
     predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
-    assert {path.name for path in tmp_path.iterdir()} <= {"masks", "partial"}
+    assert {path.name for path in tmp_path.iterdir()} == {"masks"}
     assert len(_files(tmp_path)) == 3 * 5
 
 

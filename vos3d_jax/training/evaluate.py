@@ -208,12 +208,9 @@ def _show(folder: Path, say: Callable[[str], None]) -> Scores:
     report.show(report.table(scores))
     if baselines:
         report.show(report.compare_table([(one.method, one) for one in (*baselines, scores)]))
-    means = (
-        f"{name} {value:.3f}"
-        for name, value in scores.figures.items()
-        if not name.endswith(("recall", "decay"))
-    )
-    say(f"{'  '.join(means)}; scores, masks, pictures and report.html are in {folder}")
+    means = [name for name in scores.figures if not name.endswith(("recall", "decay"))]
+    line = "  ".join(f"{name} {scores.figures[name]:.3f}" for name in means[:4])
+    say(f"{line}; scores, masks, pictures and report.html are in {folder}")
     return scores
 
 

@@ -33,17 +33,17 @@ def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: 
       UserError: a frame cannot be read, or `folder` not be written.
     """
     left = {run.folder: run for run in runs if not (folder / "masks" / run.folder).is_dir()}
-    if not left:
-        return
     stride = settings.clip_length - settings.overlap
-    with Progress(sum(len(run.frames) for run in left.values()), warm_up=stride) as progress:
-        predictor = make_predictor(model, settings, progress.say)
-        for number, run in enumerate(runs, 1):
-            if run.folder in left:
-                progress.say(f"{number}/{len(runs)} {run.folder}: {len(run.frames)} frames")
-                with storage.writing(folder):
-                    _write_run(predictor, run, folder, maps, progress)
-        progress.say(progress.summary())
+    if left:
+        with Progress(sum(len(run.frames) for run in left.values()), warm_up=stride) as progress:
+            predictor = make_predictor(model, settings, progress.say)
+            for number, run in enumerate(runs, 1):
+                if run.folder in left:
+                    progress.say(f"{number}/{len(runs)} {run.folder}: {len(run.frames)} frames")
+                    with storage.writing(folder):
+                        _write_run(predictor, run, folder, maps, progress)
+            progress.say(progress.summary())
+    shutil.rmtree(folder / "partial", ignore_errors=True)
 
 
 def make_predictor(model: nnx.Module, settings: Evaluation, announce: Callable[[str], None]) -> Predictor:
