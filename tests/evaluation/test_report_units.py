@@ -59,7 +59,7 @@ def test_an_interval_over_fewer_units_says_so():
 def test_one_result_against_itself_shows_no_difference():
     scores = make_scores("davis2016")
     for difference in report.compare(scores, scores):
-        assert difference.test.difference.mean == 0 and difference.test.p_value == 1
+        assert difference.value == 0 and difference.test.p_value == 1
         assert "is the same as" in difference.words
 
 
@@ -78,6 +78,19 @@ def test_a_result_that_is_better_in_every_sequence_is_said_to_be_better():
     assert f"{len(rows)} objects" in difference.words and "hardly explains it" in difference.words
     back = next(one for one in report.compare(before, after) if one.figure == "J mean")
     assert "worse than that of a method" in back.words
+
+
+def test_the_order_of_rows_does_not_matter():
+    scores = make_scores("davis2016")
+    backwards = make_scores("davis2016", rows=scores.rows[::-1])
+    assert all(one.test.p_value == 1 for one in report.compare(scores, backwards))
+
+
+def test_figures_without_units_are_compared_without_a_test():
+    first, second = make_scores("fbms"), make_scores("fbms", 1, provenance={})
+    found = next(one for one in report.compare(first, second) if one.figure == "pooled F")
+    assert found.test is None and found.words == ""
+    assert found.value == first.figures["pooled F"] - second.figures["pooled F"]
 
 
 def test_lower_is_better_where_it_is_an_error():

@@ -13,6 +13,7 @@ from vos3d_jax.evaluation.report.charts import bar, lines
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.pictures import jpegs, worst_scenes
+from vos3d_jax.evaluation.report.units import worst_first
 from vos3d_jax.evaluation.scores import Row, Scores
 
 _SCENES = 12
@@ -47,7 +48,7 @@ def sequences(scores: Scores, other: Scores | None) -> Html:
         heads.append(head(f"{metrics[0]} difference", sort="ascending"))
     heads.append(head("Frames", sort="ascending", class_="num minor"))
     rows = []
-    for row in _worst_first(scores.rows, metrics[0]):
+    for row in worst_first(scores.rows, metrics[0]):
         statistics = {metric: row.statistics(metric) for metric in metrics if metric in row.series}
         means = {metric: statistics[metric].mean for metric in statistics}
         cells = [
@@ -77,7 +78,7 @@ def over_time(scores: Scores) -> Html | None:
     rows = [row for row in scores.rows if any(len(row.series.get(metric, ())) > 1 for metric in metrics)]
     if not rows:
         return None
-    ordered = _worst_first(rows, metrics[0])[:_LINES]
+    ordered = worst_first(rows, metrics[0])[:_LINES]
     charts = []
     for row in ordered:
         series = [(metric, row.series[metric]) for metric in metrics if metric in row.series]
@@ -178,16 +179,6 @@ _MINOR = ("recall", "decay")
 def _weight(metric: str) -> str:
     """The class of a metric's column: T gives way on a phone."""
     return "num minor" if metric == "T" else "num"
-
-
-def _worst_first(rows: Sequence[Row], metric: str) -> list[Row]:
-    sign = -1 if facts(metric).lower else 1
-
-    def badness(row: Row) -> tuple[bool, float]:
-        value = row.statistics(metric).mean if metric in row.series else math.nan
-        return math.isnan(value), 0.0 if math.isnan(value) else sign * value
-
-    return sorted(rows, key=badness)
 
 
 def _largest(scores: Scores, metric: str) -> float:

@@ -72,22 +72,24 @@ def comparison(scores: Scores, other: Scores, differences: list[Difference] | st
         return element("p", f"Not compared with {name}: {differences}", class_="note")
     rows = []
     for item in differences:
-        found, p_value = item.test.difference, item.test.p_value
-        below = element("div", between(item.figure, found, signed=True), class_="small soft")
-        chance = shown_p(p_value).replace("less than", "<")
+        below, chance, p_value = None, "", ""
+        if item.test is not None:
+            words = between(item.figure, item.test.difference, signed=True)
+            below = element("div", words, class_="small soft")
+            chance, p_value = shown_p(item.test.p_value), repr(item.test.p_value)
         rows.append(
             element(
                 "tr",
                 row_head(item.figure),
                 number(item.figure, item.first),
                 number(item.figure, item.second),
-                change(item.figure, found.mean, below),
-                element("td", chance, class_="num", data_value=repr(p_value)),
+                change(item.figure, item.value, below),
+                element("td", chance.replace("less than", "<"), class_="num", data_value=p_value),
             )
         )
     return join(
         [
-            element("p", differences[0].words) if differences else None,
+            element("p", next((item.words for item in differences if item.words), "")),
             table(
                 f"{scores.method or 'This result'} against {name}, both on the same {counted_over(scores)}",
                 [
@@ -103,7 +105,8 @@ def comparison(scores: Scores, other: Scores, differences: list[Difference] | st
             element(
                 "p",
                 "The last column is the p-value of a paired sign-flip test: how often a difference as large "
-                "would appear by chance. Of many figures some fall low by chance alone.",
+                "would appear by chance. Of many figures some fall low by chance alone. Figures that are no "
+                "mean over sequences or objects have none.",
                 class_="soft small",
             ),
         ]

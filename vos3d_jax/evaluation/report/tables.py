@@ -10,8 +10,8 @@ from rich.text import Text
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
-from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
-from vos3d_jax.evaluation.report.units import compare, counted_over, fewer, interval
+from vos3d_jax.evaluation.report.figures import AVERAGES, best, shown
+from vos3d_jax.evaluation.report.units import compare, counted_over, fewer, interval, worst_first
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
 _MOST_ROWS = 40  # J-HMDB has hundreds: the terminal shows the lowest, scores.json and the report all
@@ -60,16 +60,18 @@ def paired_table(scores: Scores, other: Scores) -> Group:
         sheet.add_column(name, justify="right", no_wrap=True)
     differences = compare(scores, other)
     for difference in differences:
-        figure, found = difference.figure, difference.test.difference
+        figure, test = difference.figure, difference.test
+        found = None if test is None else test.difference
         sheet.add_row(
             figure,
             shown(figure, difference.first),
             shown(figure, difference.second),
-            shown(figure, found.mean, signed=True),
-            _range(figure, found.low, found.high, signed=True),
-            f"{difference.test.p_value:.4f}",
+            shown(figure, difference.value, signed=True),
+            "" if found is None else _range(figure, found.low, found.high, signed=True),
+            "" if test is None else f"{test.p_value:.4f}",
         )
-    return Group(sheet, *(Text(difference.words) for difference in differences[:1]))
+    words = [difference.words for difference in differences if difference.words]
+    return Group(sheet, *(Text(sentence) for sentence in words[:1]))
 
 
 def heading(scores: Scores) -> str:
@@ -92,8 +94,7 @@ def _rows(scores: Scores) -> Table:
             sheet.add_column(f"{metric}\n{name}", justify="right", no_wrap=True)
     rows = list(scores.rows)
     if len(rows) > _MOST_ROWS:
-        sign = -1 if facts(metrics[0]).lower else 1
-        rows.sort(key=lambda row: sign * row.statistics(metrics[0]).mean)
+        rows = worst_first(rows, metrics[0])
         sheet.caption = f"the {_MOST_ROWS} worst of {len(rows)}; all are in scores.json"
     for row in rows[:_MOST_ROWS]:
         cells = []

@@ -5,6 +5,7 @@ so that their weighted mean is the figure; the bootstrap and the paired test dra
 mean over units (pooled F, frame-mAP, the saliency measures) have no interval.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,13 +30,18 @@ class Units:
 
 @dataclass(frozen=True)
 class Difference:
-    """A headline figure of two results, their paired test, and what it says in words."""
+    """A headline figure of two results; where it is a mean over units a paired test, and that in words."""
 
     figure: str
     first: float
     second: float
-    test: PairedTest
+    test: PairedTest | None
     words: str
+
+    @property
+    def value(self) -> float:
+        """First less second, over the units that both have."""
+        return self.first - self.second if self.test is None else self.test.difference.mean
 
 
 def units(scores: Scores, figure: str) -> Units | None:
@@ -80,7 +86,7 @@ def fewer(scores: Scores, figure: str) -> int | None:
 
 
 def compare(scores: Scores, other: Scores) -> list[Difference]:
-    """The paired test of every headline figure that is a mean over units.
+    """Every headline figure of both, with the paired test of those that are means over units.
 
     Raises:
         UserError: the two follow different protocols, or score different things.
@@ -88,16 +94,30 @@ def compare(scores: Scores, other: Scores) -> list[Difference]:
     require_comparable(scores, other)
     differences = []
     for figure in scores.figures:
+        if figure not in other.figures:
+            continue
         first, second = units(scores, figure), units(other, figure)
-        if first is None or second is None or first.names != second.names:
-            continue
-        if not np.isfinite(first.values - second.values).any():
-            continue
-        test = paired_test(first.values, second.values, weights=first.weights)
-        values = scores.figures[figure], other.figures[figure]
-        count = int(np.isfinite(first.values - second.values).sum())
-        differences.append(Difference(figure, *values, test, _words(figure, test, count, scores, other)))
+        test, words = None, ""
+        if first is not None and second is not None:
+            by_name = dict(zip(second.names, second.values, strict=True))  # rows may stand in another order
+            theirs = np.array([by_name.get(name, math.nan) for name in first.names])
+            count = int(np.isfinite(first.values - theirs).sum())
+            if count:
+                test = paired_test(first.values, theirs, weights=first.weights)
+                words = _words(figure, test, count, scores, other)
+        differences.append(Difference(figure, scores.figures[figure], other.figures[figure], test, words))
     return differences
+
+
+def worst_first(rows: Iterable[Row], metric: str) -> list[Row]:
+    """The rows by the mean of a metric, those where it is not defined last."""
+    sign = -1 if facts(metric).lower else 1
+
+    def badness(row: Row) -> tuple[bool, float]:
+        value = row.statistics(metric).mean if metric in row.series else math.nan
+        return math.isnan(value), 0.0 if math.isnan(value) else sign * value
+
+    return sorted(rows, key=badness)
 
 
 def counted_over(scores: Scores) -> str:
