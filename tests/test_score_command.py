@@ -46,6 +46,7 @@ def run(folder, *more, benchmark="davis2016"):
 
 def refused(folder, capsys, *more, **options):
     """The one line on stderr after which nothing was written."""
+    capsys.readouterr()
     assert run(folder, *more, **options) == 2
     error = capsys.readouterr().err
     assert error.startswith("vos3d score: error: ") and error.count("\n") == 1
@@ -105,7 +106,6 @@ def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(f
     before = sorted(folder.glob("results/**/*"))
     assert run(folder) == 0
     assert sorted(folder.glob("results/**/*")) == before
-    capsys.readouterr()
     (folder / "out").rename(folder / "first")
     error = refused(folder, capsys, f"--output={folder / 'results/out'}")
     assert "/results/out is in the results, /results: give another --output" in error
@@ -144,6 +144,17 @@ def test_missing_frames(folder, capsys):
     error = refused(folder, capsys)
     # The first and the last frame are not scored and need no file.
     assert "/results/surf/00002.png is missing (the first of 2, of 6 frames): write a PNG for each" in error
+
+
+def test_frames_under_other_names(folder, capsys):
+    for name in SEQUENCES:
+        for path in (folder / "results" / name).iterdir():
+            path.rename(path.with_name(path.name[2:]))
+    error = refused(folder, capsys)
+    assert (
+        "/results/bear/00001.png is missing (the first of 6, of 6 frames); /results/bear has 000.png, "
+        in error
+    )
 
 
 def test_wrong_size(folder, capsys):
@@ -217,6 +228,18 @@ def test_trap_15_more_objects_than_there_are(objects, capsys):
     assert (
         "/results/surf/00001.png has the object id 3, but 2 is the largest allowed (the first of 3" in error
     )
+
+
+def test_trap_16_more_than_twenty_proposals(tmp_path, capsys):
+    truth = {"bear": [box() + 2 * box(left=20) for _ in range(3)]}
+    write_davis(tmp_path / "data", truth, "2017", "Annotations_unsupervised")
+    write_masks(tmp_path / "results/bear", [20 * box()] * 3)
+    assert run(tmp_path, benchmark="davis2017_unsupervised") == 0
+    assert report.read(tmp_path / "out").figures["J mean"] == 0.5
+    (tmp_path / "out").rename(tmp_path / "first")
+    write_masks(tmp_path / "results/bear", [21 * box()], ["00002"])
+    error = refused(tmp_path, capsys, benchmark="davis2017_unsupervised")
+    assert "/results/bear/00002.png has the object id 21, but 20 is the largest allowed (the only" in error
 
 
 @pytest.mark.parametrize("grey", [False, True])

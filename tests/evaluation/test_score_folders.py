@@ -9,9 +9,8 @@ import pytest
 from golden_files import load_json, load_npz
 from mask_folders import SIZE, box, moving, write_davis, write_frames, write_grey, write_masks, write_own
 
-import vos3d_jax
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import Scores, aggregation, metrics, score
+from vos3d_jax.evaluation import Scores, aggregation, metrics, score, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, DAVIS2016_STABLE
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.scores import Row, require_comparable
@@ -347,12 +346,32 @@ def test_own_videos_with_several_objects_are_scored_by_id(tmp_path):
 
 def test_generated_videos_are_scored_with_the_options_of_their_reader(tmp_path):
     options = dict(count=2, length=4, size=[32, 48])
-    videos = vos3d_jax.evaluation.scoring.benchmark_videos(BENCHMARKS["moving_shapes"], None, **options)
+    videos = scoring.benchmark_videos(BENCHMARKS["moving_shapes"], None, **options)
     for video in videos:
         write_masks(tmp_path / video.name, [video.read_mask(index) for index in range(4)])
     scores = score(tmp_path, "moving_shapes", workers=1, **options)
     assert scores.figures["J&F"] == 1
     assert scores.provenance["options"] == options
+
+
+@pytest.mark.parametrize("name", ["davis2016", "davis2017", "davis2017_unsupervised"])
+def test_a_running_method_scores_what_its_files_score(tmp_path, name):
+    rng = np.random.default_rng(5)
+    objects = 1 if name == "davis2016" else 3
+    truth = [np.roll(np.kron(rng.integers(0, objects + 1, (6, 8)), np.ones((4, 4))), 1, 1) for _ in range(5)]
+    truth = [mask.astype(np.uint8) for mask in truth]
+    truth[0][0, 0] = objects
+    write_davis(tmp_path / "data", {"bear": truth}, "2016" if objects == 1 else "2017")
+    (tmp_path / "data/Annotations_unsupervised").symlink_to(tmp_path / "data/Annotations")
+    write_masks(tmp_path / "results/bear", truth[::-1])
+    from_files = score(tmp_path / "results", name, tmp_path / "data", workers=1)
+    videos = scoring.benchmark_videos(BENCHMARKS[name], tmp_path / "data")
+    running = score_predictions(name, videos, lambda video: iter(truth[::-1]), method="results")
+    assert running == from_files
+    if objects > 1:
+        too_many = [mask * np.uint8(10) for mask in truth]
+        with pytest.raises(UserError, match="bear has the object id 30 but .* is the largest allowed"):
+            score_predictions(name, videos, lambda video: iter(too_many))
 
 
 def test_defects_of_the_official_tools_are_part_of_the_protocol(tmp_path):

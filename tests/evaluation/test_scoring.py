@@ -125,6 +125,11 @@ def test_trap_26_wrong_masks_are_named_and_never_resized(masks, expected):
         score_predictions("davis2016", [make_video()], masks)
 
 
+def test_a_benchmark_of_several_tasks_a_video_is_scored_from_files():
+    with pytest.raises(UserError, match="JumpCut sets several tasks a video: write the masks to files"):
+        score_predictions("jumpcut", [make_video(length=20)], everything_foreground)
+
+
 def test_no_videos_are_named():
     with pytest.raises(UserError, match="no videos to score in DAVIS-2016 val"):
         score_predictions("davis2016", [], everything_foreground)

@@ -264,13 +264,15 @@ def _refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
     what, mend = _KINDS[kind]
     said = what.format(path=first.path, detail=first.detail)
     count = "the only one" if len(chosen) == 1 else f"the first of {len(chosen)}"
-    others = _found_instead(Path(first.detail)) if kind == "folder" and len(chosen) == total else ""
+    others = ""
+    if kind in ("folder", "file") and len(chosen) == total:
+        others = _found_instead(Path(first.detail) if kind == "folder" else Path(first.path).parent)
     return UserError(f"{said} ({count}, of {total} {unit}s){others}: {mend.format(unit=unit)}")
 
 
 def _found_instead(root: Path) -> str:
-    """A hint where no sequence at all is there: usually the folder above, or another's, was named."""
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    """A hint where nothing at all has its name: another folder was named, or frames are called otherwise."""
+    names = sorted(path.name for path in root.iterdir())
     if not names:
-        return f"; {root} has no folders"
+        return f"; {root} is empty"
     return f"; {root} has {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
