@@ -6,7 +6,7 @@ docs/performance.md.
 """
 
 from functools import partial, reduce
-from itertools import product
+from itertools import groupby, product
 from operator import add
 
 import jax
@@ -52,18 +52,38 @@ def _pad_space(x, geometry):
 
 
 def _sums(geometry, padded, kernel):
-    """One fused kernel a frame: XLA would else test at every element whether a frame is inside the clip."""
+    """One fused kernel for all frames that the same taps meet; at the ends of a clip some taps meet none.
+
+    In one kernel for all frames XLA would test at every element whether a frame is inside the clip; one for
+    each frame takes longer to compile.
+    """
     dtype = _wide(padded)
-    kernel, frames = kernel.astype(dtype), []
-    for out in range(geometry.output[0]):
+    kernel, parts = kernel.astype(dtype), []
+    before, stride, dilation = geometry.padding[0][0], geometry.stride[0], geometry.dilation[0]
+    pairs = [(tap, tap * dilation - before) for tap in range(geometry.kernel[0])]
+    for first, count, met in _runs(pairs, geometry.output[0], stride, geometry.size[0]):
         terms = []
-        for tap in np.ndindex(geometry.kernel):
-            frame = out * geometry.stride[0] - geometry.padding[0][0] + tap[0] * geometry.dilation[0]
-            if 0 <= frame < geometry.size[0]:
-                terms.append(_window(padded[:, frame], tap, geometry).astype(dtype) * kernel[tap])
-        shape = (geometry.batch, *geometry.output[1:], geometry.inputs)
-        frames.append((reduce(add, terms) if terms else jnp.zeros(shape)).astype(padded.dtype))
-    return jnp.stack(frames, 1)
+        for (i, shift), j, k in product(met, *map(range, geometry.kernel[1:])):
+            start = first * stride + shift
+            frames = padded[:, start : start + (count - 1) * stride + 1 : stride]
+            terms.append(_window(frames, (j, k), geometry).astype(dtype) * kernel[i, j, k])
+        shape = (geometry.batch, count, *geometry.output[1:], geometry.inputs)
+        parts.append((reduce(add, terms) if terms else jnp.zeros(shape)).astype(padded.dtype))
+    return jnp.concatenate(parts, 1)
+
+
+def _runs(pairs, frames, stride, size):
+    """(first, count, pairs that meet a frame) for the runs of output frames that the same taps meet.
+
+    The (tap, shift) of `pairs` meets frame output * stride + shift of `size`.
+    """
+
+    def met(output):
+        return tuple(pair for pair in pairs if 0 <= output * stride + pair[1] < size)
+
+    for same, outputs in groupby(range(frames), met):
+        first, *rest = outputs
+        yield first, 1 + len(rest), same
 
 
 def _wide(x):
@@ -71,13 +91,13 @@ def _wide(x):
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _window(frame, tap, geometry):
-    """The pixels of one padded frame [b, h, w, c] that `tap` meets."""
+def _window(frames, tap, geometry):
+    """The pixels of padded frames [b, t, h, w, c] that the (row, column) `tap` meets."""
     for axis in (1, 2):
-        start = tap[axis] * geometry.dilation[axis]
+        start = tap[axis - 1] * geometry.dilation[axis]
         stop = start + (geometry.output[axis] - 1) * geometry.stride[axis] + 1
-        frame = lax.slice_in_dim(frame, start, stop, geometry.stride[axis], axis=axis)
-    return frame
+        frames = lax.slice_in_dim(frames, start, stop, geometry.stride[axis], axis=axis + 1)
+    return frames
 
 
 def _input_gradient(kernel, dy, geometry):
@@ -127,18 +147,17 @@ def _phase_sum(dy, kernel, taps, counts):
         edges.append((low, max(0, max(shifts) + counts[axis] - dy.shape[axis + 1])))
     padded = jnp.pad(dy, ((0, 0), *((0, 0), *edges[1:]), (0, 0)))
     dtype = _wide(dy)
-    kernel, frames = kernel.astype(dtype), []
-    for q in range(counts[0]):
+    kernel, parts = kernel.astype(dtype), []
+    for first, count, met in _runs(taps[0], counts[0], 1, dy.shape[1]):
         terms = []
-        for (i, a), (j, b), (k, c) in product(*taps):
-            if 0 <= q + a < dy.shape[1]:
-                frame = padded[:, q + a]
-                rows = slice(b + edges[1][0], b + edges[1][0] + counts[1])
-                places = slice(c + edges[2][0], c + edges[2][0] + counts[2])
-                terms.append(frame[:, rows, places].astype(dtype) * kernel[i, j, k])
-        total = reduce(add, terms) if terms else jnp.zeros((shape[0], *shape[2:]))
-        frames.append(total.astype(dy.dtype))
-    return jnp.stack(frames, 1)
+        for (i, a), (j, b), (k, c) in product(met, *taps[1:]):
+            rows = slice(b + edges[1][0], b + edges[1][0] + counts[1])
+            places = slice(c + edges[2][0], c + edges[2][0] + counts[2])
+            window = padded[:, first + a : first + a + count, rows, places]
+            terms.append(window.astype(dtype) * kernel[i, j, k])
+        total = reduce(add, terms) if terms else jnp.zeros((shape[0], count, *shape[2:]))
+        parts.append(total.astype(dy.dtype))
+    return jnp.concatenate(parts, 1)
 
 
 def _kernel_gradient_by_taps(x, dy, geometry):
@@ -149,7 +168,7 @@ def _kernel_gradient_by_taps(x, dy, geometry):
         start = tap[0] * geometry.dilation[0]
         stop = start + (geometry.output[0] - 1) * geometry.stride[0] + 1
         frames = padded[:, start : stop : geometry.stride[0]]
-        windows = jax.vmap(lambda frame, tap=tap: _window(frame, tap, geometry), 1, 1)(frames)
+        windows = _window(frames, tap[1:], geometry)
         sums.append((windows.astype(dy.dtype) * dy).sum((0, 1, 2, 3)))
     return jnp.stack(sums).reshape(*geometry.kernel, 1, x.shape[-1]).astype(x.dtype)
 
