@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from vos3d_jax import command
+from vos3d_jax import command, runtime
 from vos3d_jax.errors import UserError
 
 _EXAMPLES = """examples:
@@ -38,6 +38,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
+    runtime.bound_memory()  # what is read leaves room for what is written
     from vos3d_jax.porting import tables
     from vos3d_jax.porting.convert import convert
 

@@ -32,7 +32,7 @@ Step = int | Literal["best"] | None
 _Result = TypeVar("_Result")
 # What the machine lacks or forbids says nothing about a file; Orbax and TensorStore may say it in words.
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ESTALE)
-_BESIDE = 16 << 20  # bytes written at the same time as the largest array
+_BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the largest array
 _MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE")
 
 
@@ -109,7 +109,7 @@ def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Modu
         card = read_card(manager, number)
         model = abstract_model(card["system"], **card["arguments"])
         variables = read_item(manager, number, "model", model_variables(model), card)
-        variables = jax.tree.map(jax.numpy.asarray, variables)
+        variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
         graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
         return nnx.merge(graphdef, variables["params"], variables["batch_stats"]), card
 
