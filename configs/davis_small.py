@@ -1,6 +1,7 @@
 """A small network of 3DC-Seg's kind, learnt from real video on a CPU, from random weights.
 
 Command:   python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS-240p
+           (davis_small.py:480p reads DAVIS as it is published; 240p are its frames at half the size)
 Hardware:  two CPU cores
 Time:      about 25 minutes
 Expect:    see docs/reproducing.md. Not a benchmark result: a tiny network, 30 training videos, low
@@ -16,8 +17,10 @@ gradient clipped: at 2e-3 it died within 50 steps (constant output). All of this
 from ml_collections import ConfigDict
 
 
-def get_config():
-    """Returns the recipe."""
+def get_config(resolution="240p"):
+    """Returns the recipe for the frames in JPEGImages/`resolution`."""
+    if resolution not in ("240p", "480p"):
+        raise ValueError(f"no variant {resolution!r}: davis_small.py or davis_small.py:480p")
     config = ConfigDict()
     config.seed = 0
     config.data_dir = ""
@@ -36,7 +39,7 @@ def get_config():
             name="davis2016",
             split="train",
             kind="still",
-            options=dict(resolution="240p"),
+            options=dict(resolution=resolution),
             augmentation=frames,
             synthesis=dict(scale=(0.95, 1.05), translation=(-0.05, 0.05), rotation=(-5.0, 5.0), elastic=0.0),
         ),
@@ -48,7 +51,7 @@ def get_config():
         dict(
             name="davis2016",
             split="train",
-            options=dict(resolution="240p"),
+            options=dict(resolution=resolution),
             sampling=dict(rule="code", gap=12),
             augmentation=frames,
         ),
@@ -57,7 +60,7 @@ def get_config():
     config.stages = (pretrain, finetune)
     config.evaluation = dict(
         benchmark="davis2016_all_frames",  # J, F, T and the saliency measures in one evaluation
-        data=dict(name="davis2016", split="val", options=dict(resolution="240p")),
+        data=dict(name="davis2016", split="val", options=dict(resolution=resolution)),
         short_edge=96,
         baselines=True,
     )

@@ -9,7 +9,7 @@ from vos3d_jax import command
 _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py
       generated data, tiny network, two stages, evaluation, pictures: minutes on a CPU
-  python -m vos3d_jax.main --config=configs/davis_small.py --config.data_dir=DAVIS --workdir=runs/mine
+  python -m vos3d_jax.main --config=configs/davis_small.py:480p --config.data_dir=DAVIS --workdir=runs/mine
   python -m vos3d_jax.main --config=configs/fbms.py --config.data_dir=FBMS --mode=evaluate --checkpoint=DIR
   python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
 
