@@ -172,6 +172,15 @@ def test_input_constants_of_the_file_go_into_the_card(dcseg):
     assert arguments["mean"] == [1.5, 2.25, 99.475] and arguments["std"] == [2, 2, 2]
 
 
+@pytest.mark.parametrize("values", [[1, 0, 1], [1, np.nan, 1], [1, 1e300, 1]])
+def test_input_constants_that_nothing_can_be_divided_by_are_refused_unless_others_are_given(dcseg, values):
+    dcseg.tensors["encoder.std"] = np.array(values, np.float64).reshape(1, 3, 1, 1, 1)
+    with pytest.raises(UserError, match="encoder.std holds .* give the right ones as --set=std="):
+        dcseg()
+    dcseg(settings={"std": [1.0, 2.0, 3.0]})
+    assert storage.load_card(dcseg.folder)["arguments"]["std"] == [1, 2, 3]
+
+
 def test_other_floating_types_are_kept_as_float32(dcseg):
     dcseg.tensors["decoders.0.pred2.bias"] = np.array([0.1, 0.7], np.float64)
     done = dcseg()
