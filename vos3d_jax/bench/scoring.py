@@ -8,6 +8,7 @@ ours in turn, in processor time; both must agree. Some minutes: the plain T take
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -118,6 +119,12 @@ def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, fold
     for mask, truth in masks:
         metrics.j_and_f(mask, truth)
     accuracy = time.process_time() - begin
+    in_order = iter(masks)
+    begin = time.process_time()
+    for video in videos:
+        found = (mask for mask, _ in itertools.islice(in_order, video.length - 2))
+        metrics.temporal_instability(found, first_truth=video.read_mask(0))
+    stability = time.process_time() - begin
     begin = time.process_time()
     scoring.score(results, _BENCHMARK, data_dir, workers=1)
     whole = time.process_time() - begin
@@ -137,7 +144,8 @@ def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, fold
         "processor ms a frame, one process: all": whole * per_frame,
         "of it reading two masks": decoding * per_frame,
         "of it J and F": accuracy * per_frame,
-        "of it T, checks and the rest": (whole - decoding - accuracy) * per_frame,
+        "of it T": stability * per_frame,
+        "of it checks, fingerprints and the rest": (whole - decoding - accuracy - stability) * per_frame,
         f"frames scored with {_WORKERS} workers": frames,
         f"frames/s with {_WORKERS} workers, their start included": frames / took,
         f"frames/s of reading alone, {_WORKERS} workers": frames / ceiling,

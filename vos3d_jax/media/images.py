@@ -66,9 +66,11 @@ def read_mask(path: str | Path) -> UInt8[np.ndarray, "h w"]:
         UserError: the file is missing, truncated, no picture, or has colours or more than 8 bits.
     """
     mode, values = _mask_values(path)
+    if mode == "P":
+        return values
     foreground = values == VOID
-    if mode != "P" and foreground.any() and not (values[~foreground]).any():
-        return foreground.astype(np.uint8)
+    if foreground.any() and np.array_equal(foreground, values != 0):
+        return foreground.view(np.uint8)
     return values
 
 
