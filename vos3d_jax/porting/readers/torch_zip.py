@@ -39,7 +39,7 @@ class TorchZip:
     container = "torch zip"
 
     def __init__(self, source: Source):
-        self._source = source
+        self._source, self._path = source, shown(source.path)
         self._members, self._limit = _directory(source)
         self._root = self._find_root()
         self._swapped = self._byte_order() == b"big"
@@ -80,7 +80,7 @@ class TorchZip:
         return Storage(stored.key, Chunk(self._source, start, size), dtype, self._swapped, member.crc)
 
     def _find_root(self) -> str:
-        names, path = list(self._members), shown(self._source.path)
+        names, path = list(self._members), self._path
         tops = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
         tops = [top for top in tops if top and "/" not in top]
         script = [top for top in tops if f"{top}/constants.pkl" in self._members]
@@ -121,7 +121,7 @@ class TorchZip:
 
     def _payload(self, name: str, check: bool = False) -> tuple[int, int]:
         """Where a member's bytes begin and how many there are; their checksum is looked at on demand."""
-        member, path = self._members[name], shown(self._source.path)
+        member, path = self._members[name], self._path
         encoded = name.encode()
         length = 30 + len(encoded)
         header = self._source.read(member.header, length) if member.header + length <= self._limit else b""
