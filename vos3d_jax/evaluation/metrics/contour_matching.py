@@ -6,6 +6,7 @@ cost the same, so a dynamic programme finds the same path wherever the cheapest 
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.lib.stride_tricks import as_strided
 
 _FAR = 2.0**62  # more than any path costs
 
@@ -54,22 +55,22 @@ def _totals(costs: np.ndarray) -> np.ndarray:
     The cells of an anti-diagonal do not depend on each other.
     """
     height, width = costs.shape
-    totals = np.empty((height + width - 1, height + 2))
-    totals[:, 0] = _FAR  # above the first row
-    diagonals = np.arange(height + width - 1)
-    totals[diagonals[:height], diagonals[:height] + 2] = _FAR  # left of the first column
-    totals[0, 1] = 0
-    costs = np.ascontiguousarray(costs).ravel()
-    for diagonal in range(1, height + width - 1):
-        first, end = max(0, diagonal - width + 1), min(diagonal + 1, height)
-        before, here = totals[diagonal - 1], totals[diagonal, first + 1 : end + 1]
-        np.minimum(before[first:end], before[first + 1 : end + 1], out=here)
-        if diagonal > 1:
-            np.minimum(here, totals[diagonal - 2, first:end], out=here)
-        here += costs[
-            first * (width - 1) + diagonal : (end - 1) * (width - 1) + diagonal + 1 : max(width - 1, 1)
-        ]
-    return totals
+    costs = np.ascontiguousarray(costs)
+    number = np.arange(height + width - 1)
+    first, end = np.maximum(number - width + 1, 0), np.minimum(number + 1, height)  # rows of each
+    diagonals = as_strided(costs, (number.size, height), (costs.itemsize, (width - 1) * costs.itemsize))
+    totals = np.empty((number.size + 1, height + 2))  # one before the first, that the second may look at
+    totals[0] = totals[:, 0] = _FAR  # above the first row
+    totals[number[:height] + 1, number[:height] + 2] = _FAR  # left of the first column
+    totals[1, 1] = 0
+    for both, before, here, cost, top, low in zip(
+        totals, totals[1:], totals[2:], diagonals[1:], first[1:].tolist(), end[1:].tolist(), strict=False
+    ):
+        here = here[top + 1 : low + 1]
+        np.minimum(before[top:low], before[top + 1 : low + 1], out=here)
+        np.minimum(here, both[top:low], out=here)
+        np.add(here, cost[top:low], out=here)
+    return totals[1:]
 
 
 def _cheapest_of_each(keys: np.ndarray, costs: np.ndarray) -> np.ndarray:
