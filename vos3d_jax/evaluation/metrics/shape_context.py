@@ -81,11 +81,13 @@ def matching_costs(first: ShapeContext, second: ShapeContext) -> Float[np.ndarra
 
     totals = first.counts.sum(1)
     row, bins = np.nonzero(first.counts)
-    filled, total, most = first.counts[row, bins], totals[row], totals.max() + 1
-    _, one, which = np.unique((bins * most + filled) * most + total, return_index=True, return_inverse=True)
-    bin_of, reciprocal = bins[one], (total[one] / filled[one])[:, None]
+    most = totals.max() + 1
+    keys, which = np.unique((bins * most + first.counts[row, bins]) * most + totals[row], return_inverse=True)
+    shares, total = np.divmod(keys, most)
+    bin_of, filled = np.divmod(shares, most)
+    reciprocal = (total / filled)[:, None]
     ends = np.searchsorted(row, np.arange(len(totals) + 1))
-    choice = csr_array((np.ones(which.size), which, ends), shape=(len(totals), one.size))
+    choice = csr_array((np.ones(which.size), which, ends), shape=(len(totals), keys.size))
     with np.errstate(divide="ignore"):
         others = (second.counts.sum(1, keepdims=True) / second.counts).T
     costs = np.empty((len(totals), others.shape[1]))
