@@ -283,6 +283,10 @@ def test_a_kernel_that_is_trained_is_transformed_only_where_that_pays():
     assert choose(few, kernel_shape, padding=SAME).startswith("winograd")
     assert choose(few, kernel_shape, padding=SAME, trained=True) == "columns"
     assert choose(many, kernel_shape, padding=SAME, trained=True) == "winograd_4_4"
+    # Small maps of few channels: what Winograd saves there is less than what compiling it costs.
+    small, large, narrow = (4, 4, 12, 20, 32), (4, 8, 24, 40, 32), (3, 3, 3, 32, 32)
+    assert choose(small, narrow, padding=SAME, trained=True) == "time_in_channels"
+    assert choose(large, narrow, padding=SAME, trained=True) == "winograd_4_4"
 
 
 def test_a_name_that_does_not_exist_is_refused():

@@ -81,6 +81,12 @@ CPU_DENSE_TRAINED = (
         lambda g: _wide(g) and _rows(g) <= 512 and tiles(g, Tile(2, 2)) < 56,
         "1024->256, 2x8x14, forward and backward: 106 ms, tiles 2,2 161, 2-d 134",
     ),
+    Row(
+        "time_in_channels",
+        lambda g: g.kernel[0] <= 3 and g.outputs < 64 and tiles(g, Tile(4, 4)) <= 100,
+        "32->32, 4 clips of 2x6x10, forward and backward: 0.5 ms, tiles 2,2 1.2; of 4x12x20: 7.7 ms and "
+        "0.4 s to compile, tiles 2,4 4.2 ms and 4.1 s",
+    ),
     *CPU_DENSE[4:],
 )
 
