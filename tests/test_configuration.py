@@ -185,3 +185,12 @@ def test_the_published_file_is_the_network_of_the_published_recipes(name):
     theirs["mean"] = [float(str(np.float32(value))) for value in MEAN]
     assert theirs.pop("std") == ours.pop("std") == [1.0, 1.0, 1.0]
     assert ours == theirs
+
+
+def test_every_flag_in_the_tables_of_the_papers_makes_a_network():
+    text = (Path(__file__).parents[1] / "docs" / "reproducing.md").read_text()
+    variants = [flags.split() for flags in re.findall(r"`(--config\.[^`]*)`", text)]
+    assert len(variants) >= 7
+    for flags in variants:
+        config = stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))
+        assert abstract_model(config.system, **config.model).segments
