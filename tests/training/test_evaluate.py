@@ -1,14 +1,17 @@
 import dataclasses
 import json
 
+import golden_files
 import numpy as np
 import pytest
 import toy_network
+from PIL import Image
 
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import report, scoring
 from vos3d_jax.inference import Predictor
+from vos3d_jax.porting import convert, export
 from vos3d_jax.training import evaluate
 
 pytestmark = pytest.mark.usefixtures("toy_system")
@@ -169,3 +172,69 @@ def test_checkpoints_are_ranked_by_the_mean_j_of_their_masks(tmp_path, setting):
     score = evaluate.quick_score(config)(model)
     assert score == evaluate.evaluate(*setting, tmp_path, say=lambda line: None).figures["J mean"]
     assert np.isfinite(score)
+
+
+def _write_visal(folder, size=(24, 30)):
+    """Two sequences in the layout of ViSal, of which two of three frames have a mask."""
+    rng = np.random.default_rng(0)
+    (folder / "GroundTruth").mkdir(parents=True)
+    for name in ("bird", "boat"):
+        (folder / name).mkdir()
+        for index in range(3):
+            frame = rng.integers(0, 256, (*size, 3), np.uint8)
+            Image.fromarray(frame).save(folder / name / f"{name}_{index:03d}.png")
+            if index != 1:
+                mask = np.zeros(size, np.uint8)
+                mask[5:15, 8:20] = 255
+                Image.fromarray(mask).save(folder / "GroundTruth" / f"{name}_{index:03d}.png")
+
+
+def test_visal_is_predicted_and_scored_at_its_short_edge_annotated_frames_only(
+    tmp_path, monkeypatch, setting
+):
+    _write_visal(tmp_path / "ViSal")
+    row = dataclasses.replace(evaluate.benchmarks.find("visal"), short_edge=48)
+    monkeypatch.setitem(evaluate.benchmarks.BENCHMARKS, "visal", row)
+    data = {"name": "visal", "split": "all"}
+    evaluation = {**_EVALUATION, "benchmark": "visal", "data": data, "short_edge": 48}
+    config = toy_network.config(evaluation=evaluation, data_dir=str(tmp_path / "ViSal"))
+    scores = evaluate.evaluate(config, *setting[1:], tmp_path, say=lambda line: None)
+    folder = tmp_path / "evaluation"
+    with Image.open(folder / "masks" / "bird" / "bird_001.png") as image:
+        assert image.size == (60, 48)
+    assert len(list(folder.glob("masks/*/*.png"))) == 6 and len(list(folder.glob("maps/*/*.png"))) == 4
+    assert [len(row.frames) for row in scores.rows] == [2, 2] and not scores.complete
+    assert {"pooled F", "pooled MAE"} <= scores.figures.keys()
+    assert scoring.score(folder, "visal", tmp_path / "ViSal", workers=1).figures == scores.figures
+
+
+def test_real_frames_of_fbms_are_predicted_whole_and_scored_where_annotated(tmp_path, setting):
+    root = golden_files.shared_data("FBMS")
+    data = {"name": "fbms", "split": "train"}
+    evaluation = {**_EVALUATION, "benchmark": "fbms", "data": data}
+    config = toy_network.config(evaluation=evaluation, data_dir=str(root))
+    scores = evaluate.evaluate(config, *setting[1:], tmp_path, say=lambda line: None)
+    folder = tmp_path / "evaluation"
+    assert len(list(folder.glob("masks/bear01/*.png"))) == 6 and len(list(folder.glob("maps/*/*.png"))) == 2
+    (row,) = scores.rows
+    assert (
+        row.size == (540, 960) and len(row.frames) == 2 and scores.provenance["options"] == {"split": "train"}
+    )
+    again = scoring.score(folder, "fbms", root, split="train", workers=1)
+    assert again.figures == scores.figures
+
+
+def test_a_converted_file_is_evaluated_as_the_network_that_it_holds(tmp_path):
+    arguments = {"depth": 14, "width": 4, "decoder_width": 4}
+    config = toy_network.config(system="dcseg", model=arguments, stages=(), evaluation=_EVALUATION)
+    storage.save_model(models.build_model("dcseg", seed=2, **arguments), tmp_path / "trained")
+    export.export(tmp_path / "trained", tmp_path / "file.pth")
+    convert.convert(tmp_path / "file.pth", tmp_path / "converted")
+    trained, converted = (
+        evaluate.evaluate(
+            config, *evaluate.load_model(config, tmp_path / name), tmp_path, say=lambda line: None
+        )
+        for name in ("trained", "converted")
+    )
+    assert converted.rows == trained.rows
+    assert converted.provenance["model_card"] != trained.provenance["model_card"]
