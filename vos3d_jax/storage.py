@@ -32,8 +32,8 @@ Step = int | Literal["best"] | None
 _Result = TypeVar("_Result")
 # What the machine lacks or forbids says nothing about a file; Orbax and TensorStore may say it in words.
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ESTALE)
-_BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the largest array
 _MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE")
+_BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the largest array
 
 
 def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any] | None = None) -> Path:

@@ -223,6 +223,11 @@ def test_a_file_known_by_its_hash_brings_what_it_does_not_show(tmp_path, monkeyp
     card = storage.load_card(tmp_path / "known")
     assert card["source"]["published"] == "a published file"
     assert card["arguments"]["mean"] == [1, 2, 3]
+    convert(path, tmp_path / "set", settings={"mean": [4.0, 5.0, 6.0]})
+    assert storage.load_card(tmp_path / "set")["arguments"]["mean"] == [4, 5, 6]
+    # As an encoder it gets the input of a segmentation network, whatever its own was.
+    convert(path, tmp_path / "encoder", into="dcseg")
+    assert storage.load_card(tmp_path / "encoder")["arguments"]["mean"] == [114.7748, 107.7354, 99.475]
 
 
 def test_what_a_file_cannot_show_can_be_set(tmp_path):

@@ -82,13 +82,23 @@ def test_the_order_is_that_of_the_tables():
     )
 
 
-def test_inspect_needs_no_jax(tmp_path):
-    tensors = manifests.recipe_tensors("dcseg", "3dcseg", **{**SMALL, "decoder_width": 8})
+INSPECT = """
+import sys
+from pathlib import Path
+sys.modules["jax"] = sys.modules["torch"] = None
+def most(): return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+before = most()
+from vos3d_jax import port_weights
+status = port_weights.main()
+print("memory", most() - before)
+sys.exit(status)
+"""
+
+
+def test_inspect_needs_no_jax_and_little_memory(tmp_path):
+    tensors = manifests.recipe_tensors("dcseg", "3dcseg", **{**SMALL, "decoder_width": 64})
     path = manifests.write(tmp_path / "weights.pth", tensors)
-    code = (
-        "import sys; sys.modules['jax'] = sys.modules['torch'] = None; import vos3d_jax.port_weights as p; "
-        "sys.exit(p.main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code, "inspect", path], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", INSPECT, "inspect", path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "depth=14" in done.stdout
+    assert int(done.stdout.split()[-1]) < 50 << 20  # all imports included

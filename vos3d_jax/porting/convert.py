@@ -62,7 +62,8 @@ def convert(
         plans.refuse(checkpoint, plan)
         digest = hashed.result()
     name, hidden = published.find(digest) or (None, {})
-    plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
+    if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
+        plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
     storage.save_variables(variables, card(checkpoint, plan, digest, name), folder)
     return plan
 
@@ -170,5 +171,8 @@ def _bits(array: np.ndarray) -> np.ndarray:
 
 
 def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{shown(path)} cannot be read: {error.strerror}") from None
