@@ -112,22 +112,25 @@ def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, fold
     from vos3d_jax.evaluation import metrics, scoring
 
     files = [(results, video, index) for video in videos for index in range(1, video.length - 1)]
-    begin = time.process_time()
     masks = [(_read(*file), file[1].read_mask(file[2])) for file in files]
-    decoding = time.process_time() - begin
-    begin = time.process_time()
-    for mask, truth in masks:
-        metrics.j_and_f(mask, truth)
-    accuracy = time.process_time() - begin
-    in_order = iter(masks)
-    begin = time.process_time()
-    for video in videos:
-        found = (mask for mask, _ in itertools.islice(in_order, video.length - 2))
-        metrics.temporal_instability(found, first_truth=video.read_mask(0))
-    stability = time.process_time() - begin
-    begin = time.process_time()
-    scoring.score(results, _BENCHMARK, data_dir, workers=1)
-    whole = time.process_time() - begin
+
+    def accuracy() -> None:
+        for mask, truth in masks:
+            metrics.j_and_f(mask, truth)
+
+    def stability() -> None:
+        in_order = (mask for mask, _ in masks)
+        for video in videos:
+            found = itertools.islice(in_order, video.length - 2)
+            metrics.temporal_instability(found, first_truth=video.read_mask(0))
+
+    parts = [
+        partial(scoring.score, results, _BENCHMARK, data_dir, workers=1),
+        partial(_read_both, files),
+        accuracy,
+        stability,
+    ]
+    times = [milliseconds / len(files) for milliseconds in _in_turn(parts, _ROUNDS)]
 
     frames = _COPIES * len(files)
     many_results, many_data = _copies(videos, results, data_dir, folder)
@@ -139,13 +142,11 @@ def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, fold
         begin = time.perf_counter()
         pool.map(_read_both, [files[part::_WORKERS] * _COPIES for part in range(_WORKERS)], 1)
         ceiling = time.perf_counter() - begin
-    per_frame = 1000 / len(files)
     return {
-        "processor ms a frame, one process: all": whole * per_frame,
-        "of it reading two masks": decoding * per_frame,
-        "of it J and F": accuracy * per_frame,
-        "of it T": stability * per_frame,
-        "of it checks, fingerprints and the rest": (whole - decoding - accuracy - stability) * per_frame,
+        "processor ms a frame, one process: all": times[0],
+        "of it reading two masks": times[1],
+        "of it J and F": times[2],
+        "of it T": times[3],
         f"frames scored with {_WORKERS} workers": frames,
         f"frames/s with {_WORKERS} workers, their start included": frames / took,
         f"frames/s of reading alone, {_WORKERS} workers": frames / ceiling,
