@@ -16,7 +16,8 @@ from vos3d_jax.errors import UserError
 _EXAMPLE = """\
 example: python -m vos3d_jax.bench --network --size 128x224 --threads 2 --json bench.json
 
-Without --layers and --network both are measured, at 128x224 and 240x432 (some minutes)."""
+Without --layers and --network both are measured, at 128x224 and 240x432 (some minutes).
+Metrics and scoring: python -m vos3d_jax.bench.scoring --data_dir=DAVIS"""
 
 
 def main(arguments: list[str] | None = None) -> int:
