@@ -1,6 +1,8 @@
 """Scoring in several processes: what happens to them."""
 
 import os
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,22 @@ def test_a_process_that_dies_is_named_and_not_waited_for():
     with pytest.raises(UserError, match="a process that scores has died.*--workers=1"):
         with workers._results_of(dies, JOBS, 2) as found:
             list(found)
+
+
+def never_ends_but_for_the_first(job):
+    if job.run.name == "bear":
+        return
+    threading.Event().wait()
+
+
+def test_ctrl_c_does_not_wait_for_the_sequences_that_are_being_scored():
+    others = [replace(JOBS[0], run=replace(JOBS[0].run, name="surf"))] * 2
+    with (
+        pytest.raises(KeyboardInterrupt),
+        workers._results_of(never_ends_but_for_the_first, [JOBS[0], *others], 2) as found,
+    ):
+        next(found)
+        raise KeyboardInterrupt
 
 
 def test_nothing_is_begun_after_the_first_mistake():

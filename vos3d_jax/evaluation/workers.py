@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import cv2
@@ -123,13 +123,18 @@ def _key(job: Job) -> str:
 
 @contextlib.contextmanager
 def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) -> Iterator:
-    """Gives an iterator over (index, function(job)) as they finish; leaving it drops what has not begun."""
+    """Gives an iterator over (index, function(job)) as they finish.
+
+    Leaving it drops what has not begun; leaving it by an exception (Ctrl-C) ends the processes at once.
+    """
     workers = min(workers or _cores(), len(jobs))
     if workers <= 1:
         yield ((index, function(job)) for index, job in enumerate(jobs))
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    # Closed by us, or by the system when we are gone: its end is the processes' end.
+    life, our_life = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(life,))
     try:
         # The longest first, so that none is left over at the end.
         order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].run.scored))
@@ -141,21 +146,25 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
             "a process that scores has died, perhaps for want of memory: give fewer (--workers=1); what is "
             "done is not done again"
         ) from None
+    except BaseException:
+        our_life.close()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        our_life.close()
+        life.close()
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin() -> None:
-    """What a worker does first: one thread is its share, and it ends when the process that asked is gone."""
+def _begin(life: Connection) -> None:
+    """What a worker does first: one thread is its share, and it ends with `life`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered once, by the process that asked
     runtime.tune()
     cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    threading.Thread(target=lambda: (wait([life]), os._exit(1)), daemon=True).start()
 
 
 @contextlib.contextmanager
