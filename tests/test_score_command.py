@@ -263,7 +263,7 @@ def test_damaged_files(folder, capsys):
     (folder / "results/bear/00001.png").write_bytes(b"not a picture")
     error = refused(folder, capsys)
     assert "/results/bear/00001.png cannot be read as a picture (the only one, of 6 frames)" in error
-    assert error.endswith(": make these masks again")
+    assert error.endswith(": make these files again")
     whole = (folder / "results/bear/00002.png").read_bytes()
     write_masks(folder / "results/bear", moving())
     (folder / "results/bear/00002.png").write_bytes(whole[:-30])
@@ -279,17 +279,21 @@ def test_problems_are_counted_over_all_sequences_in_several_processes_too(folder
     assert "/results/bear/00002.png has 3 grey levels, so its edges are soft (the first of 2, of 6" in error
 
 
-def test_maps_are_checked_like_masks(folder, capsys):
+def test_maps_are_checked_like_masks(folder, capfd):
     for name in SEQUENCES:
         for index in range(5):
             write_grey(folder / f"maps/{name}/{index:05d}.png", box() * np.uint8(200))
     (folder / "maps/bear/00003.png").unlink()
     options = (f"--maps={folder / 'maps'}",)
-    error = refused(folder, capsys, *options, benchmark="davis2016_all_frames")
+    error = refused(folder, capfd, *options, benchmark="davis2016_all_frames")
     assert "/maps/bear/00003.png is missing (the only one, of 10 frames)" in error
     Image.fromarray(PALETTE[box()]).save(folder / "maps/bear/00003.png")
-    error = refused(folder, capsys, *options, benchmark="davis2016_all_frames")
-    assert "/maps/bear/00003.png is no map: it has colours (the only one" in error
+    error = refused(folder, capfd, *options, benchmark="davis2016_all_frames")
+    assert "/maps/bear/00003.png is no map: it has the image mode RGB (the only one" in error
+    whole = (folder / "maps/bear/00002.png").read_bytes()
+    (folder / "maps/bear/00003.png").write_bytes(whole[:-30])
+    error = refused(folder, capfd, *options, benchmark="davis2016_all_frames")
+    assert "/maps/bear/00003.png cannot be read as a picture (the only one" in error
     write_grey(folder / "maps/bear/00003.png", box() * np.uint8(200))
     assert run(folder, *options, benchmark="davis2016_all_frames") == 0
     assert report.read(folder / "out").figures["pooled F"] == pytest.approx(

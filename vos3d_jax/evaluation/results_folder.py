@@ -27,7 +27,7 @@ _KINDS = {
     "folder": ("{path} is not a folder", "write the masks of each {unit} to <results>/<{unit}>/<frame>.png"),
     "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),
     "file": ("{path} is missing", "write a PNG for each frame that is scored"),
-    "damaged": ("{path} cannot be read as a picture", "make these masks again"),
+    "damaged": ("{path} cannot be read as a picture", "make these files again"),
     "size": ("{path} is {detail}", "resize the masks with nearest neighbour"),
     "mode": ("{path} has the image mode {detail}", "save the masks as palette or grey PNG with 8 bits"),
     "colours": (
@@ -192,14 +192,18 @@ def read_map(path: Path) -> Map:
     """A soft map as 16 bits, uint16 [h, w]; 8-bit values are spread over them exactly (255 is 65535).
 
     Raises:
-        BadResult: it is no grey PNG of 8 or 16 bits.
+        BadResult: it is no grey PNG of 8 or 16 bits, or is damaged.
     """
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise BadResult(Problem("map", str(path), "it cannot be read"))
-    if values.ndim != 2:
-        raise BadResult(Problem("map", str(path), "it has colours"))
-    return values.astype(np.uint16) * 257 if values.dtype == np.uint8 else values
+    try:
+        with Image.open(path) as image:
+            values, mode = np.array(image), image.mode
+    except _BROKEN:  # not by OpenCV, whose libpng writes to the terminal
+        raise BadResult(Problem("damaged", str(path))) from None
+    if mode == "L":
+        return values.astype(np.uint16) * 257
+    if not mode.startswith("I"):
+        raise BadResult(Problem("map", str(path), f"it has the image mode {mode}"))
+    return values.astype(np.uint16)
 
 
 def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
