@@ -117,6 +117,17 @@ def test_results_that_main_wrote_are_found_by_their_folder(folder):
     (folder / "masks").rename(folder / "results/masks")
     assert run(folder) == 0
     assert report.read(folder / "out").method == "results"
+    assert run(folder, f"--output={folder / 'results'}") == 2  # where main's own scores are
+
+
+def test_the_videos_are_looked_up_once(folder, monkeypatch):
+    from vos3d_jax.data import datasets
+
+    asked = []
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda *given, **more: asked.append(given) or load(*given, **more))
+    assert run(folder) == 0
+    assert len(asked) == 1  # what is missing is said once
 
 
 # Bad results: one line each, with the first offender, how many there are, and the mend.
@@ -312,6 +323,11 @@ def test_maps_are_checked_like_masks(folder, capfd):
         (["--defect=x"], "there is no defect 'x' to repeat: choose of decay_8bit"),
         (["--option=x"], "--option=x is not understood: give --option=NAME=VALUE"),
         (["--option=x=1"], "cannot be read with the options"),
+        (
+            ["--option=workers=3"],
+            "--option=workers=3: workers is no option of a data set's reader: see --help",
+        ),
+        (["--option=card=3"], "card is no option of a data set's reader"),
     ],
 )
 def test_wrong_arguments(folder, capsys, more, expected):

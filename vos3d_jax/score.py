@@ -5,6 +5,7 @@ because importing it puts it in that function's place.
 """
 
 import argparse
+import inspect
 import json
 import sys
 import types
@@ -47,13 +48,14 @@ def _run(arguments: list[str]) -> None:
 
     rules = benchmarks.find(options.benchmark)
     results, output = Results.find(options.results, options.maps), Path(options.output)
-    _refuse_inside(output, (results.masks, results.maps))
+    _refuse_inside(output, (Path(options.results), results.masks, results.maps))
     other = None
     if options.compare:
         other = report.read(options.compare)
         protocol = scoring.protocol(rules, options.defect)
         require_same_protocol((rules.name, protocol), (other.benchmark, other.protocol))
     data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
+    videos = scoring.benchmark_videos(rules, options.data_dir, **data)
     with ScoringProgress() as progress:
         scores = scoring.score(
             options.results,
@@ -64,10 +66,10 @@ def _run(arguments: list[str]) -> None:
             workers=options.workers,
             work_dir=output / _PARTS,
             progress=progress,
+            videos=videos,
             defects=tuple(options.defect),
             **data,
         )
-    videos = scoring.benchmark_videos(rules, options.data_dir, **data)
     report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
     scoring.remove_parts(output / _PARTS)
     report.show(report.table(scores))
@@ -77,18 +79,22 @@ def _run(arguments: list[str]) -> None:
 
 
 def _refuse_inside(output: Path, folders: tuple[Path | None, ...]) -> None:
-    """Nothing is written into somebody's results."""
+    """Nothing is written into somebody's results, nor over the scores that stand beside them."""
     for folder in filter(None, folders):
         if output.resolve().is_relative_to(folder.resolve()):
             raise UserError(f"{output} is in the results, {folder}: give another --output")
 
 
 def _reader_options(given: list[str]) -> dict[str, Any]:
+    from vos3d_jax.evaluation import score
+
     options = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--option={text} is not understood: give --option=NAME=VALUE")
+        if name in inspect.signature(score).parameters:
+            raise UserError(f"--option={text}: {name} is no option of a data set's reader: see --help")
         try:
             options[name] = json.loads(value)
         except ValueError:

@@ -52,6 +52,7 @@ def score(
     workers: int | None = None,
     work_dir: str | Path | None = None,
     progress: Progress | None = None,
+    videos: Sequence[Video] | None = None,
     resolution: str | None = None,
     split: str | None = None,
     card: str | None = None,
@@ -73,6 +74,7 @@ def score(
         work_dir: a folder that keeps what is done, so that a scoring that was killed goes on; `remove_parts`
             clears it once the scores are written.
         progress: is told (runs done, of how many, frames of the run) after each.
+        videos: what `benchmark_videos` gave for the same arguments, where they are at hand.
         resolution: the folder of frames and masks, if not the benchmark's own ("480p").
         split: the list of videos, if not the benchmark's own.
         card: sha256 of the card of the model that made them.
@@ -88,7 +90,8 @@ def score(
     results = Results.find(results_dir, maps_dir)
     if not rules.takes_maps:
         results = replace(results, maps=None)
-    videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
+    if videos is None:
+        videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
     if split not in (None, rules.split):
         rules = replace(rules, title=f"{rules.title} (split {split})")
     runs = _runs(rules, videos)
