@@ -125,16 +125,23 @@ class Machine:
         start = self._at
         self._at = start + count
         if self._at > len(self._buffer):
-            self._at = len(self._buffer)
-            raise Malformed("cut short")
+            raise self._cut_short()
         return self._buffer[start : start + count]
+
+    def _cut_short(self) -> Malformed:
+        self._at = len(self._buffer)
+        return Malformed("cut short")
 
     def _byte(self) -> int:
         self._at += 1
         return self._buffer[self._at - 1]
 
     def _number(self, count: int, signed: bool = False) -> int:
-        return int.from_bytes(self._take(count), "little", signed=signed)
+        start = self._at
+        self._at = start + count
+        if self._at > len(self._buffer):
+            raise self._cut_short()
+        return int.from_bytes(self._buffer[start : start + count], "little", signed=signed)
 
     def _string(self, length: int) -> bytes | Chunk:
         """The next `length` bytes: themselves when short, else where they are in the file."""
