@@ -118,11 +118,16 @@ def test_a_video_too_short_for_the_protocol_is_named():
         BENCHMARKS["davis2016"].runs(video(2))
 
 
-def test_complete_means_all_sequences_at_the_benchmarks_own_resolution():
-    rules = BENCHMARKS["davis2016"]
-    assert rules.is_complete(set(DAVIS2016_VAL), {480})
-    assert not rules.is_complete(set(DAVIS2016_VAL), {240})
-    assert not rules.is_complete(set(DAVIS2016_VAL[:-1]), {480})
-    assert BENCHMARKS["jumpcut"].is_complete(set(map(str, range(22))), {300, 360})
-    assert not BENCHMARKS["visal"].is_complete({"boat"}, {480})
-    assert BENCHMARKS["folder"].is_complete({"mine"}, {77})
+def test_complete_means_all_frames_of_all_sequences_at_the_benchmarks_own_resolution():
+    def is_complete(name, names, height, frames=0):
+        lengths = [1] * (len(names) - 1) + [max(frames - len(names) + 1, 1)]
+        whole = [video(n, name=name, size=(height, 9)) for name, n in zip(names, lengths, strict=True)]
+        return BENCHMARKS[name].is_complete(whole)
+
+    assert is_complete("davis2016", DAVIS2016_VAL, 480, 1376)
+    assert not is_complete("davis2016", DAVIS2016_VAL, 240, 1376)
+    assert not is_complete("davis2016", DAVIS2016_VAL, 480, 1375)  # an excerpt
+    assert not is_complete("davis2016", DAVIS2016_VAL[:-1], 480, 1376)
+    assert is_complete("jumpcut", list(map(str, range(22))), 300)
+    assert not is_complete("visal", ["boat"], 480)
+    assert is_complete("folder", ["mine"], 77)

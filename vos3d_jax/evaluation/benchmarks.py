@@ -41,6 +41,7 @@ _ROWS = (
         frames="inner",
         metrics=("J", "F", "T"),
         sequences=DAVIS2016_VAL,
+        length=1376,
         stable=DAVIS2016_STABLE,
     ),
     # 3DC-Seg's figures: the 2017 toolkit's unsupervised task with a patch for the 2016 list.
@@ -54,6 +55,7 @@ _ROWS = (
         resolution="480p",
         metrics=("J", "F", "T", "saliency", "pooled"),
         sequences=DAVIS2016_VAL,
+        length=1376,
         stable=DAVIS2016_STABLE,
     ),
     Benchmark(
@@ -70,6 +72,7 @@ _ROWS = (
         first_mask=True,
         average="objects",
         sequences=DAVIS2017["val"],
+        length=1999,
     ),
     Benchmark(
         name="davis2017_unsupervised",
@@ -84,6 +87,7 @@ _ROWS = (
         void=True,
         average="objects",
         sequences=DAVIS2017["val"],
+        length=1999,
     ),
     Benchmark(
         name="fbms",

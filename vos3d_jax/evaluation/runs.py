@@ -6,7 +6,7 @@ Facts: specs/spec-metrics.md sections 0, 4 to 5, 7 and 8.3 to 11.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -74,6 +74,7 @@ class Benchmark:
         sequences: the names of the complete benchmark; empty where there is no certain list. With parts, the
             folders "<part>/<class>" in each of which there must be clips.
         number: how many videos are complete where the names are not certain; 0: not known.
+        length: how many frames they have together (an excerpt of each is no benchmark); 0: not certain.
         stable: the sequences over which T is averaged; empty: all.
     """
 
@@ -96,6 +97,7 @@ class Benchmark:
     average: Literal["sequences", "objects", "groups"] = "sequences"
     sequences: tuple[str, ...] = ()
     number: int = 0
+    length: int = 0
     stable: tuple[str, ...] = ()
 
     @property
@@ -145,11 +147,16 @@ class Benchmark:
             ),
         )
 
-    def is_complete(self, names: set[str], heights: set[int]) -> bool:
-        """Whether videos of these names and heights are all of the benchmark, at its own resolution."""
+    def is_complete(self, videos: Iterable[Video]) -> bool:
+        """Whether these videos are all of the benchmark, with all of their frames, at its own resolution."""
+        by_name = {video.name: video for video in videos}
+        lengths = sum(video.length for video in by_name.values())
+        if self.length and lengths != self.length:
+            return False
         if self.resolution.endswith("p") and (self.sequences or self.number):
-            if heights != {int(self.resolution.removesuffix("p"))}:
+            if {video.size[0] for video in by_name.values()} != {int(self.resolution.removesuffix("p"))}:
                 return False
+        names = set(by_name)
         if self.parts:
             names = {name.rpartition("/")[0] for name in names}
         if self.sequences:

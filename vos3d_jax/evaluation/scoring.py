@@ -216,14 +216,13 @@ def _scores(
     provenance: dict[str, Any] | None = None,
 ) -> Scores:
     figures, notes = aggregation.headline(rules, runs, measured, actions)
-    names = {run.video.name for run in runs}
     return Scores(
         benchmark=rules.name,
         title=rules.title,
         protocol=protocol(rules, defects),
         rule="; ".join((rules.rule, *(f"as in the official tool, {DEFECTS[name]}" for name in defects))),
         average=rules.average,
-        complete=rules.is_complete(names, {run.video.size[0] for run in runs}),
+        complete=rules.is_complete(run.video for run in runs),
         method=method,
         metrics=rules.metrics,
         rows=tuple(row for part in measured for row in part.rows),
