@@ -145,6 +145,13 @@ def test_own_videos_may_lie_one_folder_each_with_spaces_and_umlauts(tmp_path, fr
     assert found.name == "mein Bär"
     assert found.frame_names == ("8", "9", "10")  # trap 16: by number, not by letter
     assert found.read_mask(0).sum() == 12
+    (tmp_path / "mine.txt").write_text("mein Bär\n", "utf-8")
+    assert [video.name for video in load(tmp_path, "folder", "mine")] == ["mein Bär"]
+
+
+def test_signs_that_look_like_numbers_are_letters(tmp_path):
+    make_video(tmp_path / "bear/frames", tmp_path / "bear/masks", names=("10", "9²", "²"))
+    assert load(tmp_path, "folder", "all")[0].frame_names == ("9²", "10", "²")
 
 
 def test_own_videos_keep_ids_and_void_and_follow_lists(davis):

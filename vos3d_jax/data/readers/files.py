@@ -187,7 +187,8 @@ def require_mask_size(path: Path, found: tuple[int, ...], size: tuple[int, int])
 def read_list(paths: Sequence[Path]) -> list[str] | None:
     """The sequence names of the first list that exists, in its order; None if there is none.
 
-    A line is a name, or (`ImageSets/480p`) a frame and its mask, with a leading slash and a blank at the end.
+    A line is a name, which may hold blanks, or (`ImageSets/480p`) a frame and its mask, with a leading slash
+    and a blank at the end.
 
     Raises:
         UserError: the list is empty.
@@ -195,8 +196,8 @@ def read_list(paths: Sequence[Path]) -> list[str] | None:
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
-    first_words = [line.split()[0] for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-    names = dict.fromkeys(Path(word).parent.name if "/" in word else word for word in first_words)
+    lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    names = dict.fromkeys(Path(line.split()[0]).parent.name if "/" in line else line for line in lines)
     if not names:
         raise UserError(f"{path} is empty: expected one sequence name a line")
     return list(names)
@@ -209,7 +210,7 @@ def visible(directory: Path) -> list[Path]:
 
 def number_aware(text: str) -> list[tuple[int, int | str]]:
     """A sorting key by which 9 comes before 10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
 
 
 def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
