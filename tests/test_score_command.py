@@ -16,6 +16,7 @@ from PIL import Image
 
 import vos3d_jax
 from vos3d_jax.evaluation import measuring, report
+from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.media.images import PALETTE, write_file
 
 command = importlib.import_module("vos3d_jax.score")
@@ -118,6 +119,7 @@ def test_results_that_main_wrote_are_found_by_their_folder(folder):
     assert run(folder) == 0
     assert report.read(folder / "out").method == "results"
     assert run(folder, f"--output={folder / 'results'}") == 2  # where main's own scores are
+    assert run(folder, f"--output={folder / 'results/again'}") == 0
 
 
 def test_the_videos_are_looked_up_once(folder, monkeypatch):
@@ -338,6 +340,15 @@ def test_an_output_that_cannot_be_written_to(folder, capsys):
     (folder / "out").write_text("a file")
     assert run(folder) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_second_command_with_the_same_output_is_refused(folder, capsys):
+    with exclusive(folder / "out"):
+        error = refused(folder, capsys)
+    assert error.endswith(
+        "another command is writing to /out: wait until it has ended, or name another folder"
+    )
+    assert run(folder) == 0
 
 
 # A scoring that was killed goes on.

@@ -17,6 +17,7 @@ from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
     from vos3d_jax.evaluation import Scores
+    from vos3d_jax.evaluation.results_folder import Results
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.score --benchmark=davis2016 --results=RESULTS --data_dir=DAVIS --output=OUT
@@ -42,13 +43,14 @@ def _run(arguments: list[str]) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     from vos3d_jax.evaluation import benchmarks, report, scoring
+    from vos3d_jax.evaluation.exclusive import exclusive
     from vos3d_jax.evaluation.progress import ScoringProgress
     from vos3d_jax.evaluation.results_folder import Results
     from vos3d_jax.evaluation.scores import require_same_protocol
 
     rules = benchmarks.find(options.benchmark)
     results, output = Results.find(options.results, options.maps), Path(options.output)
-    _refuse_inside(output, (Path(options.results), results.masks, results.maps))
+    _refuse_output(output, Path(options.results), results)
     other = None
     if options.compare:
         other = report.read(options.compare)
@@ -56,33 +58,37 @@ def _run(arguments: list[str]) -> None:
         require_same_protocol((rules.name, protocol), (other.benchmark, other.protocol))
     data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
-    with ScoringProgress() as progress:
-        scores = scoring.score(
-            options.results,
-            options.benchmark,
-            options.data_dir,
-            maps_dir=options.maps,
-            method=options.method,
-            workers=options.workers,
-            work_dir=output / _PARTS,
-            progress=progress,
-            videos=videos,
-            defects=tuple(options.defect),
-            **data,
-        )
-    report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
-    scoring.remove_parts(output / _PARTS)
+    with exclusive(output):
+        with ScoringProgress() as progress:
+            scores = scoring.score(
+                options.results,
+                options.benchmark,
+                options.data_dir,
+                maps_dir=options.maps,
+                method=options.method,
+                workers=options.workers,
+                work_dir=output / _PARTS,
+                progress=progress,
+                videos=videos,
+                defects=tuple(options.defect),
+                **data,
+            )
+        report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
+        scoring.remove_parts(output / _PARTS)
     report.show(report.table(scores))
     if other is not None:
         report.show(report.paired_table(scores, other))
     print(f"scores.json, tables and report.html are in {output}")
 
 
-def _refuse_inside(output: Path, folders: tuple[Path | None, ...]) -> None:
+def _refuse_output(output: Path, folder: Path, results: "Results") -> None:
     """Nothing is written into somebody's results, nor over the scores that stand beside them."""
-    for folder in filter(None, folders):
-        if output.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{output} is in the results, {folder}: give another --output")
+    place = output.resolve()
+    for taken in filter(None, (results.masks, results.maps)):
+        if place.is_relative_to(taken.resolve()):
+            raise UserError(f"{output} is in the results, {taken}: give another --output")
+    if place == folder.resolve():
+        raise UserError(f"{output} is the folder of the results: give another --output")
 
 
 def _reader_options(given: list[str]) -> dict[str, Any]:
