@@ -318,8 +318,8 @@ def test_j_hmdb_means_over_clips_or_frames_of_the_largest_region_then_splits(jhm
 def test_j_hmdbs_frame_map_lists_each_box_for_every_action(jhmdb):
     lines = ["clip,frame,catch,clap", "catch/catch (1)@x,,0.9,0.1"]
     lines += ["clap/clap (1)@x,00001,0.2,0.8", "clap/clap (1)@x,00002,0.2,0.8"]
-    for split in (1, 2, 3):
-        write_file(jhmdb / f"results/split{split}/actions.csv", "\n".join(lines).encode())
+    for split in (1, 2, 3):  # as spreadsheets write it, with a mark of its encoding
+        write_file(jhmdb / f"results/split{split}/actions.csv", "\n".join(lines).encode("utf-8-sig"))
     scores = score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
     # catch: two right boxes first, then a wrong one; clap: no box is right (its clip's is 1/3 off).
     assert scores.figures["frame-mAP"] == pytest.approx(0.5)
@@ -342,6 +342,15 @@ def test_own_videos_with_several_objects_are_scored_by_id(tmp_path):
     assert {row.name: row.series["J"] for row in scores.rows} == {"bear_1": (1, 1), "bear_2": (1, 0)}
     assert scores.figures["J mean"] == 0.75
     assert scores.subject == "own videos, objects by id: 1 sequence, 2 objects, 2 frames at 32x24"
+
+
+def test_names_of_videos_may_be_any_words(tmp_path):
+    names = ("masks", "mein Bär", "parts")
+    write_own(tmp_path / "data", {name: moving() for name in names})
+    for name in names:
+        write_masks(tmp_path / "results" / name, moving())
+    scores = score(tmp_path / "results", "folder", tmp_path / "data", workers=1)
+    assert {row.name for row in scores.rows} == set(names) and scores.figures["J&F"] == 1
 
 
 def test_generated_videos_are_scored_with_the_options_of_their_reader(tmp_path):

@@ -32,7 +32,7 @@ def read_actions(masks_dir: Path, runs: Sequence[Run]) -> Actions | None:
     for group, path in paths.items():
         labels = {run.label for run in runs if run.group == group}
         try:
-            with path.open(encoding="utf-8", newline="") as file:
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 for line in csv.DictReader(file):
                     scores = {label: float(line[label]) for label in labels}
                     actions.setdefault(f"{group}/{line['clip']}", {})[line["frame"] or ""] = scores

@@ -75,9 +75,10 @@ class Results:
             raise UserError(f"{folder} is not a folder: expected <sequence>/00000.png in it")
         if maps is not None and not Path(maps).is_dir():
             raise UserError(f"{maps} is not a folder: expected soft maps <sequence>/00000.png in it")
-        if (folder / "masks").is_dir():
+        masks = folder / "masks"
+        if masks.is_dir() and any(path.is_dir() for path in masks.iterdir()):  # no video of that name
             inside = folder / "maps"
-            return cls(folder / "masks", Path(maps) if maps else inside if inside.is_dir() else None)
+            return cls(masks, Path(maps) if maps else inside if inside.is_dir() else None)
         return cls(folder, Path(maps) if maps else None)
 
     def mask_path(self, run: Run, index: int) -> Path:
