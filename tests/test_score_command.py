@@ -367,15 +367,36 @@ def children_of(process):
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are watched the Linux way")
-def test_killed_in_the_middle_and_run_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
+def slow_scoring(tmp_path):
+    """Arguments of a scoring of six sequences, by two processes, that takes a while."""
     rng = np.random.default_rng(0)
     noise = rng.random((6, 7, 36, 48)) > 0.5  # long outlines, which take T a while
     sequences = {f"v{number}": list(masks) for number, masks in enumerate(noise.astype(np.uint8))}
     write_davis(tmp_path / "data", sequences)
     for name, masks in sequences.items():
         write_masks(tmp_path / "results" / name, masks[::-1])
-    arguments = [f"--results={tmp_path / 'results'}", f"--data_dir={tmp_path / 'data'}", "--workers=2"]
+    return [f"--results={tmp_path / 'results'}", f"--data_dir={tmp_path / 'data'}", "--workers=2"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals are held back the Unix way")
+def test_ctrl_c_is_one_line_even_while_the_processes_start(tmp_path):
+    arguments = [*slow_scoring(tmp_path), f"--output={tmp_path / 'out'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vos3d_jax.score", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(children_of(process)) < 3:  # two workers, and the one that cleans up behind them
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "vos3d score: interrupted\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are watched the Linux way")
+def test_killed_in_the_middle_and_run_again_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    arguments = slow_scoring(tmp_path)
     killed = [*arguments, f"--output={tmp_path / 'out'}"]
     process = subprocess.Popen([sys.executable, "-m", "vos3d_jax.score", *killed])
     try:

@@ -138,7 +138,7 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
     try:
         # The longest first, so that none is left over at the end.
         order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].run.scored))
-        with _nothing_to_import():
+        with _nothing_to_import(), _deaf_to_ctrl_c():
             futures = {pool.submit(function, jobs[index]): index for index in order}
         yield ((futures[future], future.result()) for future in as_completed(futures))
     except BrokenProcessPool:
@@ -161,7 +161,7 @@ def _cores() -> int:
 
 def _begin(life: Connection) -> None:
     """What a worker does first: one thread is its share, and it ends with `life`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered once, by the process that asked
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_ctrl_c` can do nothing
     runtime.tune()
     cv2.setNumThreads(1)
     threading.Thread(target=lambda: (wait([life]), os._exit(1)), daemon=True).start()
@@ -179,3 +179,28 @@ def _nothing_to_import() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started here never see Ctrl-C, not even while they import.
+
+    It is answered once, by the process that asked; in that one it waits for the end of this, so that no
+    process is left half started.
+    """
+    answer = signal.getsignal(signal.SIGINT)
+    waiting: list[tuple] = []
+    waits = callable(answer) and threading.current_thread() is threading.main_thread()
+    if waits:
+        signal.signal(signal.SIGINT, lambda *given: waiting.append(given))
+    masks = hasattr(signal, "pthread_sigmask")  # started processes inherit the mask, but no handler
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    try:
+        yield
+    finally:
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if waits:
+            signal.signal(signal.SIGINT, answer)
+        if waiting:
+            answer(*waiting[0])
