@@ -10,6 +10,7 @@ from PIL import Image
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import report, scoring
+from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.inference import Predictor
 from vos3d_jax.porting import convert, export
 from vos3d_jax.training import evaluate
@@ -105,6 +106,12 @@ def test_a_finished_evaluation_is_shown_again_and_not_repeated(tmp_path, monkeyp
     lines = []
     assert evaluate.evaluate(*setting, tmp_path, say=lines.append) == first
     assert "evaluated before" in lines[0] and "remove" in lines[0] and "J mean" in lines[-1]
+
+
+def test_two_evaluations_never_write_to_one_folder(tmp_path, setting):
+    with exclusive(tmp_path / "run"):
+        with pytest.raises(UserError, match="another command is writing to .*run: wait until it has ended"):
+            evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
 
 
 def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monkeypatch, setting):

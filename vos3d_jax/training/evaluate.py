@@ -22,6 +22,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
+from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.evaluation.progress import ScoringProgress
 from vos3d_jax.media.images import write_file
 from vos3d_jax.models.abstract import abstract_model
@@ -101,29 +102,30 @@ def evaluate(
       say: is told what is going on, a line at a time.
 
     Raises:
-      UserError: as `held_out`, or `output` cannot be written.
+      UserError: as `held_out`; `output` cannot be written, or another command is evaluating there.
     """
     settings, videos = config.evaluation, held_out(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
-    if _key_of(folder) == key and (folder / "scores.json").exists():
-        say(f"evaluated before, with these weights, settings and data; to do it again, remove {folder}")
+    with exclusive(output):
+        if _key_of(folder) == key and (folder / "scores.json").exists():
+            say(f"evaluated before, with these weights, settings and data; to do it again, remove {folder}")
+            return _show(folder, say)
+        if _key_of(unfinished) == key:
+            say(f"going on with the evaluation that was begun in {unfinished}")
+        else:
+            _remove(unfinished)
+            write_file(unfinished / "key.json", key.encode())
+        rules = benchmarks.find(settings.benchmark)
+        if settings.baselines:
+            _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
+        runs = [run for video in videos for run in rules.runs(video)]
+        predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
+        scores = _score_files(config, rules, card, unfinished, say)
+        report.write(scores, unfinished, videos=[run.video for run in runs], masks_dir=unfinished / "masks")
+        scoring.remove_parts(unfinished / _PARTS)
+        _replace(folder, unfinished)
         return _show(folder, say)
-    if _key_of(unfinished) == key:
-        say(f"going on with the evaluation that was begun in {unfinished}")
-    else:
-        _remove(unfinished)
-        write_file(unfinished / "key.json", key.encode())
-    rules = benchmarks.find(settings.benchmark)
-    if settings.baselines:
-        _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
-    runs = [run for video in videos for run in rules.runs(video)]
-    predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
-    scores = _score_files(config, rules, card, unfinished, say)
-    report.write(scores, unfinished, videos=[run.video for run in runs], masks_dir=unfinished / "masks")
-    scoring.remove_parts(unfinished / _PARTS)
-    _replace(folder, unfinished)
-    return _show(folder, say)
 
 
 def quick_score(config: Config) -> Callable[[nnx.Module], float]:
