@@ -101,6 +101,17 @@ def test_another_result_stands_beside_it_only_under_the_same_protocol(folder, ca
     assert "results of different protocols are not compared ('toolkit+nan_recall' and 'toolkit')" in error
 
 
+def test_a_result_against_other_truths_is_written_but_not_compared(folder, capsys):
+    assert run(folder) == 0
+    (folder / "out").rename(folder / "first")
+    write_masks(folder / "data/Annotations/480p/surf", moving(shift=2))
+    assert run(folder, f"--compare={folder / 'first'}") == 2
+    shown = capsys.readouterr()
+    assert f"report.html are in {folder / 'out'}" in shown.out
+    assert "scored against different true masks" in shown.err.splitlines()[-1]
+    assert "scored against different true masks" in (folder / "out/report.html").read_text("utf-8")
+
+
 def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(folder, capsys):
     for name in ("scores.json", "global_results-val.csv", "parts/x.part"):
         write_file(folder / "results" / name, b"{}")

@@ -76,9 +76,9 @@ def _run(arguments: list[str]) -> None:
         report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
         scoring.remove_parts(output / _PARTS)
     report.show(report.table(scores))
+    print(f"scores.json, tables and report.html are in {output}")
     if other is not None:
         report.show(report.paired_table(scores, other))
-    print(f"scores.json, tables and report.html are in {output}")
 
 
 def _refuse_output(output: Path, folder: Path, results: "Results") -> None:
