@@ -13,6 +13,7 @@ from synthetic_scores import make_scores
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks, report
+from vos3d_jax.evaluation.report.cells import change
 from vos3d_jax.evaluation.report.figures import shown
 from vos3d_jax.evaluation.scores import Row, Scores
 from vos3d_jax.media.images import write_palette_png
@@ -203,6 +204,12 @@ def test_a_comparison_shows_both_results_and_the_difference():
     for row in rows:
         difference = float(dict(zip(heads, row, strict=True))["J difference"][1])
         assert difference == ours[row[0][0]] - theirs[row[0][0]]
+
+
+@pytest.mark.parametrize("value, kind", [(0.01, "better"), (-0.01, "worse"), (1e-9, None), (math.nan, None)])
+def test_a_difference_has_a_colour_unless_it_is_written_as_zero(value, kind):
+    cell = change("J", value)
+    assert [word for word in ("better", "worse") if word in cell] == [kind] * (kind is not None)
 
 
 def test_results_of_different_protocols_are_not_compared_and_the_page_says_so():

@@ -1,5 +1,6 @@
 """Cells and tables of the page: numbers carry their full value for sorting (and for tests)."""
 
+import math
 from collections.abc import Sequence
 
 from vos3d_jax.evaluation.metrics import Interval
@@ -14,9 +15,12 @@ def number(figure: str, value: float | None, *, signed: bool = False, class_: st
 
 
 def change(figure: str, value: float, below: Html | None = None, *, class_: str = "") -> Html:
-    """A table cell with a difference, coloured by whether it is for the better; the sign tells it too."""
+    """A table cell with a difference, coloured by whether it is for the better; the sign tells it too.
+
+    One that is written as zero has no colour.
+    """
     kind = None
-    if abs(value) > 0:
+    if not math.isnan(value) and shown(figure, abs(value)) != shown(figure, 0.0):
         kind = "better" if (value < 0) == facts(figure).lower else "worse"
     text = element("span", shown(figure, value, signed=True), class_=kind)
     return element("td", text, below, class_=f"num {class_}".strip(), data_value=repr(float(value)))
