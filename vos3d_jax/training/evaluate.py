@@ -121,7 +121,7 @@ def evaluate(
             _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
         runs = [run for video in videos for run in rules.runs(video)]
         predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
-        scores = _score_files(config, rules, card, unfinished, say)
+        scores = _score_files(config, rules, card, videos, unfinished, say)
         report.write(scores, unfinished, videos=[run.video for run in runs], masks_dir=unfinished / "masks")
         scoring.remove_parts(unfinished / _PARTS)
         _replace(folder, unfinished)
@@ -179,7 +179,12 @@ def _score_baselines(
 
 
 def _score_files(
-    config: Config, rules: Benchmark, card: Mapping[str, Any], folder: Path, say: Callable[[str], None]
+    config: Config,
+    rules: Benchmark,
+    card: Mapping[str, Any],
+    videos: Sequence[Video],
+    folder: Path,
+    say: Callable[[str], None],
 ) -> Scores:
     """The scores of the predictions in `folder`, by the code of the command `score`."""
     say(f"scoring on {rules.title}: {', '.join(rules.metrics)}")
@@ -192,6 +197,7 @@ def _score_files(
             method="trained network",
             work_dir=folder / _PARTS,
             progress=progress,
+            videos=videos,
             card=_digest(card),
             **_reader_arguments(config),
         )
