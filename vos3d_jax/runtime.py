@@ -35,6 +35,13 @@ def bound_memory() -> None:
         _set_allocator({_M_ARENA_MAX: 1})
 
 
+def release_memory() -> None:
+    """Gives freed pages back to the system: a compilation leaves many, and no step needs them again."""
+    # As `tune` makes the allocator keep them; without glibc there is nothing to ask.
+    if os.environ.get("VOS3D_TUNE") != "0" and (libc := _libc()) is not None:
+        libc.malloc_trim(0)
+
+
 def _set_xla_flags() -> None:
     # Eigen's matrix product instead of YNNPACK's: an unknown flag aborts the process, so it is only
     # given to the versions on which it was tried.
@@ -71,13 +78,17 @@ def _cpu() -> str:
 def _set_allocator(settings: dict[int, int]) -> None:
     # Freed pages are kept because XLA:CPU allocates its temporaries anew in every call, which would cost page
     # faults each time.
-    if not sys.platform.startswith("linux") or "GLIBC_TUNABLES" in os.environ:
+    if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
         return
-    if any(name.startswith("MALLOC_") for name in os.environ):
-        return
+    if (libc := _libc()) is not None:
+        for parameter, value in settings.items():
+            libc.mallopt(parameter, value)
+
+
+def _libc() -> ctypes.CDLL | None:
+    """glibc, where there is one."""
     try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    for parameter, value in settings.items():
-        mallopt(parameter, value)
+        libc = ctypes.CDLL("libc.so.6") if sys.platform.startswith("linux") else None
+    except OSError:
+        return None
+    return libc if hasattr(libc, "mallopt") else None

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from vos3d_jax import models
+from vos3d_jax import models, runtime
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
@@ -164,6 +164,7 @@ def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer:
     writer.text(f"compiling the training step of stage {name} for clips of {shape} ...")
     start = time.monotonic()
     compiled = step.lower(state, batch, np.float32(0)).compile()
+    runtime.release_memory()
     writer.text(f"compiled in {duration(time.monotonic() - start)}")
     return compiled
 
