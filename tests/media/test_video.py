@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.video import VideoWriter, natural_order, open_frames
+from vos3d_jax.media.images import natural_order
+from vos3d_jax.media.video import VideoWriter, open_frames
 
 
 def _moving_square(length=12, height=48, width=64):

@@ -6,6 +6,7 @@ colours: palette images give their raw index, so that ids survive exactly.
 
 import io
 import os
+import re
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -152,6 +153,11 @@ def write_file(path: str | Path, data: bytes) -> None:
         raise UserError(
             f"{path} cannot be written ({error.strerror}): name a folder that can be written to and has space"
         ) from None
+
+
+def natural_order(name: str) -> list[str | int]:
+    """Returns a sort key under which frame2 comes before frame10."""
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", name))]
 
 
 def short_edge_size(size: tuple[int, int], short_edge: int) -> tuple[int, int]:

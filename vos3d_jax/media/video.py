@@ -5,7 +5,6 @@ pages count as memory of the process. Nothing in a file is executed (no pickles)
 Facts about PyAV: platform-notes section 9.
 """
 
-import re
 import zipfile
 import zlib
 from collections import Counter
@@ -22,7 +21,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import read_image
+from vos3d_jax.media.images import natural_order, read_image
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 DEFAULT_RATE = Fraction(24)  # frames per second of what has none: the rate of DAVIS
@@ -136,11 +135,6 @@ class VideoWriter:
                 self._partial.replace(self.path)
             else:
                 self._partial.unlink(missing_ok=True)
-
-
-def natural_order(name: str) -> list[str | int]:
-    """Returns a sort key under which frame2 comes before frame10."""
-    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", name))]
 
 
 def _picture_files(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import image_size, read_grey, read_ids, read_image
+from vos3d_jax.media.images import image_size, natural_order, read_grey, read_ids, read_image
 
 FRAME_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 MASK_ENDINGS = (".png", ".bmp")
@@ -77,7 +77,7 @@ def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
         UserError: two files have the same stem (00000.jpg and 00000.png).
     """
     found: dict[str, Path] = {}
-    for path in sorted(visible(directory), key=lambda path: number_aware(path.stem)):
+    for path in sorted(visible(directory), key=lambda path: natural_order(path.stem)):
         if path.suffix.lower() not in endings or not path.is_file():
             continue
         if path.stem in found:
@@ -206,11 +206,6 @@ def read_list(paths: Sequence[Path]) -> list[str] | None:
 def visible(directory: Path) -> list[Path]:
     """What a folder holds, without hidden files, in no order."""
     return [path for path in directory.iterdir() if not path.name.startswith(".")]
-
-
-def number_aware(text: str) -> list[tuple[int, int | str]]:
-    """A sorting key by which 9 comes before 10."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
 
 
 def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -7,7 +7,7 @@ from vos3d_jax.data.readers import files
 from vos3d_jax.data.readers.davis import other_resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import read_mask
+from vos3d_jax.media.images import natural_order, read_mask
 
 
 def folder(
@@ -48,7 +48,7 @@ def folder(
         videos_root, make = root, functools.partial(_plain_video, root, strict)
     if split == "all":
         directories = [path for path in files.visible(videos_root) if path.is_dir()]
-        names = sorted((path.name for path in directories), key=files.number_aware)
+        names = sorted((path.name for path in directories), key=natural_order)
     else:
         lists = [
             root / f"{split}.txt",
