@@ -91,7 +91,7 @@ class _Pairs:
                 raise UserError(f"there is no mask for {where}: give one a frame")
             for what, array in (("mask", found), ("map", soft)):
                 if array is not None and array.shape != truth.shape:
-                    raise wrong_size(f"the {what} of {where}", array.shape, truth.shape)
+                    raise _wrong_size(f"the {what} of {where}", array.shape, truth.shape)
             merged = self._rules.objects == "merged"
             if merged:
                 found = (found != 0).view(np.uint8)
@@ -223,7 +223,7 @@ def _row(run: Run, name: str, series: dict, frames: tuple[str, ...], defects: tu
     )
 
 
-def wrong_size(what: str, size: tuple[int, ...], frame_size: tuple[int, ...]) -> UserError:
+def _wrong_size(what: str, size: tuple[int, ...], frame_size: tuple[int, ...]) -> UserError:
     """The error of a mask that has another size than its frame."""
     return UserError(
         f"{what} is {size[1]}x{size[0]} but its frame is {frame_size[1]}x{frame_size[0]}: "
