@@ -1,7 +1,9 @@
+import collections
 import shutil
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 import toy_network
 
@@ -93,3 +95,34 @@ def test_an_unwritable_folder_is_named(tmp_path):
 def test_a_whole_folder_can_be_moved(saved, tmp_path):
     shutil.move(saved[1], tmp_path / "elsewhere")
     assert storage.load_model(tmp_path / "elsewhere").arguments["width"] == 5
+
+
+def _half_written(manager, step, args):
+    (manager.directory / f"{step}.orbax-checkpoint-tmp").mkdir()
+    raise ValueError('RESOURCE_EXHAUSTED: Error writing "params.a"')
+
+
+def test_a_model_that_does_not_fit_on_the_disk_leaves_nothing_of_itself(saved, tmp_path, monkeypatch):
+    model, _ = saved
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    usage = collections.namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.shutil, "disk_usage", lambda path: usage(9, 9, 0))
+        with pytest.raises(UserError, match="MB needed, 0 MB free"):
+            storage.save_model(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(ocp.CheckpointManager, "save", _half_written)  # a quota, which nobody foresees
+    for folder in ("new", "mine"):
+        with pytest.raises(UserError, match="cannot write to .*RESOURCE_EXHAUSTED"):
+            storage.save_model(model, tmp_path / folder)
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["taken", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named(saved, tmp_path, name):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "checkpoints").write_text("a file")
+    with pytest.raises(UserError, match="cannot write to"):
+        storage.save_model(saved[0], tmp_path / name)

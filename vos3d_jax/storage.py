@@ -9,6 +9,9 @@ flipped bit of array data silently, so the card carries a crc32 of every array, 
 import contextlib
 import errno
 import json
+import logging
+import os
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,22 +66,34 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
       UserError: the folder holds a model already, or cannot be written.
     """
     checkpoints = refuse_occupied(folder)
+    made = [path for path in (checkpoints, checkpoints.parent) if not os.path.exists(path)]
     make_folder(checkpoints)
     items, card = _checked({"model": variables}, {**card, "step": 0}, copy=False)
     # Orbax would compress (twice the processor time, for 8 % less), and all arrays at once beside themselves.
     largest = max(leaf.nbytes for leaf in jax.tree.leaves(variables))
     arrays = ocp.PyTreeCheckpointHandler(use_compression=False, save_concurrent_gb=(largest + _BESIDE) / 1e9)
     arguments = {"model": ocp.args.PyTreeSave(items["model"]), "card": ocp.args.JsonSave(card)}
-    with open_manager(checkpoints, {"model": arrays, "card": ocp.JsonCheckpointHandler()}) as manager:
-        manager.save(0, args=ocp.args.Composite(**arguments))
-        manager.wait_until_finished()
+    try:
+        _refuse_full(checkpoints, sum(leaf.nbytes for leaf in jax.tree.leaves(variables)))
+        with open_manager(checkpoints, {"model": arrays, "card": ocp.JsonCheckpointHandler()}) as manager:
+            manager.save(0, args=ocp.args.Composite(**arguments))
+            manager.wait_until_finished()
+    except Exception as error:
+        for path in made:  # what was there before is left
+            shutil.rmtree(path, ignore_errors=True)
+        if _is_of_the_machine(error):  # a quota, say
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Orbax leaves a traceback per array
+            raise UserError(
+                f"cannot write to {checkpoints} ({_reason(error)}): give another folder"
+            ) from None
+        raise
     return checkpoints
 
 
 def refuse_occupied(folder: str | Path) -> Path:
     """Returns where the checkpoints of `folder` go; UserError when it holds a model already."""
     checkpoints = Path(folder).absolute() / "checkpoints"
-    if checkpoints.exists() and _steps(checkpoints):
+    if os.path.isdir(checkpoints) and _steps(checkpoints):  # a file of that name: `make_folder` says so
         raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
     return checkpoints
 
@@ -222,7 +237,7 @@ def newest_whole(
         except (UserError, MemoryError):
             raise
         except Exception as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = _reason(error)
             if _is_of_the_machine(error):
                 raise UserError(
                     f"checkpoint {step} of {manager.directory} could not be read ({reason}); it may well be"
@@ -248,6 +263,15 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"cannot write to {path} ({error.strerror}): give another folder") from error
+
+
+def _refuse_full(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"cannot write to {folder} ({needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free): give"
+            " another folder"
+        )
 
 
 def _newest_whole(
@@ -278,6 +302,10 @@ def _best_first(manager: ocp.CheckpointManager, steps: list[int]) -> list[int]:
     cards = {step: newest_whole(manager, [step], lambda number: read_card(manager, number)) for step in steps}
     scores = {step: card["score"] for step, card in cards.items() if card and "score" in card}
     return sorted(scores, key=lambda step: (scores[step], step), reverse=True)
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 def _is_of_the_machine(error: BaseException) -> bool:
