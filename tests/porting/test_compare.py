@@ -46,7 +46,16 @@ def test_a_backbone_file_is_compared_with_the_encoder_it_became(tmp_path, tensor
     rows = compare(tmp_path / "model", path)
     equal = [row for row in rows if row.status == "equal"]
     assert len(equal) == len(tensors) - 2 and all(row.path.startswith("encoder/") for row in equal)
-    assert {row.status for row in rows} == {"equal", "only in the model"}
+    assert {row.status for row in rows} == {"equal", "only in the model", "only in the file"}
+    assert {row.name for row in rows if row.status == "only in the file"} == {"fc.weight", "fc.bias"}
+
+
+def test_what_only_the_file_has_is_listed(tmp_path, tensors):
+    path = manifests.write(tmp_path / "weights.pth", {**tensors, "stranger.weight": np.ones(3, np.float32)})
+    convert(path, tmp_path / "model", allow=["stranger.*"])
+    *equal, left = compare(tmp_path / "model", path)
+    assert {row.status for row in equal} == {"equal"}
+    assert (left.path, left.name, left.status) == ("", "stranger.weight", "only in the file")
 
 
 def test_a_file_of_another_network_is_refused(tmp_path, tensors):

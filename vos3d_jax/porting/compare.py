@@ -12,17 +12,18 @@ from vos3d_jax.porting import export, rules, targets
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.recognise import recognise
 
-EQUAL, DIFFERENT, SHAPE, ONLY_MODEL = "equal", "different", "wrong shape", "only in the model"
+EQUAL, DIFFERENT, SHAPE = "equal", "different", "wrong shape"
+ONLY_MODEL, ONLY_FILE = "only in the model", "only in the file"
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One tensor of the model.
+    """One tensor of the model, or one that only the file has.
 
     Attributes:
-      path: ours, unstacked.
+      path: ours, unstacked; "" for `ONLY_FILE`.
       name: in the file.
-      status: `EQUAL` bit by bit, `DIFFERENT`, `SHAPE` or `ONLY_MODEL`.
+      status: `EQUAL` bit by bit, `DIFFERENT`, `SHAPE`, `ONLY_MODEL` or `ONLY_FILE`.
       difference: largest absolute difference; NaN where the values cannot be compared.
     """
 
@@ -37,8 +38,9 @@ def compare(
 ) -> Sequence[Comparison]:
     """Returns one row per tensor of the model in `folder`, compared with the file that it came from.
 
-    A file of a backbone is compared with the encoder of a segmentation network; the rest of the network is
-    `ONLY_MODEL`. Values of other floating types are compared after the conversion to float32.
+    What is left in the file follows, but for names that are known not to be in its function. A file of a
+    backbone is compared with the encoder of a segmentation network; the rest of that is `ONLY_MODEL`.
+    Values of other floating types are compared after the conversion to float32.
 
     Raises:
       UserError: no model, no checkpoint, or one of another network.
@@ -64,16 +66,19 @@ def compare(
         if theirs.shape != ours.shape:
             rows.append(Comparison(our_path, name, SHAPE))
             continue
-        theirs = theirs.astype(np.float32)
-        equal = np.array_equal(_bits(ours), _bits(theirs))
-        difference = 0.0 if equal else float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are a difference, not a warning
+            theirs = theirs.astype(np.float32)
+            equal = np.array_equal(_bits(ours), _bits(theirs))
+            difference = 0.0 if equal else float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
         rows.append(Comparison(our_path, name, EQUAL if equal else DIFFERENT, difference))
     if all(row.status == ONLY_MODEL for row in rows):
         raise UserError(
             f"{checkpoint.path} is a {found.title}: no tensor of it belongs to the {card['system']} "
             f"in {folder}"
         )
-    return rows
+    compared, source = set(names.values()), rules.SOURCES[found.source]
+    left = [name for name in checkpoint if name not in compared and source.is_live(name)]
+    return rows + [Comparison("", name, ONLY_FILE) for name in left]
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from rich.table import Table
 from vos3d_jax.porting import plan
 from vos3d_jax.porting.plan import Plan, Row
 from vos3d_jax.porting.readers import Checkpoint
-from vos3d_jax.porting.readers.source import shown
+from vos3d_jax.porting.readers.source import listed, shown
 from vos3d_jax.porting.rules.sources import SOURCES
 
 _FILE_WIDTH = 200
+_LISTED = 20  # names in a line
 _HIDDEN = ("mean", "std", "epsilon")
 
 
@@ -34,17 +35,18 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     origin = "input constants from the file" if found.count(plan.CONSTANT) else "not shown by a state dict"
     facts.add_row("constants", escape(f"{_constants(found)} ({origin})"))
     facts.add_row("licence", escape(source.licence))
-    for label, values in (("also in the file", checkpoint.siblings), ("skipped", checkpoint.placeholders)):
+    beside = (*checkpoint.siblings, *checkpoint.others)
+    for label, values in (("also in the file", beside), ("skipped", checkpoint.placeholders)):
         if values:
-            facts.add_row(label, escape(", ".join(values)))
+            facts.add_row(label, escape(listed(values, _LISTED)))
     console.print(facts)
     table = Table("status", "tensors", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for status, note, rows in _groups(found.rows):
         table.add_row(status, str(len(rows)), escape(note))
     console.print(table)
-    listed = found.rows if all_rows else [row for row in found.rows if row.status in plan.PROBLEMS]
-    if listed:
-        console.print(_rows(listed))
+    named = found.rows if all_rows else [row for row in found.rows if row.status in plan.PROBLEMS]
+    if named:
+        console.print(_rows(named))
 
 
 def print_converted(found: Plan, folder: str) -> None:
@@ -75,6 +77,9 @@ def print_comparison(rows: Sequence[Any]) -> None:
     only = [row.path for row in rows if row.status == compare.ONLY_MODEL]
     if only:
         print(f"only in the model: {', '.join(_modules(only))}")
+    left = [row.name for row in rows if row.status == compare.ONLY_FILE]
+    if left:
+        print(f"only in the file: {listed(left, _LISTED)}")
 
 
 def _console() -> Console:
