@@ -81,3 +81,10 @@ def test_names_that_do_not_fit_and_files_that_are_there_are_refused(folder):
         export(folder, folder.parent / "weights.pth")
     with pytest.raises(UserError, match="3dcseg_old"):
         export(folder, folder.parent / "other.pth", naming="nobody")
+
+
+@pytest.mark.parametrize("name", ["file/weights.pth", "missing/weights.safetensors", "x" * 300 + ".pth"])
+def test_a_file_that_cannot_be_made_is_named(folder, name):
+    (folder.parent / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        export(folder, folder.parent / name)

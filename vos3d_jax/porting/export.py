@@ -45,7 +45,7 @@ def export(
     path = Path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path} has none of the suffixes {', '.join(FORMATS)}: they say what is written")
-    if path.exists():
+    if os.path.exists(path):  # unlike Path.exists, False for a name that no file can have
         raise UserError(f"{path} is there already: give another name, or remove it")
     variables, card = storage.load_variables(folder)
     tensors = state_dict(variables, card, naming or default_naming(card))

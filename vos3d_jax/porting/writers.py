@@ -98,7 +98,8 @@ def _atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is renamed by now, or its folder is none
+            temporary.unlink()
 
 
 def _check(tensors: Mapping[str, Any], known: Mapping[np.dtype, str]) -> None:
