@@ -8,7 +8,7 @@ from golden_files import recipe
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import plan, published, rules, targets
+from vos3d_jax.porting import open_checkpoint, plan, published, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
 from vos3d_jax.porting.export import export, words
 
@@ -181,12 +181,45 @@ def test_input_constants_that_nothing_can_be_divided_by_are_refused_unless_other
     assert storage.load_card(dcseg.folder)["arguments"]["std"] == [1, 2, 3]
 
 
+def test_input_constants_that_are_no_three_numbers_are_a_problem(dcseg):
+    dcseg.tensors["encoder.mean"] = np.zeros((1, 4, 1, 1, 1), np.float32)
+    with pytest.raises(UserError, match="encoder.mean .*expected three numbers"):
+        dcseg()
+
+
+def test_input_constants_that_are_not_taken_are_not_called_so(tmp_path):
+    tensors = manifests.recipe_tensors("csn_classifier", "mmaction2", depth=14, width=4, classes=5)
+    tensors["data_preprocessor.mean"] = tensors["data_preprocessor.std"] = np.ones(3, np.float32)
+    path = manifests.write(tmp_path / "weights.pth", tensors)
+    checkpoint = open_checkpoint(path)
+    assert plan.make(checkpoint).count("constant") == 2
+    others = [{"into": "dcseg"}, {"settings": {"mean": [1.0, 2.0, 3.0], "std": [1.0, 1.0, 1.0]}}]
+    for options in others:
+        rows = {row.name: row for row in plan.make(checkpoint, **options).rows}
+        assert rows["data_preprocessor.mean"].status == rows["data_preprocessor.std"].status == "unused"
+
+
 def test_other_floating_types_are_kept_as_float32(dcseg):
     dcseg.tensors["decoders.0.pred2.bias"] = np.array([0.1, 0.7], np.float64)
     done = dcseg()
     views, _ = _views(dcseg.folder)
     np.testing.assert_array_equal(views["head/bias"], np.array([0.1, 0.7], np.float32))
     assert "float64" in next(row.note for row in done.rows if row.name == "decoders.0.pred2.bias")
+
+
+def test_numbers_beyond_float32_are_a_problem_that_can_be_allowed(dcseg):
+    dcseg.tensors["decoders.0.pred2.bias"] = np.array([0.1, 1e300], np.float64)
+    with pytest.raises(UserError, match="pred2.bias .float64 with numbers that float32 cannot hold"):
+        dcseg()
+    assert not dcseg.folder.exists()
+    dcseg(allow=["decoders.0.pred2.bias"])
+    views, card = _views(dcseg.folder)
+    np.testing.assert_array_equal(views["head/bias"], np.array([0.1, np.inf], np.float32))
+    assert card["report"]["allowed"] == ["decoders.0.pred2.bias: wrong type"]
+
+
+def test_a_file_goes_into_the_system_that_it_is_of(dcseg):
+    assert dcseg(into="dcseg").counts() == {"used": len(dcseg.tensors)}
 
 
 def test_a_backbone_becomes_the_encoder_of_a_segmentation_network(tmp_path):
@@ -266,6 +299,14 @@ def test_every_target_must_be_written(dcseg, monkeypatch):
 def test_the_card_is_plain_json(dcseg):
     dcseg()
     assert json.dumps(storage.load_card(dcseg.folder))
+
+
+def test_a_network_whose_tensors_may_be_missing_is_no_larger_than_its_file_either(tmp_path):
+    tensors = manifests.recipe_tensors("csn_classifier", "vmz", depth=14, width=4, classes=5)
+    path = manifests.write(tmp_path / "weights.pth", tensors)
+    with pytest.raises(UserError, match="claims .* bytes of weights in a file of"):
+        convert(path, tmp_path / "model", settings={"width": 1 << 20}, allow=["*"])
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_small_file_cannot_claim_a_huge_network(tmp_path):

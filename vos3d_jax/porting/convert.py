@@ -86,8 +86,7 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     rows = []
     for row in plan.rows:
         if row.status == plans.USED:
-            tensor = checkpoint[row.name]
-            _copy(views[row.path], rules.from_torch(row.path, tensor.numpy()))
+            row = _filled(checkpoint, views[row.path], row)
         elif row.status == plans.ALIAS:
             row = _compared(checkpoint, plan, row)
         rows.append(row)
@@ -101,9 +100,13 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
 
 
 def refuse_inflated(checkpoint: Checkpoint, plan: Plan) -> None:
-    """Raises UserError when the tensors are far larger than the file: expanded views can claim any size."""
-    used = [row.expected for row in plan.rows if row.status == plans.USED and row.expected is not None]
-    claimed, size = 4 * sum(math.prod(shape) for shape in used), checkpoint.path.stat().st_size
+    """Raises UserError when the network is far larger than the file.
+
+    Expanded views can claim any size, and so can one tensor when the others may be missing. What no file of
+    the kind has (a decoder beside a backbone) does not count.
+    """
+    counted = [row for row in plan.rows if row.path and row.expected and (row.name or row.allowed)]
+    claimed, size = 4 * sum(math.prod(row.expected) for row in counted), checkpoint.path.stat().st_size
     if claimed > _LARGEST_GROWTH * size:
         raise UserError(
             f"{shown(checkpoint.path)} claims {claimed:,} bytes of weights in a file of {size:,}: refused"
@@ -154,6 +157,21 @@ def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
     if one.dtype == other.dtype and np.array_equal(_bits(one), _bits(other)):
         return row
     return plans.Row(row.name, plans.DIFFERS, "", row.shape, None, f"should repeat {live}")
+
+
+def _filled(checkpoint: Checkpoint, view: np.ndarray, row: plans.Row) -> plans.Row:
+    """The row of a tensor that is copied into `view`: a problem when float32 cannot hold its numbers."""
+    tensor = checkpoint[row.name]
+    array = rules.from_torch(row.path, tensor.numpy())
+    try:
+        with np.errstate(over="raise"):
+            _copy(view, array)
+    except FloatingPointError:
+        with np.errstate(over="ignore"):
+            _copy(view, array)  # if a person allows it, infinities
+        note = f"{tensor.dtype} with numbers that float32 cannot hold"
+        return plans.Row(row.name, plans.DTYPE, "", row.shape, None, note)
+    return row
 
 
 def _copy(target: np.ndarray, source: np.ndarray) -> None:

@@ -103,15 +103,16 @@ def make(
     shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.items()}
     recognised = recognise(checkpoint.path, shapes)
     system, arguments = _target(checkpoint, recognised, into)
-    arguments |= _constants(checkpoint, recognised, system, settings or {})
+    held = _constants(checkpoint, recognised, system, settings or {})
+    arguments |= held
     if settings:
         arguments |= settings
         targets.arguments(system, arguments)  # a person may err; what is recognised is a network
     whole = targets.shapes(system, arguments)
-    inner = {path for path in whole if into is None or path.startswith("encoder/")}
+    inner = {path for path in whole if system == recognised.system or path.startswith("encoder/")}
     words = {"backbone": recognised.backbone, **arguments}
     names = rules.torch_names([path for path in whole if path in inner], recognised.source, words)
-    rows = _rows(checkpoint, recognised, into, names, whole)
+    rows = _rows(checkpoint, recognised, system, held, names, whole)
     rows += [
         Row("", RANDOM, path, None, rules.torch_shape(path, shape), "not in a backbone file: random weights")
         for path, shape in whole.items()
@@ -195,12 +196,14 @@ def _constants(
 def _rows(
     checkpoint: Checkpoint,
     recognised: Recognised,
-    into: str | None,
+    system: str,
+    held: Mapping[str, list[float]],
     names: Mapping[str, str],
     whole: Mapping[str, tuple[int, ...]],
 ) -> list[Row]:
     source = rules.SOURCES[recognised.source]
     paths = {name: path for path, name in names.items()}
+    constants = {name: argument for argument, name in source.constants.items()}
     rows = []
     for name, tensor in checkpoint.items():
         shape = tuple(tensor.shape)
@@ -213,9 +216,13 @@ def _rows(
             if shape != tuple(checkpoint[live].shape if live in checkpoint else shape):
                 status, note = SHAPE, f"{list(shape)}, but {live} is {list(checkpoint[live].shape)}"
             rows.append(Row(name, status, "", shape, None, note))
-        elif name in source.constants.values():
+        elif constants.get(name) in held:
             rows.append(Row(name, CONSTANT, "", shape, None, "read into the card"))
-        elif why := source.why_unused(name) or _head_unused(name, recognised, into):
+        elif name in constants and tensor.size != 3:
+            rows.append(Row(name, SHAPE, "", shape, None, f"{list(shape)}, expected three numbers"))
+        elif name in constants:
+            rows.append(Row(name, UNUSED, "", shape, None, "input constants, for which others are taken"))
+        elif why := source.why_unused(name) or (system != recognised.system and _head_unused(name)):
             rows.append(Row(name, UNUSED, "", shape, None, why))
         else:
             rows.append(Row(name, UNKNOWN, "", shape))
@@ -237,8 +244,6 @@ def _status(
     return USED, path, shape, expected, "" if kind == np.float32 else f"{kind}, kept as float32"
 
 
-def _head_unused(name: str, recognised: Recognised, into: str | None) -> str | None:
+def _head_unused(name: str) -> str | None:
     heads = ("fc.", "cls_head.", "blocks.5.", "last_out_")
-    if into is not None and into != recognised.system and name.startswith(heads):
-        return "classes of the pretraining, not in a segmentation network"
-    return None
+    return "classes of the pretraining, not in a segmentation network" if name.startswith(heads) else None
