@@ -331,6 +331,10 @@ def test_maps_are_checked_like_masks(folder, capfd):
         (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
         (["--results=nowhere"], "nowhere is not a folder: expected <sequence>/00000.png in it"),
         (["--maps=nowhere"], "nowhere is not a folder: expected soft maps"),
+        (
+            ["--maps=."],
+            "davis2016 measures no soft maps: leave . out, or score as davis2016_all_frames, fbms",
+        ),
         (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
         (["--compare=nowhere.json"], "nowhere.json is missing: expected the scores.json"),
         (["--defect=x"], "there is no defect 'x' to repeat: choose of decay_8bit"),

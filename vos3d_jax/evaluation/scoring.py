@@ -23,7 +23,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import aggregation, measuring, results_folder
 from vos3d_jax.evaluation import workers as processes
 from vos3d_jax.evaluation.actions import Actions, read_actions
-from vos3d_jax.evaluation.benchmarks import find
+from vos3d_jax.evaluation.benchmarks import BENCHMARKS, find
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import Benchmark, Run
@@ -68,7 +68,7 @@ def score(
         benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count, and what is measured.
         data_dir: the benchmark's data.
         maps_dir: soft maps under the same names, grey PNGs of 8 or 16 bits; without them the measures that
-            need them are left out.
+            need them are left out. Those in the results' own `maps` are passed over where none are measured.
         method: the name for tables; the name of the results' folder by default.
         workers: how many processes; 1: none but this one; None: one a core.
         work_dir: a folder that keeps what is done, so that a scoring that was killed goes on; `remove_parts`
@@ -82,13 +82,16 @@ def score(
         options: further arguments of the data set's reader.
 
     Raises:
-        UserError: results or data are missing, damaged or of different sizes.
+        UserError: results or data are missing, damaged or of different sizes; the benchmark measures no maps.
     """
     rules = find(benchmark)
     defects = tuple(sorted(set(defects)))
     protocol(rules, defects)  # names of defects are checked before anything is read
     results = Results.find(results_dir, maps_dir)
     if not rules.takes_maps:
+        if maps_dir is not None:
+            others = ", ".join(row.name for row in BENCHMARKS.values() if row.takes_maps)
+            raise UserError(f"{rules.name} measures no soft maps: leave {maps_dir} out, or score as {others}")
         results = replace(results, maps=None)
     if videos is None:
         videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
