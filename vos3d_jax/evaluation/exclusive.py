@@ -17,13 +17,14 @@ except ImportError:  # not a Unix: nothing is locked
 def exclusive(folder: str | Path) -> Iterator[None]:
     """Makes `folder` and keeps it for this process until it is left, or the process ends in whatever way.
 
-    The lock is the system's, on the folder itself: no file is left, and none can be stale. A folder that is
-    still empty in the end is removed.
+    The lock is the system's, on the folder itself: no file is left, and none can be stale. A folder that was
+    made here and is still empty in the end is removed.
 
     Raises:
         UserError: another process has the folder, or it cannot be made.
     """
     folder = Path(folder)
+    ours = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,5 +46,6 @@ def exclusive(folder: str | Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            if ours:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
