@@ -248,6 +248,20 @@ def test_headers_of_safetensors_that_lie_are_refused(tmp_path):
         assert part in _refusal(tmp_path / "file")
 
 
+def test_a_small_header_cannot_keep_the_reader_busy(tmp_path):
+    # Traps: a name was looked for among all others, and a prefix taken off step by step; each took minutes.
+    twice = ",".join(f'"a{i % 50_000}":1' for i in range(100_000))
+    one = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
+    for header, problem in (
+        ("{" + twice + "}", "names twice: a0, a1, .* more"),
+        (json.dumps({"module." * 1_000_000 + "weight": one}), "has a name of 7000006 characters"),
+    ):
+        content = struct.pack("<Q", len(header)) + header.encode() + b"\x05"
+        (tmp_path / "file").write_bytes(content)
+        with pytest.raises(UserError, match=problem):
+            open_checkpoint(tmp_path / "file")
+
+
 def test_what_is_no_readable_file_is_named(tmp_path):
     assert "is a folder" in _refusal(tmp_path)
     assert "No such file" in _refusal(tmp_path / "missing.pth")

@@ -1,5 +1,6 @@
 """safetensors: a header of JSON, then the bytes of all tensors (checkpoint-formats.md, section 4)."""
 
+import collections
 import json
 import math
 
@@ -136,8 +137,8 @@ def _are_sizes(values: object) -> bool:
 def _unique(pairs: list[tuple[str, object]]) -> dict:
     content = dict(pairs)
     if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"names twice: {listed(sorted({name for name in names if names.count(name) > 1}))}")
+        counts = collections.Counter(name for name, _ in pairs)
+        raise ValueError(f"names twice: {listed([name for name, count in counts.items() if count > 1])}")
     return content
 
 

@@ -13,6 +13,7 @@ from vos3d_jax.porting.readers.source import Source, listed, shown
 WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "net", "network", "params", "blobs")
 _DEPTH = 3
 _MOST_TENSORS = 100_000
+_LONGEST_NAME = 1024  # as in a pickle, where longer texts are never looked into
 
 
 def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
@@ -34,7 +35,7 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
     tensors, problems = {}, []
     views: dict[tuple, LazyTensor] = {}
     for name, value in stored.items():
-        found = reader.tensor(value) if name.isprintable() else "has a name that is not printable"
+        found = _name_problem(name) or reader.tensor(value)
         if isinstance(found, LazyTensor):
             tensors[name] = views.setdefault(found.identity, found)  # aliases are one object
         else:
@@ -55,6 +56,12 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
         placeholders=tuple(map(shown, reader.placeholders)),
         metadata=getattr(reader, "metadata", {}),
     )
+
+
+def _name_problem(name: str) -> str | None:
+    if len(name) > _LONGEST_NAME:
+        return f"has a name of {len(name)} characters"
+    return None if name.isprintable() else "has a name that is not printable"
 
 
 def _find(value: object, types: tuple, root: str | None, path: str) -> tuple[tuple[str, ...], dict]:

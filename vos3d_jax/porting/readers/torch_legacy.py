@@ -54,8 +54,9 @@ class TorchLegacy:
 
     def _keys(self, value: object, ids: StorageIds) -> list[str]:
         keys = [text_of(key) for key in value] if isinstance(value, list) else [None]
-        missing = [key for key in ids.found if key not in set(keys)]
-        if None in keys or len(set(keys)) != len(keys):
+        stored = set(keys)
+        missing = [key for key in ids.found if key not in stored]
+        if None in keys or len(stored) != len(keys):
             raise UserError(f"{shown(self._source.path)} is damaged: its list of storages is malformed")
         if missing:
             raise UserError(f"{shown(self._source.path)} is damaged: storages missing: {listed(missing)}")
