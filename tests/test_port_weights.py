@@ -73,6 +73,23 @@ def test_tensors_that_differ_are_a_failure(file, capsys):
     assert "decoders.0.pred2.bias" in capsys.readouterr().err
 
 
+def test_what_a_state_dict_cannot_show_is_said_and_can_be_given_back(tmp_path, capsys):
+    # Trap: the same tensors with another epsilon are another function.
+    arguments = {"depth": 14, "width": 4, "decoder_width": 8, "epsilon": 1e-3, "mean": (1.0, 2.0, 3.0)}
+    model = models.build_model("dcseg", **arguments)
+    storage.save_model(model, tmp_path / "model")
+    path = str(tmp_path / "weights.pth")
+    assert port_weights.main(["export", str(tmp_path / "model"), f"--output={path}"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.endswith("to convert it back: --set=epsilon=0.001")  # the file does hold the mean
+    given = said.split()[-1]
+    assert port_weights.main(["convert", path, f"--output={tmp_path / 'again'}", given]) == 0
+    assert (
+        storage.load_card(tmp_path / "again")["arguments"]
+        == storage.load_card(tmp_path / "model")["arguments"]
+    )
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_leaves_one_line_and_no_folder(name, tmp_path, capsys):
     output = tmp_path / "model"

@@ -54,10 +54,13 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from vos3d_jax.porting.export import export
+    from vos3d_jax.porting.export import export, forgotten
 
     tensors = export(options.folder, options.output, naming=options.naming)
     print(f"{options.output}: {len(tensors)} tensors, in the words of {_naming(options)}")
+    if values := forgotten(options.output, options.folder):
+        given = " ".join(f"--set={name}={json.dumps(value)}" for name, value in values.items())
+        print(f"a state dict does not show all of this network; to convert it back: {given}")
 
 
 def _compare(options: argparse.Namespace) -> None:

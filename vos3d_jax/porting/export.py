@@ -5,6 +5,7 @@ second names of one tensor, input constants, and zeros for layers that the funct
 (README-3dcseg: "an exporter writes both names with the same values").
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 import vos3d_jax
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import rules, targets
+from vos3d_jax.porting import plan, rules, targets
+from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.writers import write_pth, write_safetensors
 
 FORMATS = (".safetensors", ".pth", ".pt")
@@ -54,6 +56,19 @@ def export(
     else:
         write_pth(path, tensors)
     return tensors
+
+
+def forgotten(path: str | os.PathLike, folder: str | os.PathLike) -> dict[str, Any]:
+    """Returns {argument: value} of the network in `folder` that converting its exported file would not give.
+
+    A state dict does not show epsilon or strides: `convert` takes those of the authors, unless they are set.
+
+    Raises:
+      UserError: as `plan.make` and `storage.load_card`.
+    """
+    found = plan.make(open_checkpoint(path))
+    again = json.loads(json.dumps(targets.arguments(found.system, found.arguments)))
+    return {k: v for k, v in storage.load_card(folder)["arguments"].items() if again.get(k) != v}
 
 
 def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:
