@@ -14,7 +14,7 @@ import numpy as np
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.models import stacking
-from vos3d_jax.porting import convert, open_checkpoint, plan, recognise, targets
+from vos3d_jax.porting import convert, open_checkpoint, plan, targets
 
 Variables = dict[str, Any]
 
@@ -56,13 +56,15 @@ def _folder(path: str) -> tuple[dict[str, np.ndarray], str]:
 
 def _file(path: str, system: str) -> tuple[dict[str, np.ndarray], str]:
     checkpoint = open_checkpoint(path)
-    own = recognise.recognise(path, {name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
-    found = plan.make(checkpoint, into=None if own.system == system else system)
+    found = plan.make(checkpoint, into=system)
     plan.refuse(checkpoint, found)
+    convert.refuse_inflated(checkpoint, found)
     variables, found = convert.fill(checkpoint, found)
     plan.refuse(checkpoint, found)
     used = {row.path for row in found.rows if row.status == plan.USED}
-    return {name: leaf for name, leaf in targets.views(variables).items() if name in used}, own.title
+    return {
+        name: leaf for name, leaf in targets.views(variables).items() if name in used
+    }, found.recognised.title
 
 
 def _parts(names: Any) -> str:
