@@ -82,6 +82,14 @@ def test_the_order_is_that_of_the_tables():
     )
 
 
+def test_a_system_without_a_plain_description_is_asked_itself(monkeypatch):
+    given = {**SMALL, "depth": 26}
+    plain = targets.shapes("dcseg", given)
+    monkeypatch.setattr(outline, "SYSTEMS", ())
+    asked = targets.shapes("dcseg", given)
+    assert list(asked.items()) == list(plain.items())
+
+
 INSPECT = """
 import sys
 from pathlib import Path

@@ -13,9 +13,7 @@ from jaxtyping import Shaped
 
 from vos3d_jax.porting.rules.sources import SOURCES, Source
 
-__all__ = [
-    "SOURCES", "Source", "from_torch", "is_unused", "our_paths", "to_torch", "torch_names", "torch_shape"
-]  # fmt: skip
+__all__ = ["SOURCES", "Source", "from_torch", "to_torch", "torch_names", "torch_shape"]
 
 _TORCH_LEAVES = {
     "kernel": ".weight",
@@ -51,21 +49,6 @@ def torch_names(
     blocks = _blocks(paths)
     leaves = _CAFFE2_LEAVES if source.startswith("caffe2") else _TORCH_LEAVES
     return {path: _name(path, table, leaves, blocks, arguments.get("classes")) for path in paths}
-
-
-def our_paths(
-    paths: Iterable[str], source: str, arguments: Mapping[str, Any] | None = None
-) -> dict[str, str]:
-    """{name in the files of `source`: our path}: the inverse of `torch_names`."""
-    return {name: path for path, name in torch_names(paths, source, arguments).items()}
-
-
-def is_unused(name: str, source: str) -> bool:
-    """Whether a tensor of that name is known to be in such files and no parameter of ours.
-
-    It is not in the function, or another name of a tensor that is, or a constant that the card keeps.
-    """
-    return not SOURCES[source].is_live(name)
 
 
 def to_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
