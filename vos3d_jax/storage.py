@@ -324,12 +324,10 @@ def _checkpoints(folder: str | Path) -> Path:
     if folder.is_file():
         raise UserError(
             f"{folder} is a file, not a folder: make one of it with `python -m vos3d_jax.port_weights convert"
-            f" {folder} --output=DIR`, then give --checkpoint=DIR"
+            f" {folder} --output=DIR`, then give DIR"
         )
     if not folder.is_dir():
-        raise UserError(
-            f"{folder} is not a folder: --checkpoint takes a training workdir or a ported model's folder"
-        )
+        raise UserError(f"{folder} is not a folder: give a training workdir or a ported model's folder")
     for candidate in (folder / "checkpoints", folder):
         if candidate.is_dir() and _steps(candidate):
             return candidate
