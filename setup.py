@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
@@ -11,6 +12,28 @@ HERE = Path(__file__).parent
 def _requirements() -> list[str]:
     lines = (HERE / "requirements.txt").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+class _BuildWithConfigs(build_py):
+    """Lays the recipes beside the modules of a wheel.
+
+    As a package with a `package_dir` of its own they would make setuptools install a checkout through an
+    import hook, which a folder called vos3d_jax (the checkout itself, seen from the folder above) overrules.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            folder = Path(self.build_lib, "vos3d_jax/configs")
+            self.mkpath(str(folder))
+            for recipe in self._recipes():
+                self.copy_file(recipe, str(folder / Path(recipe).name))
+
+    def get_source_files(self) -> list[str]:
+        return super().get_source_files() + self._recipes()
+
+    def _recipes(self) -> list[str]:
+        return [str(path.relative_to(HERE)) for path in sorted((HERE / "configs").glob("*.py"))]
 
 
 setup(
@@ -22,8 +45,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
-    packages=[*find_packages(include=["vos3d_jax", "vos3d_jax.*"]), "vos3d_jax.configs"],
-    package_dir={"vos3d_jax.configs": "configs"},
+    packages=find_packages(include=["vos3d_jax", "vos3d_jax.*"]),
+    package_dir={"": "."},
+    cmdclass={"build_py": _BuildWithConfigs},
     package_data={"vos3d_jax.evaluation": ["*.json", "report/*.css", "report/*.js"]},
     install_requires=_requirements(),
     extras_require={

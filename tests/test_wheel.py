@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -12,17 +13,23 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """A folder that holds just what the wheel holds."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def checkout(tmp_path_factory) -> Path:
+    """A clone without its tests, in a folder called as `git clone` calls it."""
+    source = tmp_path_factory.mktemp("clone") / "vos3d_jax"
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.splitlines():
         if not name.startswith("tests/") and (ROOT / name).exists():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
+    return source
+
+
+@pytest.fixture(scope="module")
+def installed(checkout, tmp_path_factory) -> Path:
+    """A folder that holds just what the wheel holds."""
+    folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--wheel-dir", str(folder), str(source)], check=True)
+    subprocess.run([*pip, "--wheel-dir", str(folder), str(checkout)], check=True)
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
     return folder / "site"
@@ -69,3 +76,18 @@ def test_the_wheel_holds_no_tests_and_no_data(installed):
     names = {path.relative_to(installed).parts[0] for path in installed.rglob("*.py")}
     assert names == {"vos3d_jax"}
     assert not list(installed.rglob("*.npz"))
+
+
+@pytest.mark.slow
+def test_trap_an_installed_checkout_works_from_the_folder_above_it(checkout, tmp_path):
+    # There the checkout's own folder, called vos3d_jax too, is found first.
+    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", str(tmp_path)], check=True)
+    python = str(tmp_path / "bin/python")
+    # Packages that only the tests' own environment holds (a venv does not see those of another one).
+    packages = sysconfig.get_path("purelib")
+    environment = {**os.environ, "PYTHONPATH": packages}
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "-e", str(checkout)], check=True, env=environment)
+    script = "import vos3d_jax; print(vos3d_jax.__file__, vos3d_jax.__version__)"
+    result = subprocess.run([python, "-c", script], cwd=checkout.parent, capture_output=True, text=True)
+    assert str(checkout / "vos3d_jax" / "__init__.py") in result.stdout, result.stderr
