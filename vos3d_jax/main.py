@@ -14,9 +14,9 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
 
 A killed run goes on when the same command is given again, in training and in evaluation. A finished
-evaluation is shown again, not repeated: for that remove WORKDIR/evaluation. --config.KEY=VALUE overrides
-one value of the config (--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves
-to the default."""
+evaluation is shown again, not repeated; --mode=evaluate with other settings or weights needs another
+--workdir, or WORKDIR/evaluation removed. --config.KEY=VALUE overrides one value of the config
+(--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves to the default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def _run(arguments: list[str]) -> None:
         evaluate.held_out(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
-    evaluate.evaluate(config, model, card, workdir)
+    evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -108,6 +108,24 @@ def test_a_finished_evaluation_is_shown_again_and_not_repeated(tmp_path, monkeyp
     assert "evaluated before" in lines[0] and "remove" in lines[0] and "J mean" in lines[-1]
 
 
+def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path, setting):
+    config, model, card = setting
+    evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
+    files = _files(tmp_path / "run")
+    changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
+    with pytest.raises(UserError, match=r"evaluation with overlap 1 \(now 0\): give another --workdir"):
+        evaluate.evaluate(changed, model, card, tmp_path / "run", say=lambda line: None)
+    storage.save_model(models.build_model("toy", seed=1, **config.model), tmp_path / "other")
+    with pytest.raises(UserError, match="evaluation with other weights: "):
+        others = evaluate.load_model(config, tmp_path / "other")
+        evaluate.evaluate(config, *others, tmp_path / "run", say=lambda line: None)
+    (tmp_path / "run" / "evaluation" / "key.json").unlink()
+    with pytest.raises(UserError, match="evaluation of something else: "):
+        evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
+    del files["evaluation/key.json"]
+    assert _files(tmp_path / "run") == files
+
+
 def test_two_evaluations_never_write_to_one_folder(tmp_path, setting):
     with exclusive(tmp_path / "run"):
         with pytest.raises(UserError, match="another command is writing to .*run: wait until it has ended"):
@@ -128,9 +146,9 @@ def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monke
     assert "going on" not in lines[0]
     alone = evaluate.evaluate(config, *others, tmp_path / "alone", say=lambda line: None)
     assert mixed == alone
-    # Nor is what a finished one left: other settings replace it.
+    # Nor is what a finished one left: other settings replace it, as after training they must.
     changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
-    evaluate.evaluate(changed, *others, tmp_path / "run", say=lines.append)
+    evaluate.evaluate(changed, *others, tmp_path / "run", say=lines.append, replace=True)
     assert json.loads((tmp_path / "run" / "evaluation" / "key.json").read_text())["predictor"]["overlap"] == 0
 
 
@@ -239,7 +257,7 @@ def test_a_converted_file_is_evaluated_as_the_network_that_it_holds(tmp_path):
     convert.convert(tmp_path / "file.pth", tmp_path / "converted")
     trained, converted = (
         evaluate.evaluate(
-            config, *evaluate.load_model(config, tmp_path / name), tmp_path, say=lambda line: None
+            config, *evaluate.load_model(config, tmp_path / name), tmp_path / name, say=lambda line: None
         )
         for name in ("trained", "converted")
     )

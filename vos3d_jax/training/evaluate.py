@@ -7,6 +7,7 @@ settings, data), so that a killed one goes on where it stood, and one of somethi
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -87,12 +88,15 @@ def evaluate(
     card: Mapping[str, Any],
     output: Path,
     say: Callable[[str], None] = print,
+    *,
+    replace: bool = False,
 ) -> Scores:
     """Returns the scores of `model`; writes `<output>/evaluation/` and prints the tables.
 
     The folder holds what `report.write` writes (`scores.json`, tables, `report.html`, pictures), what
     `predictions.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
-    killed goes on where it stood; one that is finished is shown again and not repeated.
+    killed goes on where it stood; one that is finished is shown again and not repeated, and one of something
+    else is only replaced where that is asked for.
 
     Args:
       config: its `evaluation` says what is done.
@@ -100,17 +104,25 @@ def evaluate(
       card: of the checkpoint that it is from.
       output: the folder of the run.
       say: is told what is going on, a line at a time.
+      replace: a finished evaluation of other weights, settings or data makes way, as after more training.
 
     Raises:
-      UserError: as `held_out`; `output` cannot be written, or another command is evaluating there.
+      UserError: as `held_out`; `output` cannot be written, another command is evaluating there, or it holds
+        a finished evaluation of something else.
     """
     settings, videos = config.evaluation, held_out(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
     with exclusive(output):
-        if _key_of(folder) == key and (folder / "scores.json").exists():
-            say(f"evaluated before, with these weights, settings and data; to do it again, remove {folder}")
-            return _show(folder, say)
+        if (folder / "scores.json").exists():
+            if _key_of(folder) == key:
+                say(f"evaluated before, with these weights, settings and data; to repeat it, remove {folder}")
+                return _show(folder, say)
+            if not replace:
+                raise UserError(
+                    f"{folder} holds a finished evaluation {_differences(_key_of(folder), key)}: give another"
+                    f" --workdir (and this one as --checkpoint), or remove {folder}"
+                )
         if _key_of(unfinished) == key:
             say(f"going on with the evaluation that was begun in {unfinished}")
         else:
@@ -216,7 +228,11 @@ def _show(folder: Path, say: Callable[[str], None]) -> Scores:
     report.show(report.table(scores))
     if baselines:
         report.show(report.compare_table([(one.method, one) for one in (*baselines, scores)]))
-    means = [name for name in scores.figures if not name.endswith(("recall", "decay"))]
+    means = [
+        name
+        for name, value in scores.figures.items()
+        if not name.endswith(("recall", "decay")) and not math.isnan(value)
+    ]
     line = "  ".join(f"{name} {scores.figures[name]:.3f}" for name in means[:4])
     say(f"{line}; scores, masks, pictures and report.html are in {folder}")
     return scores
@@ -236,6 +252,26 @@ def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> st
         "version": vos3d_jax.__version__,
     }
     return json.dumps(key, indent=1) + "\n"
+
+
+def _differences(old: str | None, new: str) -> str:
+    """What sets the key of another evaluation apart from ours, in words."""
+    try:
+        before, ours = json.loads(old or ""), json.loads(new)
+        # The predictor's settings stand for themselves; of weights and videos only that they differ is said.
+        before, ours = ({**key.pop("predictor"), **key} for key in (before, ours))
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return "of something else"
+    named = [
+        f"{name} {before.get(name)} (now {ours.get(name)})"
+        for name in sorted(before.keys() | ours.keys())
+        if before.get(name) != ours.get(name) and name not in ("card", "videos")
+    ]
+    if before.get("card") != ours["card"] and before.get("step") == ours["step"]:
+        named.append("other weights")
+    if before.get("videos") != ours["videos"] and before.get("data") == ours["data"]:
+        named.append("other videos")
+    return f"with {', '.join(named)}" if named else "of something else"
 
 
 def _digest(card: Mapping[str, Any]) -> str:
