@@ -26,6 +26,10 @@ def _prepare(model, shape):
     )
 
 
+def _load_model_and_card(folder, step=None):
+    return _Brightness(), {"system": "dcseg", "step": 300}
+
+
 @pytest.fixture
 def _stand_in(monkeypatch):
     def load_card(folder, step=None):
@@ -37,7 +41,7 @@ def _stand_in(monkeypatch):
 
     monkeypatch.setattr(models, "prepare", _prepare)
     monkeypatch.setattr(storage, "load_card", load_card)
-    monkeypatch.setattr(storage, "load_model", lambda folder, step=None: _Brightness())
+    monkeypatch.setattr(storage, "load_model_and_card", _load_model_and_card)
 
 
 def _square(length=11, height=48, width=64):
@@ -83,10 +87,22 @@ def test_a_network_that_gives_no_masks_is_refused_before_anything_is_made(video,
 
 def test_the_step_that_is_asked_for_is_the_one_that_is_loaded(video, monkeypatch):
     asked = []
-    monkeypatch.setattr(storage, "load_model", lambda folder, step: asked.append(step) or _Brightness())
+
+    def load(folder, step):
+        asked.append(step)
+        return _load_model_and_card(folder)
+
+    monkeypatch.setattr(storage, "load_model_and_card", load)
     for step in ("best", "7"):
         assert _segment(video, "square.npy", "--short_edge=0", "--overwrite", f"--step={step}") == 0
     assert asked == ["best", 7]
+
+
+def test_the_opening_lines_say_which_step_the_network_is_of(video, capsys):
+    assert _segment(video, "square.npy", "--short_edge=0") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith("square.npy: 11 frames of 64x48")
+    assert said[1] == "model: the dcseg of step 300"
 
 
 def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(video, capsys):
@@ -159,9 +175,9 @@ def test_what_a_killed_run_left_is_cleared(video):
         (["--checkpoint=nothing"], "nothing is missing"),
         (["--input=nothing.mp4"], "nothing.mp4 does not exist"),
         (["--overlap=8"], "overlap is 8"),
-        (["--short_edge=-1"], "short_edge is -1"),
-        (["--output={folder}/square.npy"], "cannot write to"),
-        (["--output={folder}/square.npy/deeper"], "cannot write to"),
+        (["--short_edge=-1"], "short_edge is -1: give at least 1 pixel; what keeps the frames' size is None"),
+        (["--output={folder}/square.npy"], "a file stands where a folder is needed"),
+        (["--output={folder}/square.npy/deeper"], "a file stands where a folder is needed"),
     ],
 )
 def test_a_mistake_gives_one_line_and_leaves_nothing(video, capsys, options, words):

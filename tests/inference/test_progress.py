@@ -23,7 +23,22 @@ def test_the_rate_leaves_out_the_first_clip_which_waits_for_the_compilation(caps
         assert "frames/s" not in progress.summary()
         _run(clock, progress, 40, 0.5)
     assert progress.summary() == (
-        "45 frames in 80.0 s, 60.0 s of them before the first mask (compilation included), 2 frames/s"
+        "45 frames in 80.0 s, 60.0 s of them before the first mask (compilation included), "
+        "the last 40 at 2 frames/s"
+    )
+
+
+def test_the_rate_of_the_summary_is_what_a_reader_computes_from_it(capsys):
+    clock = _Clock()
+    with Progress(8, warm_up=5, clock=clock) as progress:
+        clock.now += 10
+        _run(clock, progress, 5, 0)
+        clock.now += 2
+        _run(clock, progress, 3, 0)
+    # (8 - 5) / (12 - 10), although the second clip could have brought five
+    assert progress.summary() == (
+        "8 frames in 12.0 s, 10.0 s of them before the first mask (compilation included), "
+        "the last 3 at 1.5 frames/s"
     )
 
 

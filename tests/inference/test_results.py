@@ -1,5 +1,7 @@
 """Results replace older ones altogether or not at all."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +120,35 @@ def test_half_deleted_old_results_never_come_back(video, tmp_path):
     assert contents(output) == new
     segment(video, output, 1)
     assert sorted(path.name for path in output.iterdir()) == ["soft", "square"]
+
+
+@pytest.mark.parametrize("name", ["soft", "Soft"])  # the same folder on many a Mac
+@pytest.mark.parametrize("soft", [True, False])
+def test_a_video_called_soft_cannot_replace_the_soft_maps_of_all_others(video, tmp_path, name, soft):
+    output = tmp_path / "out"
+    segment(video, output, 0)
+    before = contents(output)
+    np.save(tmp_path / f"{name}.npy", np.zeros((1, 8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match="where soft maps go: rename the input"):
+        segment(open_frames(tmp_path / f"{name}.npy"), output, 1, soft=soft)
+    assert contents(output) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.EACCES, "give an --output folder that you may write to"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EIO, "give another --output folder"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_its_own_mend(video, tmp_path, monkeypatch, number, mend):
+    fail_at(monkeypatch, 1, OSError(number, os.strerror(number)))
+    with pytest.raises(UserError, match=f"{os.strerror(number)}.: {mend}"):
+        segment(video, tmp_path / "out", 0)
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_told_as_such(video, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="a file stands where a folder is needed, so give another --output"):
+        segment(video, tmp_path / "file", 0)

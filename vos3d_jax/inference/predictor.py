@@ -68,7 +68,10 @@ class Predictor:
     ):
         clips.check(clip_length, overlap, tail)
         if short_edge is not None and short_edge < 1:
-            raise UserError(f"short_edge is {short_edge}: give pixels, or nothing to keep the frames' size")
+            raise UserError(
+                f"short_edge is {short_edge}: give at least 1 pixel; what keeps the frames' size is None in "
+                "Python and --short_edge=0 in the command"
+            )
         self.clip_length, self.overlap, self.tail, self.short_edge = clip_length, overlap, tail, short_edge
         self._model, self._announce = model, announce
         self._prepared: dict[tuple[int, int], Callable[[Array], Array]] = {}

@@ -66,10 +66,14 @@ class Progress:
     def summary(self) -> str:
         """Returns what it took, in words."""
         now = self._clock()
-        return (
+        said = (
             f"{self.done} frames in {now - self._start:.1f} s, {self._first - self._start:.1f} s of them "
-            f"before the first mask (compilation included){self._rate(now)}"
+            "before the first mask (compilation included)"
         )
+        others = self.done - self._warm_up  # those that did not come with the first mask
+        if others <= 0 or now <= self._first:
+            return said
+        return f"{said}, the last {others} at {others / (now - self._first):.3g} frames/s"
 
     def _per_second(self, now: float) -> float | None:
         if self.done <= self._warm_up or now <= self._first:

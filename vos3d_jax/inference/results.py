@@ -6,6 +6,7 @@ are made in OUT/.<video>.partial and appear under their names when the last fram
 replace waits there until all of them are in place; after an error, or a kill in between, it is put back.
 """
 
+import errno
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,17 @@ from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.media.images import write_map_png, write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
 from vos3d_jax.media.video import DEFAULT_RATE, Frames, VideoWriter
+
+_SOFT = "soft"  # the folder of OUT with the soft maps of all videos
+# What to do about an output folder that cannot be written to; for anything else, another one.
+_NOT_YOURS = "give an --output folder that you may write to"
+_FULL = "free some space, or give an --output folder on another disk"
+_A_FILE = "a file stands where a folder is needed, so give another --output"
+_MENDS = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _NOT_YOURS),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), _A_FILE),
+}
 
 
 class Results:
@@ -35,10 +47,15 @@ class Results:
             complete) or refused.
 
     Raises:
-        UserError: results are there already, or cannot be written.
+        UserError: results are there already, or cannot be written; the video is called `soft`.
     """
 
     def __init__(self, output: Path, video: Frames, *, overlay: bool, soft: bool, overwrite: bool):
+        if video.name.casefold() == _SOFT:  # its masks would stand among, or replace, the others' soft maps
+            raise UserError(
+                f"{video.path} would have its masks in {output / video.name}, where soft maps go: "
+                "rename the input"
+            )
         self._output, self._video = output, video
         places = self._places()
         self.masks = places["masks"]
@@ -139,7 +156,7 @@ class Results:
         name = self._video.name
         return {
             "overlay.mp4": self._output / f"{name}.mp4",
-            "soft": self._output / "soft" / name,
+            "soft": self._output / _SOFT / name,
             "masks": self._output / name,
         }
 
@@ -149,4 +166,5 @@ class Results:
 
     def _unwritable(self, error: OSError) -> UserError:
         reason = error.strerror or error
-        return UserError(f"cannot write to {self._output} ({reason}): give an --output folder with space")
+        mend = _MENDS.get(error.errno, "give another --output folder")
+        return UserError(f"cannot write to {self._output} ({reason}): {mend}")
