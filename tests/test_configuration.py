@@ -47,7 +47,7 @@ def test_overrides_reach_into_stages_in_any_order_and_form(file):
     ("argument", "message"),
     [
         ("--config.sede=1", "names no key of .*seed"),
-        ("--config.stages[4].steps=1", "names no key"),
+        ("--config.stages[4].steps=1", r"has 1 of stages, the last is stages\[0\]"),
         ("--config.seed=abc", "--config.seed=abc"),
         ("--config.seed=1.5", "--config.seed=1.5"),
         ("stray", "unexpected argument 'stray'"),

@@ -74,6 +74,8 @@ def test_help_is_short_and_has_examples():
     ("arguments", "message"),
     [
         (["--config.sede=1"], "sede"),
+        (["--config.stages[5].steps=3"], "has 2 of stages, the last is stages[1]"),
+        (["--config.stages[0].data[7].name=x"], "has 1 of stages[0].data, the last is stages[0].data[0]"),
         (["--config.seed=abc"], "--config.seed=abc"),
         (["--config.stages[0].size=(30,32)"], "multiples of 32"),
         (["--config.system=nothing"], "no system 'nothing'"),
@@ -128,3 +130,19 @@ def test_wrong_flags_end_with_status_2(config, arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main.main([*([config] if arguments else []), *arguments])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--confg=demo.py", "unknown flag --confg=demo.py: did you mean --config?"),
+        ("--confg.seed=1", "did you mean --config.seed?"),
+        ("--chekpoint=x", "did you mean --checkpoint?"),
+        ("--zzz", "unknown flag --zzz\n"),
+    ],
+)
+def test_a_misspelt_flag_is_named_before_one_that_is_missing(argument, message, capsys):
+    with pytest.raises(SystemExit):
+        main.main([argument])
+    error = capsys.readouterr().err
+    assert message in error and "required" not in error

@@ -7,6 +7,7 @@ import pytest
 from golden_files import GOLDEN, load_json
 
 from vos3d_jax import models, port_weights, storage
+from vos3d_jax.porting import export
 
 HOSTILE = [
     name
@@ -28,7 +29,12 @@ def test_the_four_commands_work_on_each_others_results(file, capsys):
     assert port_weights.main(["export", folder, f"--output={exported}"]) == 0
     assert port_weights.main(["compare", folder, exported]) == 0
     output = capsys.readouterr().out
-    assert "depth=14" in output and "MIT" in output and "129 equal" in output
+    assert (
+        "depth=14" in output
+        and "MIT" in output
+        and "129 tensors equal" in output
+        and "not the function" not in output
+    )
     clip = np.zeros((1, 2, 32, 32, 3), np.uint8)
     assert models.forward(storage.load_model(folder), clip).shape == (1, 2, 32, 32, 2)
 
@@ -42,6 +48,13 @@ def test_inspect_lists_every_problem_and_exits_with_two(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "missing" in captured.out and "unknown" in captured.out
     assert captured.err.count("\n") == 1 and "stranger.weight" in captured.err
+    assert port_weights.main(["inspect", str(path), "--all"]) == 2
+    listed = capsys.readouterr().out.split("name in the file")[1]
+    assert (
+        listed.index("stranger.weight")
+        < listed.index("encoder.bn1.bias")
+        < listed.index("encoder.bn1.weight")
+    )
     assert port_weights.main(["convert", str(path), f"--output={tmp_path / 'model'}"]) == 2
     assert not (tmp_path / "model").exists()
     allowed = ["--allow=stranger.*", "--allow=encoder.bn1.bias"]
@@ -54,13 +67,17 @@ def test_inspect_can_list_every_tensor(file, capsys):
     assert "encoder/stage4/0/reduce" in capsys.readouterr().out
 
 
-def test_what_a_file_cannot_show_is_set_by_name(file):
+def test_what_a_file_cannot_show_is_set_by_name(file, capsys):
     folder = str(file.parent / "model")
     given = ["--set=epsilon=1e-3", "--set=mean=[1.0,2.0,3.0]"]
     assert port_weights.main(["convert", str(file), f"--output={folder}", *given]) == 0
     arguments = storage.load_card(folder)["arguments"]
     assert arguments["epsilon"] == 1e-3 and arguments["mean"] == [1, 2, 3]
     assert port_weights.main(["inspect", str(file), "--set=epsilon"]) == 2
+    # Trap: all tensors equal, and yet another function.
+    capsys.readouterr()
+    assert port_weights.main(["compare", folder, str(file)]) == 0
+    assert "becomes without --set: epsilon=0.001 (the file's: 1e-05), mean=[1" in capsys.readouterr().out
 
 
 def test_tensors_that_differ_are_a_failure(file, capsys):
@@ -88,6 +105,24 @@ def test_what_a_state_dict_cannot_show_is_said_and_can_be_given_back(tmp_path, c
         storage.load_card(tmp_path / "again")["arguments"]
         == storage.load_card(tmp_path / "model")["arguments"]
     )
+
+
+def test_an_empty_folder_name_and_an_unknown_target_are_refused(file, capsys, monkeypatch):
+    # Trap: an empty name is the current folder for Path.
+    monkeypatch.chdir(file.parent)
+    assert port_weights.main(["convert", str(file), "--output="]) == 2
+    assert "is empty" in capsys.readouterr().err and [path.name for path in file.parent.iterdir()] == [
+        file.name
+    ]
+    assert port_weights.main(["convert", str(file), "--output=model", "--into=foo"]) == 2
+    assert "it goes into dcseg, not 'foo'" in capsys.readouterr().err
+
+
+def test_the_help_of_export_lists_the_names_that_it_takes(capsys):
+    with pytest.raises(SystemExit):
+        port_weights.main(["export", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"whose names: {', '.join(export.NAMINGS)} (default" in words
 
 
 @pytest.mark.parametrize("name", HOSTILE)

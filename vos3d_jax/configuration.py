@@ -6,6 +6,7 @@ A name is looked up as a path, then in the installed package `vos3d_jax.configs`
 
 import dataclasses
 import importlib.util
+import re
 import types
 import typing
 from pathlib import Path
@@ -47,6 +48,8 @@ def load(arguments: list[str], schema: type | None = None) -> dict[str, Any]:
     except flags.Error as error:
         raise UserError(f"{error}: see {path} for the keys and their types") from error
     except (AttributeError, KeyError, IndexError) as error:
+        if isinstance(error, IndexError):
+            _refuse_beyond(config, line, path)
         # ml_collections nests the text of a KeyError, quotes and line breaks escaped.
         reason = str(error).replace("\\n", " ").replace("\\'", "'").strip("'\"").replace("' Did", ". Did")
         raise UserError(f"a --config override names no key of {path}: {reason}") from error
@@ -136,6 +139,22 @@ def _joined(arguments: list[str]) -> list[str]:
             argument = f"{argument}={value}"
         result.append(argument)
     return result
+
+
+def _refuse_beyond(config: ConfigDict, arguments: list[str], path: Path) -> None:
+    """UserError that names the first override of an element that a tuple of the config does not have."""
+    for argument in arguments:
+        value, seen = config, ""
+        for key in re.findall(r"[^.\[\]]+", argument.partition("=")[0].removeprefix("--config")):
+            if isinstance(value, list | tuple) and key.lstrip("-").isdecimal():
+                if not -len(value) <= int(key) < len(value):
+                    last = f", the last is {seen}[{len(value) - 1}]" if value else ""
+                    raise UserError(f"{argument}: {path} has {len(value)} of {seen}{last}")
+                value, seen = value[int(key)], f"{seen}[{key}]"
+            elif isinstance(value, ConfigDict) and key in value:
+                value, seen = value[key], f"{seen}.{key}".lstrip(".")
+            else:
+                break
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """`python -m vos3d_jax.main`: trains a config's stages, then scores the network; or scores only."""
 
 import argparse
+import difflib
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ _EXAMPLES = """examples:
       generated data, tiny network, two stages, evaluation, pictures: minutes on a CPU
   python -m vos3d_jax.main --config=configs/davis_small.py:480p --config.data_dir=DAVIS --workdir=runs/mine
   python -m vos3d_jax.main --config=configs/fbms.py --config.data_dir=FBMS --mode=evaluate --checkpoint=DIR
-  python -m vos3d_jax.main --config=configs/davis.py:dense --mode=evaluate --checkpoint=DIR --workdir=OUT
+  python -m vos3d_jax.main --config=configs/davis.py:dense --config.data_dir=DAVIS --mode=evaluate \\
+      --checkpoint=DIR --workdir=OUT
 
 A killed run goes on when the same command is given again, in training and in evaluation. A finished
 evaluation is shown again, not repeated; --mode=evaluate with other settings or weights needs another
@@ -31,7 +33,9 @@ def _run(arguments: list[str]) -> None:
         argument for argument in rest if argument.startswith("-") and not argument.startswith("--config.")
     ]
     if unknown:
-        parser.error(f"unknown flag {unknown[0]}")
+        parser.error(f"unknown flag {unknown[0]}{_meant(unknown[0], options)}")
+    if options.config is None:
+        parser.error("the following arguments are required: --config")
     # jax comes with these, so they wait until --help and unknown flags are dealt with.
     from vos3d_jax import configuration
     from vos3d_jax.training import stages
@@ -56,6 +60,13 @@ def _run(arguments: list[str]) -> None:
     evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train")
 
 
+def _meant(flag: str, options: argparse.Namespace) -> str:
+    """The flag of ours that is nearest to the unknown `flag`, as a question; "" when none is near."""
+    name, dot, key = flag.partition("=")[0].partition(".")
+    near = difflib.get_close_matches(name, [f"--{option}" for option in vars(options)], n=1)
+    return f": did you mean {near[0]}{dot}{key}?" if near else ""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vos3d main",
@@ -67,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--config",
-        required=True,
         metavar="FILE",
         help="a path, or demo.py, davis.py, davis_small.py, fbms.py, visal.py",
     )

@@ -65,10 +65,11 @@ def _export(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from vos3d_jax.porting import tables
-    from vos3d_jax.porting.compare import compare
+    from vos3d_jax.porting.compare import compare, other_settings
 
     rows = compare(options.folder, options.file, root=options.root)
-    tables.print_comparison(rows)
+    other = other_settings(options.folder, options.file, root=options.root)
+    tables.print_comparison(rows, other)
     different = [row for row in rows if row.status in ("different", "wrong shape")]
     if different:
         raise UserError(f"{len(different)} of {len(rows)} tensors differ; the first is {different[0].name}")
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(required=True, metavar="inspect | convert | export | compare")
+    commands = parser.add_subparsers(
+        required=True, title="commands", metavar="inspect | convert | export | compare"
+    )
 
     inspect = _command(
         commands,
@@ -156,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, function: Any, description: str, example: str) -> Any:
     parser = commands.add_parser(
         name,
+        help=description,
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -92,6 +92,8 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
 
 def refuse_occupied(folder: str | Path) -> Path:
     """Returns where the checkpoints of `folder` go; UserError when it holds a model already."""
+    if not os.fspath(folder):
+        raise UserError("the name of the folder to write is empty: give one")
     checkpoints = Path(folder).absolute() / "checkpoints"
     if os.path.isdir(checkpoints) and _steps(checkpoints):  # a file of that name: `make_folder` says so
         raise UserError(f"{folder} holds a model already: give another folder, or remove this one")

@@ -81,7 +81,7 @@ def test_a_missing_davis_is_named_with_place_page_and_flag(tmp_path):
 
 
 def test_another_resolution_is_suggested(davis):
-    with pytest.raises(UserError, match="found there: 480p"):
+    with pytest.raises(UserError, match=r"found in .* at 480p, not at 240p: .*davis_small\.py:480p .*=480p"):
         load(davis, resolution="240p")
     with pytest.raises(UserError, match="found there: 480p"):
         load(davis, "folder", "all", resolution="240p")

@@ -97,7 +97,10 @@ def test_the_card_says_what_the_model_is_and_where_it_comes_from(dcseg):
     card = storage.load_card(dcseg.folder)
     assert card["arguments"]["epsilon"] == 1e-5
     assert card["arguments"]["mean"] == [114.7748, 107.7354, 99.4750]
-    assert "MIT" in card["licence"] and card["converter"].startswith("vos3d_jax ")
+    # Trap: a network trained and exported here has the names of the authors' files, but not their licence.
+    assert card["licence"].startswith("if these are the authors' weights: MIT") and card[
+        "converter"
+    ].startswith("vos3d_jax ")
     assert card["source"]["file"] == "weights.pth" and len(card["source"]["sha256"]) == 64
     assert card["source"]["size"] == (dcseg.folder.parent / "weights.pth").stat().st_size
     assert card["report"]["tensors"] == {"used": len(dcseg.tensors)}

@@ -1,18 +1,21 @@
 """The proof for a user's own file: a model's tensors against those of a file, bit by bit."""
 
 import dataclasses
+import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import export, rules, targets
+from vos3d_jax.porting import export, plan, published, rules, targets
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.recognise import recognise
 
 EQUAL, DIFFERENT, SHAPE = "equal", "different", "wrong shape"
+_UNSEEN = ("epsilon", "mean", "std", "temporal_strides", "stem_time_padding")  # tensors do not show them
 ONLY_MODEL, ONLY_FILE = "only in the model", "only in the file"
 
 
@@ -79,6 +82,31 @@ def compare(
     compared, source = set(names.values()), rules.SOURCES[found.source]
     left = [name for name in checkpoint if name not in compared and source.is_live(name)]
     return rows + [Comparison("", name, ONLY_FILE) for name in left]
+
+
+def other_settings(
+    folder: str | os.PathLike, path: str | os.PathLike, *, root: str | None = None
+) -> dict[str, tuple[Any, Any]]:
+    """Returns {argument: (of the model, of the file)} where tensors do not show that functions differ.
+
+    What a state dict does not hold (epsilon, strides) is as the file's authors had it, unless it was set.
+
+    Raises:
+      UserError: as `compare`.
+    """
+    card = storage.load_card(folder)
+    checkpoint = open_checkpoint(path, root=root)
+    found = recognise(checkpoint.path, {name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
+    if card["system"] not in (found.system, "dcseg"):
+        return {}  # a part of another network, which has settings of its own
+    made = plan.make(checkpoint, into=card["system"])
+    theirs = json.loads(json.dumps(targets.arguments(made.system, made.arguments)))
+    source = card.get("source", {})
+    if made.system == found.system and source.get("size") == checkpoint.path.stat().st_size:
+        _, hidden = published.find(source.get("sha256", "")) or (None, {})
+        theirs |= json.loads(json.dumps(hidden))
+    ours = {name: card["arguments"][name] for name in _UNSEEN if name in card["arguments"]}
+    return {name: (value, theirs[name]) for name, value in ours.items() if value != theirs[name]}
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

@@ -120,7 +120,7 @@ def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> 
     return {
         "system": plan.system,
         "arguments": arguments,
-        "licence": source.licence,
+        "licence": source.licence if known else source.licence_note,
         "source": {
             "kind": plan.recognised.source,
             "title": source.title,

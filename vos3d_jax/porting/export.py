@@ -21,6 +21,11 @@ from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.writers import write_pth, write_safetensors
 
 FORMATS = (".safetensors", ".pth", ".pt")
+# Whose names a network of ours can have; the other sources have none of our heads, or no network here.
+NAMINGS = (
+    "3dcseg", "3dcseg_old", "3dcseg_backbone", "vmz", "r2plus1d", "mmaction2", "pytorchvideo", "caffe2",
+    "caffe2_r2plus1d",
+)  # fmt: skip
 _OLDER_CLASSES = ("r2plus1d",)  # backbones that only the older classes of 3DC-Seg have
 _DEFAULTS = {
     "csn_classifier": "vmz",
@@ -38,7 +43,7 @@ def export(
     Args:
       folder: a training workdir or a ported model.
       path: the new file, `.safetensors`, or `.pth` as `torch.load(weights_only=True)` opens it.
-      naming: whose words to use, a key of `rules.SOURCES`; None takes those that the weights came with,
+      naming: whose words to use, one of `NAMINGS`; None takes those that the weights came with,
         else the usual ones of the system.
 
     Raises:
@@ -77,13 +82,13 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
     Args:
       variables: {"params", "batch_stats"} as `storage.load_variables` gives them.
       card: its `system` and `arguments`.
-      naming: a key of `rules.SOURCES`.
+      naming: one of `NAMINGS`.
 
     Raises:
       UserError: files with that naming hold no such network.
     """
-    if naming not in rules.SOURCES:
-        raise UserError(f"there are no names {naming!r}: choose from {', '.join(rules.SOURCES)}")
+    if naming not in NAMINGS:
+        raise UserError(f"there are no names {naming!r}: choose from {', '.join(NAMINGS)}")
     views = targets.views(variables)
     arguments = words(card)
     try:

@@ -163,7 +163,8 @@ def _target(checkpoint: Checkpoint, recognised: Recognised, into: str | None) ->
             )
         return own, dict(recognised.arguments)
     if into != "dcseg":
-        raise UserError(f"{path} is a {recognised.title}: it goes into dcseg or into {own}, not {into!r}")
+        systems = " or into ".join(dict.fromkeys(("dcseg", own or "dcseg")))
+        raise UserError(f"{path} is a {recognised.title}: it goes into {systems}, not {into!r}")
     kept = ("depth", "width", "separation")
     arguments = {name: recognised.arguments[name] for name in kept if name in recognised.arguments}
     arguments["backbone"] = recognised.backbone

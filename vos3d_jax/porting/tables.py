@@ -3,7 +3,7 @@
 The plan of a file is printed without jax, which `compare` needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from vos3d_jax.porting.rules.sources import SOURCES
 _FILE_WIDTH = 200
 _LISTED = 20  # names in a line
 _HIDDEN = ("mean", "std", "epsilon")
+_LISTING = (*plan.PROBLEMS, plan.USED, plan.ALIAS, plan.CONSTANT, plan.RANDOM, plan.UNUSED)
 
 
 def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -> None:
@@ -34,7 +35,7 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     facts.add_row("becomes", escape(f"{found.system} ({_arguments(found)})"))
     origin = "input constants from the file" if found.count(plan.CONSTANT) else "not shown by a state dict"
     facts.add_row("constants", escape(f"{_constants(found)} ({origin})"))
-    facts.add_row("licence", escape(source.licence))
+    facts.add_row("licence", escape(source.licence_note))
     beside = (*checkpoint.siblings, *checkpoint.others)
     for label, values in (("also in the file", beside), ("skipped", checkpoint.placeholders)):
         if values:
@@ -44,9 +45,9 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     for status, note, rows in _groups(found.rows):
         table.add_row(status, str(len(rows)), escape(note))
     console.print(table)
-    named = found.rows if all_rows else [row for row in found.rows if row.status in plan.PROBLEMS]
+    named = [row for row in found.rows if all_rows or row.status in plan.PROBLEMS]
     if named:
-        console.print(_rows(named))
+        console.print(_rows(sorted(named, key=lambda row: _LISTING.index(row.status))))
 
 
 def print_converted(found: Plan, folder: str) -> None:
@@ -60,8 +61,13 @@ def print_converted(found: Plan, folder: str) -> None:
     print(f"written: {folder}")
 
 
-def print_comparison(rows: Sequence[Any]) -> None:
-    """Prints how many tensors are equal, and each one that is not; `rows` are those of `compare.compare`."""
+def print_comparison(rows: Sequence[Any], other: Mapping[str, tuple[Any, Any]]) -> None:
+    """Prints how many tensors are equal, and each one that is not.
+
+    Args:
+      rows: those of `compare.compare`.
+      other: {argument: (ours, theirs)}, those of `compare.other_settings`.
+    """
     from vos3d_jax.porting import compare
 
     table = Table("ours", "in the file", "status", "largest difference", box=None, pad_edge=False)
@@ -73,13 +79,16 @@ def print_comparison(rows: Sequence[Any]) -> None:
     count = {
         status: sum(row.status == status for row in rows) for status in dict.fromkeys(r.status for r in rows)
     }
-    print(", ".join(f"{number} {status}" for status, number in count.items()))
+    print(", ".join(f"{number} tensors {status}" for status, number in count.items()))
     only = [row.path for row in rows if row.status == compare.ONLY_MODEL]
     if only:
         print(f"only in the model: {', '.join(_modules(only))}")
     left = [row.name for row in rows if row.status == compare.ONLY_FILE]
     if left:
         print(f"only in the file: {listed(left, _LISTED)}")
+    if other:
+        values = ", ".join(f"{name}={ours} (the file's: {theirs})" for name, (ours, theirs) in other.items())
+        print(f"not the function that the file becomes without --set: {values}")
 
 
 def _console() -> Console:

@@ -5,6 +5,7 @@ those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challen
 """
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from vos3d_jax.media.images import VOID
 DAVIS2016_PAGE = "https://davischallenge.org/davis2016/code.html"
 DAVIS2017_PAGE = "https://davischallenge.org/davis2017/code.html"
 _FOLDERS = {"semi_supervised": "Annotations", "unsupervised": "Annotations_unsupervised"}
+_VARIANTS = ("240p", "480p")  # of configs/davis_small.py
 
 
 def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480p") -> list[Video]:
@@ -105,10 +107,15 @@ def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndar
 
 def other_resolutions(root: Path, resolution: str) -> str:
     """A hint for messages: the resolutions that are there instead, or nothing."""
-    parent = root / "JPEGImages"
-    others = sorted(path.name for path in files.visible(parent)) if parent.is_dir() else []
-    others = [name for name in others if name != resolution and (parent / name).is_dir()]
+    others = [name for name in _resolutions(root, ("JPEGImages",)) if name != resolution]
     return f" (found there: {', '.join(others)}; set `resolution` to one of them)" if others else ""
+
+
+def _resolutions(root: Path, folders: Sequence[str]) -> list[str]:
+    """The resolutions that all of these folders of `root` have, sorted."""
+    parent = root / folders[0]
+    names = sorted(path.name for path in files.visible(parent)) if parent.is_dir() else []
+    return [name for name in names if all((root / folder / name).is_dir() for folder in folders)]
 
 
 def _root(
@@ -119,8 +126,17 @@ def _root(
     root = Path(data_dir)
     if not (root / "JPEGImages").is_dir() and (root / "DAVIS" / "JPEGImages").is_dir():
         root = root / "DAVIS"
-    for folder in ("JPEGImages", annotations):
-        if folder and not (root / folder / resolution).is_dir():
+    folders = ("JPEGImages", annotations) if annotations else ("JPEGImages",)
+    for folder in folders:
+        if not (root / folder / resolution).is_dir():
+            if there := _resolutions(root, folders):
+                variant = next((name for name in there if name in _VARIANTS), None)
+                example = f", as --config=configs/davis_small.py:{variant} does" if variant else ""
+                raise UserError(
+                    f"{title} was found in {root} at {', '.join(there)}, not at {resolution}: "
+                    f"set `resolution` to {there[0]} (main: in the config{example}; score: "
+                    f"--resolution={there[0]}), or fetch {resolution} from {page}"
+                )
             hint = other_resolutions(root, resolution)
             holds = f"JPEGImages, {annotations or 'Annotations'} and ImageSets"
             raise UserError(

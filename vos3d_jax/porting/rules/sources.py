@@ -26,7 +26,7 @@ class Source:
 
     Attributes:
       title: what `inspect` calls it.
-      licence: note for the card.
+      licence: of the files that its authors published; of others nothing is known.
       systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
       encoders: a key of `ENCODERS`.
       bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
@@ -61,6 +61,11 @@ class Source:
             **self.bridges[arguments.get("bridge", "gc3d")],
             **decoders.REFINEMENTS[arguments.get("refinement", "rf3d")],
         }
+
+    @property
+    def licence_note(self) -> str:
+        """The licence of a file whose author is not known: one that was trained here looks the same."""
+        return f"if these are the authors' weights: {self.licence}"
 
     def is_live(self, name: str) -> bool:
         """Whether a tensor of that name is in the function of such a file (a parameter of ours)."""
