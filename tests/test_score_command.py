@@ -329,6 +329,7 @@ def test_maps_are_checked_like_masks(folder, capfd):
     "more, expected",
     [
         (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
+        (["--benchmark=moving_shapes"], "moving_shapes is generated: give --option=count=N --option=length"),
         (["--results=nowhere"], "nowhere is not a folder: expected <sequence>/00000.png in it"),
         (["--maps=nowhere"], "nowhere is not a folder: expected soft maps"),
         (
@@ -337,7 +338,7 @@ def test_maps_are_checked_like_masks(folder, capfd):
         ),
         (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
         (["--compare=nowhere.json"], "nowhere.json is missing: expected the scores.json"),
-        (["--defect=x"], "there is no defect 'x' to repeat: choose of decay_8bit"),
+        (["--defect=x"], "there is no defect 'x' to repeat: choose one of decay_8bit"),
         (["--option=x"], "--option=x is not understood: give --option=NAME=VALUE"),
         (["--option=x=1"], "cannot be read with the options"),
         (
@@ -394,7 +395,7 @@ def slow_scoring(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals are held back the Unix way")
-def test_ctrl_c_is_one_line_even_while_the_processes_start(tmp_path):
+def test_ctrl_c_says_how_to_go_on_even_while_the_processes_start(tmp_path):
     arguments = [*slow_scoring(tmp_path), f"--output={tmp_path / 'out'}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "vos3d_jax.score", *arguments],
@@ -405,7 +406,7 @@ def test_ctrl_c_is_one_line_even_while_the_processes_start(tmp_path):
     while len(children_of(process)) < 3:  # two workers, and the one that cleans up behind them
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[1] == "vos3d score: interrupted\n"
+    assert process.communicate(timeout=60)[1].endswith("are kept\nvos3d score: interrupted\n")
     assert process.returncode == 130
 
 

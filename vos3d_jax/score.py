@@ -5,10 +5,12 @@ because importing it puts it in that function's place.
 """
 
 import argparse
+import contextlib
 import inspect
 import json
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +59,14 @@ def _run(arguments: list[str]) -> None:
         protocol = scoring.protocol(rules, options.defect)
         require_same_protocol((rules.name, protocol), (other.benchmark, other.protocol))
     data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
+    if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= data.keys():
+        raise UserError(
+            f"{rules.name} is generated: give --option=count=N --option=length=N --option=size=[HEIGHT,WIDTH]"
+            " as the config of the masks has them"
+        )
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
     with exclusive(output):
-        with ScoringProgress() as progress:
+        with ScoringProgress() as progress, _told_how_to_go_on():
             scores = scoring.score(
                 options.results,
                 options.benchmark,
@@ -79,6 +86,15 @@ def _run(arguments: list[str]) -> None:
     print(f"scores.json, tables and report.html are in {output}")
     if other is not None:
         report.show(report.paired_table(scores, other))
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("give the same command again to go on: sequences that are done are kept", file=sys.stderr)
+        raise
 
 
 def _refuse_output(output: Path, folder: Path, results: "Results") -> None:

@@ -187,6 +187,19 @@ def test_the_paired_table_says_in_words_what_the_first_figure_does():
     assert "J&F is 0." in text and "that of old" in text and "95 % interval" in text
 
 
+def test_the_paired_table_says_what_is_better_what_p_is_and_where_units_are_too_few():
+    def sheet(count):
+        names = [f"clip{index}" for index in range(count)]
+        rows = tuple(
+            Row(name, name, "", (24, 32), ("1", "2"), {"J": (0.5, 0.6), "F": (0.5, 0.6)}) for name in names
+        )
+        one, two = (make_scores("davis2016", rows=rows, method=name, provenance={}) for name in "ab")
+        return printed(report.paired_table(one, two), width=120)
+
+    assert "Lower is better: J decay" in sheet(6) and "paired sign-flip test" in sheet(6)
+    assert "mean little" not in sheet(6) and "intervals over 5 sequences mean little" in sheet(5)
+
+
 def test_results_of_different_protocols_are_refused_in_one_table():
     rows = [
         (name, score_predictions(name, VIDEOS, truth_of)) for name in ("davis2016", "davis2016_all_frames")

@@ -15,6 +15,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks, report
 from vos3d_jax.evaluation.report.cells import change
 from vos3d_jax.evaluation.report.figures import shown
+from vos3d_jax.evaluation.report.pictures import worst_scenes
 from vos3d_jax.evaluation.scores import Row, Scores
 from vos3d_jax.media.images import write_palette_png
 
@@ -245,9 +246,25 @@ def test_the_worst_frames_are_shown_worst_first_with_their_scores(tmp_path):
     )
     scores = make_scores("davis2016", rows=rows)
     page = read_page(report.page(scores, videos=VIDEOS, masks_dir=write_masks(tmp_path)))
-    section = page.text[page.text.index("The worst scored frame of each sequence") :]
+    section = page.text[page.text.index("The worst scored frame of each sequence, by J") :]
     camel = section.index("camel frame 00002: J 0.050, F 0.600")
     assert camel < section.index("blackswan frame 00002: J 0.300, F 0.600")
+
+
+def test_merged_objects_are_drawn_as_one_and_void_stays_where_it_does_not_count(tmp_path):
+    truth = np.array([[0, 1, 2, 255]], np.uint8)
+    video = Video("clip", 1, lambda _: np.zeros((1, 4, 3), np.uint8), lambda _: truth, (1, 4), ("0",))
+    write_palette_png(tmp_path / "clip" / "0.png", np.array([[0, 3, 1, 0]], np.uint8))
+    rows = (Row("clip", "clip", "", (1, 4), ("0",), {"J": (0.5,), "F": (0.5,)}),)
+    for benchmark, drawn in (
+        ("fbms", [0, 1, 1, 1]),
+        ("folder", [0, 1, 1, 255]),
+        ("folder_objects", [0, 1, 2, 255]),
+    ):
+        (scene,) = worst_scenes(make_scores(benchmark, rows=rows), [video], 1)
+        _, found, mask = scene.read(tmp_path)
+        assert found.tolist() == [drawn]
+        assert mask.tolist() == [[0, 3, 1, 0] if benchmark == "folder_objects" else [0, 1, 1, 0]]
 
 
 def test_pictures_are_bounded_however_large_and_noisy_the_frames_are(tmp_path):

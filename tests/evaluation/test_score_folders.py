@@ -399,7 +399,7 @@ def test_defects_of_the_official_tools_are_part_of_the_protocol(tmp_path):
     assert Scores.from_json(wrong.to_json()) == wrong
     with pytest.raises(UserError, match="different protocols are not compared"):
         require_comparable(right, wrong)
-    with pytest.raises(UserError, match="no defect 'x' to repeat: choose of decay_8bit"):
+    with pytest.raises(UserError, match="no defect 'x' to repeat: choose one of decay_8bit"):
         score(tmp_path / "results", "folder", tmp_path / "data", defects=("x",))
 
 

@@ -24,7 +24,11 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombEr
 
 # What can be wrong with a file, the most basic first: what is said of the first offender, and the mend.
 _KINDS = {
-    "folder": ("{path} is not a folder", "write the masks of each {unit} to <results>/<{unit}>/<frame>.png"),
+    "folder": (
+        "{path} is not a folder",
+        "write the masks of each {unit} to <results>/<{unit}>/<frame>.png (to score a part of the benchmark,"
+        " see --split in docs/scoring.md)",
+    ),
     "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),
     "file": ("{path} is missing", "write a PNG for each frame that is scored"),
     "damaged": ("{path} cannot be read as a picture", "make these files again"),

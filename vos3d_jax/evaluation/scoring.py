@@ -192,7 +192,7 @@ def protocol(benchmark: Benchmark, defects: Sequence[str] = ()) -> str:
     """
     for name in defects:
         if name not in DEFECTS:
-            raise UserError(f"there is no defect {name!r} to repeat: choose of {', '.join(DEFECTS)}")
+            raise UserError(f"there is no defect {name!r} to repeat: choose one of {', '.join(DEFECTS)}")
     return "+".join((benchmark.protocol, *sorted(set(defects))))
 
 

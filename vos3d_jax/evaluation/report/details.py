@@ -129,7 +129,7 @@ def worst_frames(scores: Scores, videos: Sequence[Video], masks_dir: str | Path)
                 class_="scene",
             )
         )
-    words = "The worst scored frame of each sequence"
+    words = f"The worst scored frame of each sequence, by {scenes[0].metric}"
     total = len({row.sequence for row in scores.rows})
     words += f", for the {len(scenes)} worst of {total} sequences." if len(scenes) < total else "."
     return join([element("p", words, class_="soft small"), element("div", *figures, class_="scenes")])

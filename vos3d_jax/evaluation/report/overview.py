@@ -9,11 +9,19 @@ from vos3d_jax.evaluation.report.cells import between, change, head, number, row
 from vos3d_jax.evaluation.report.charts import strip
 from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, facts, shown
 from vos3d_jax.evaluation.report.markup import Html, element, join
-from vos3d_jax.evaluation.report.units import Difference, counted_over, fewer, shown_p
+from vos3d_jax.evaluation.report.units import Difference, counted_over, few, fewer, shown_p
 from vos3d_jax.evaluation.scores import DEFECTS, Scores
 
 _FINGERPRINT = re.compile(r"(?:sha256:)?[0-9a-f]{32,}")
 _SHORT = 12
+# Keys of `Scores.provenance` in words; those in "versions" and "options" are names of their own.
+_LABELS = {
+    "data": "fingerprint of the true masks",
+    "results": "fingerprint of the results",
+    "model_card": "fingerprint of the network's card",
+    "maps": "soft maps",
+}
+_PREFIXES = {"versions": "version of ", "options": "option of the data: "}
 
 
 def figures(scores: Scores, intervals: dict[str, Interval | None]) -> Html:
@@ -55,6 +63,7 @@ def figures(scores: Scores, intervals: dict[str, Interval | None]) -> Html:
                 "far the mean would move with other sequences of the same kind, not with another training.",
                 class_="soft small",
             ),
+            element("p", f"Note: {few(scores)}.", class_="note") if few(scores) else "",
             table(
                 f"All figures: means over {AVERAGES[scores.average]}",
                 [head("Figure", class_=None), head("Value"), head("95 % interval")],
@@ -223,9 +232,9 @@ def _direction(name: str) -> str | None:
 def _flat(values: dict, prefix: str = "") -> list[tuple[str, str]]:
     pairs = []
     for key, value in values.items():
-        label = f"{prefix}{key}".replace("_", " ")
+        label = f"{prefix}{key}" if prefix else _LABELS.get(key, key.replace("_", " "))
         if isinstance(value, dict):
-            pairs += _flat(value, f"{label} ")
+            pairs += _flat(value, _PREFIXES.get(key, f"{key} "))
         else:
             pairs.append((label, "–" if value is None else str(value)))
     return pairs

@@ -11,9 +11,10 @@ from PIL import Image
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.scores import Row, Scores
-from vos3d_jax.media.images import read_mask, resize_bilinear, resize_mask_nearest, write_png
+from vos3d_jax.media.images import VOID, read_mask, resize_bilinear, resize_mask_nearest, write_png
 from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels
@@ -30,6 +31,7 @@ class Scene:
     folder: str  # of the masks of its run
     place: int  # in row.frames
     metric: str
+    rules: Benchmark
 
     @property
     def frame(self) -> str:
@@ -50,14 +52,19 @@ class Scene:
         )
 
     def read(self, masks_dir: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Frame, truth and mask.
+        """Frame, truth and mask, as they are scored: objects that count as one have one id.
 
         Raises:
             UserError: the mask is missing or cannot be read.
         """
         index = self.video.frame_names.index(self.frame)
         mask = read_mask(Path(masks_dir) / self.folder / f"{self.frame}.png")
-        return self.video.read_frame(index), self.video.read_mask(index), mask
+        truth = self.video.read_mask(index)
+        if self.rules.objects == "merged":
+            mask = (mask != 0).astype(np.uint8)
+            if truth is not None:
+                truth = np.where(self.rules.void & (truth == VOID), truth, truth != 0).astype(np.uint8)
+        return self.video.read_frame(index), truth, mask
 
 
 def write_pictures(
@@ -116,7 +123,7 @@ def _ranked(scores: Scores, videos: Sequence[Video]) -> dict[str, list[Scene]]:
             continue
         for index, value in enumerate(row.series[metric]):
             if not np.isnan(value):
-                scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric))
+                scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric, rules))
     return {name: sorted(found, key=_badness) for name, found in scenes.items()}
 
 
@@ -129,5 +136,6 @@ def _row(kind: str, scene: Scene, masks_dir: Path) -> np.ndarray:
     row = scene.row
     metrics = (metric for metric in FRAME_METRICS if metric in row.series)
     means = ", ".join(f"{metric} {shown(metric, row.statistics(metric).mean)}" for metric in metrics)
-    caption = f"{row.name} {scene.frame} ({kind}): {scene.words}; mean of {len(row.frames)} frames: {means}"
+    place = f"{row.name} {scene.frame} ({kind} {scene.metric})"
+    caption = f"{place}: {scene.words}; mean of {len(row.frames)} frames: {means}"
     return side_by_side(frame, truth, mask, caption=caption)

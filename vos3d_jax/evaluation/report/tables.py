@@ -10,8 +10,8 @@ from rich.text import Text
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
-from vos3d_jax.evaluation.report.figures import AVERAGES, best, shown
-from vos3d_jax.evaluation.report.units import compare, counted_over, fewer, interval, worst_first
+from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
+from vos3d_jax.evaluation.report.units import compare, counted_over, few, fewer, interval, worst_first
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
 _MOST_ROWS = 40  # J-HMDB has hundreds: the terminal shows the lowest, scores.json and the report all
@@ -22,7 +22,7 @@ _PARTS = ("recall", "decay")
 def table(scores: Scores) -> Group:
     """The scores of each sequence, object or transfer, the headline figures, and published ones."""
     parts: list[RenderableType] = [Text(heading(scores)), _rows(scores), _figures(scores)]
-    parts += [Text(f"note: {note}") for note in scores.notes]
+    parts += [Text(f"note: {note}") for note in (*scores.notes, few(scores)) if note]
     parts += _published(scores)
     return Group(*parts)
 
@@ -71,7 +71,14 @@ def paired_table(scores: Scores, other: Scores) -> Group:
             "" if test is None else f"{test.p_value:.4f}",
         )
     words = [difference.words for difference in differences if difference.words]
-    return Group(sheet, *(Text(sentence) for sentence in words[:1]))
+    lower = [difference.figure for difference in differences if facts(difference.figure).lower]
+    notes = [
+        *words[:1],
+        f"Lower is better: {', '.join(lower)}." if lower else "",
+        "p: how often signs drawn by chance would give a difference as large (paired sign-flip test).",
+        f"note: {few(scores)}" if few(scores) else "",
+    ]
+    return Group(sheet, *(Text(note) for note in notes if note))
 
 
 def heading(scores: Scores) -> str:

@@ -17,6 +17,7 @@ from vos3d_jax.evaluation.report.figures import facts, shown
 from vos3d_jax.evaluation.scores import Row, Scores, require_comparable
 
 _LIKELY_CHANCE = 0.05
+_FEW = 6  # of fewer units no sign-flip test gets below 0.05: 2 of the 2**5 patterns of signs are 0.0625
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,16 @@ def counted_over(scores: Scores) -> str:
     """What the intervals are over, in words: "20 sequences"."""
     unit = {"objects": "object", "groups": "clip"}.get(scores.average, "sequence")
     return f"{_count(scores)} {unit if _count(scores) == 1 else f'{unit}s'}"
+
+
+def few(scores: Scores) -> str:
+    """A warning where intervals are over too few units to mean much; else ""."""
+    if _count(scores) >= _FEW:
+        return ""
+    return (
+        f"intervals over {counted_over(scores)} mean little, and p cannot be small: so few say hardly"
+        " anything of others"
+    )
 
 
 def _count(scores: Scores) -> int:
