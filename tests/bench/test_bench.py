@@ -5,6 +5,7 @@ import pytest
 
 from vos3d_jax import bench
 from vos3d_jax.bench import layers, network, report, timing
+from vos3d_jax.models.csn import BLOCKS
 
 
 @pytest.mark.parametrize("size, gmac", [((128, 224), 10.58 + 149.59), ((64, 96), 2.27 + 32.05)])
@@ -12,6 +13,13 @@ def test_the_layers_add_up_to_the_published_networks_multiply_adds(size, gmac):
     """The right side is from spec-3dc-seg 2.4, counted by PyTorch hooks without the unused heads."""
     total = sum(layer.gmac * layer.count for layer in layers.published(*size))
     assert total == pytest.approx(gmac, abs=0.01 * gmac)
+
+
+@pytest.mark.parametrize("depth", BLOCKS)
+def test_the_layers_are_those_of_the_depth(depth):
+    found = layers.published(32, 64, depth)
+    assert all(layer.count > 0 for layer in found)
+    assert sum(layer.count for layer in found if layer.depthwise) == sum(BLOCKS[depth])
 
 
 def test_functions_run_in_turn_and_slow_ones_once_more():
@@ -33,7 +41,7 @@ def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
         layers.Layer("tiny", 1, (2, 4, 4), 8, 2, (3, 3, 3)),
         layers.Layer("depthwise", 3, (2, 4, 4), 8, 8, (3, 3, 3), (2, 2, 2), True),
     ]
-    monkeypatch.setattr(layers, "published", lambda height, width: few)
+    monkeypatch.setattr(layers, "published", lambda height, width, depth: few)
     rows = layers.measure((16, 16), "float32")
     assert {"lax", "winograd_2_2", "time_in_channels", "columns", "few_outputs"} <= rows[0]["forward"].keys()
     assert rows[1]["chosen"] == "shifted_sums" and rows[1]["forward"].keys() >= {"lax", "shifted_sums"}
@@ -83,6 +91,61 @@ def test_wrong_arguments_are_one_line_and_status_two(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         bench.main(["--size", "128"])
     assert "'128' is not HEIGHTxWIDTH" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--dept", "14"])
+    assert "unrecognized arguments: --dept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--depth", "3"], "--depth 3: the encoder has 14, 26, 50, 101, 152"),
+        (["--threads", "0"], "--threads 0: this process may use 1 to"),
+        (["--network", "--size", "30x64"], "--size 30x64: the network is measured at multiples of 4"),
+    ],
+)
+def test_values_that_cannot_be_measured_are_refused_before_anything_is(
+    monkeypatch, capsys, arguments, message
+):
+    monkeypatch.setattr(timing, "machine", lambda: pytest.fail("it measured"))
+    assert bench.main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tables_fit_80_columns_and_have_no_empty_ones(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    times = {"time_in_channels": 1234.5, "lax": 20.94, "winograd_4_4": 2.5, "columns": 3.0}
+    row = {"name": "stage 1 first reduce", "chosen": "time_in_channels", "forward": times}
+    report.show_layers((32, 64), [row | {"chosen_training": "lax", "training": times}])
+    numbers = dict(gflops=5.0, compile_seconds=1.0, memory_mb=10.0, error=None, runs=5)
+    torch = dict(task="training step", system="PyTorch", seconds=2.0, **numbers | {"error": 1e-6})
+    note = "left out, about 96 s a step"
+    report.show_network(
+        (32, 64),
+        [
+            dict(task="training step", system="vos3d_jax", seconds=1.0, **numbers),
+            dict(task="training step", system="plain lax", seconds=None, note=note),
+        ],
+    )
+    printed = capsys.readouterr().out
+    assert "stage 1 first reduce time_in_channels 1234 20.9 winograd_4_4 2.50" in printed
+    assert "forward and gradients" in printed and "PyTorch" not in printed and "error" not in printed
+    assert f"training step, plain lax: {note}" in printed
+    ours = torch | {"memory_mb": 67000.0, "seconds": 12.345, "system": "vos3d_jax"}
+    report.show_network((32, 64), [ours, torch])
+    printed += capsys.readouterr().out
+    assert "training step vos3d_jax" in printed and "training step PyTorch" in printed
+    assert "PyTorch's" in printed and "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_what_is_measured_is_said_on_stderr(monkeypatch, capsys):
+    few = [layers.Layer("tiny", 1, (1, 2, 2), 2, 2)]
+    monkeypatch.setattr(layers, "published", lambda height, width, depth: few)
+    monkeypatch.setattr(layers, "_milliseconds", lambda functions: dict.fromkeys(functions, 1.0))
+    with report.progress() as say:
+        layers.measure((8, 8), "float32", say=say)
+    assert capsys.readouterr().err == "measuring layers, 8x8x8: tiny (1 of 1)\n"
 
 
 @pytest.mark.parametrize("longest, left_out", [(1e9, False), (0.0, True)])

@@ -27,22 +27,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     options = _parse(arguments)
-    if options.threads:
+    if options.threads is not None:
         # XLA sizes its pool by the CPUs that the process may use when jax starts.
         _use_threads(options.threads)
+    _check_depth(options.depth)
     from vos3d_jax.bench import layers, network, report, timing
 
     timing.start(options.threads or len(os.sched_getaffinity(0)))
-    both = not (options.layers or options.network)
-    result = {"machine": timing.machine(), "layers": [], "network": []}
+    result = {"layers": [], "network": []}
+    with report.progress() as say:
+        say("a matrix product, for the machine's peak")
+        result["machine"] = timing.machine()
     report.show_machine(result["machine"])
     for size in options.size or [(128, 224), (240, 432)]:
-        if options.layers or both:
-            rows = layers.measure(size, options.dtype, gradients=options.gradients)
+        if options.layers:
+            with report.progress() as say:
+                rows = layers.measure(
+                    size, options.dtype, options.depth, gradients=options.gradients, say=say
+                )
             result["layers"].append({"size": size, "rows": rows})
-            report.show_layers(size, rows, result["machine"]["matmul_peak"])
-        if options.network or both:
-            rows = network.measure(size, options.dtype, depth=options.depth)
+            report.show_layers(size, rows)
+        if options.network:
+            with report.progress() as say:
+                rows = network.measure(size, options.dtype, depth=options.depth, say=say)
             result["network"].append({"size": size, "rows": rows})
             report.show_network(size, rows)
     if options.json:
@@ -57,6 +64,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--layers", action="store_true", help="only the layers of each stage")
     parser.add_argument("--network", action="store_true", help="only the whole network")
@@ -68,12 +76,24 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write all tables")
     options = parser.parse_args(arguments)
+    if not (options.layers or options.network):
+        options.layers = options.network = True
+    for height, width in options.size or ():
+        if options.network and (height % 4 or width % 4):
+            raise UserError(f"--size {height}x{width}: the network is measured at multiples of 4")
     for file in (options.json, options.markdown):
         if file and not file.absolute().parent.is_dir():
             raise UserError(f"{file} cannot be written: {file.absolute().parent} is not a folder")
         if file:
             _try_writing(file)
     return options
+
+
+def _check_depth(depth: int) -> None:
+    from vos3d_jax.models.csn import BLOCKS
+
+    if depth not in BLOCKS:
+        raise UserError(f"--depth {depth}: the encoder has {', '.join(map(str, BLOCKS))}")
 
 
 def _try_writing(file: Path) -> None:
@@ -98,9 +118,9 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _use_threads(threads: int) -> None:
-    if "jax" in sys.modules:
-        raise UserError("--threads must be set before jax is imported: run python -m vos3d_jax.bench")
     allowed = sorted(os.sched_getaffinity(0))
     if not 1 <= threads <= len(allowed):
         raise UserError(f"--threads {threads}: this process may use 1 to {len(allowed)}")
+    if "jax" in sys.modules:
+        raise UserError("--threads must be set before jax is imported: run python -m vos3d_jax.bench")
     os.sched_setaffinity(0, allowed[:threads])

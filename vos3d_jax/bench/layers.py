@@ -1,6 +1,7 @@
-"""Each convolution form on each layer shape of the published network (ir-CSN-152, GC3D, RF3D)."""
+"""Each convolution form on each layer shape of the published network (ir-CSN, GC3D, RF3D)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from vos3d_jax.bench import timing
 from vos3d_jax.bench.timing import torch
 from vos3d_jax.models import convolution
+from vos3d_jax.models.csn import BLOCKS
 
 FRAMES = 8
 
@@ -39,8 +41,11 @@ class Layer(NamedTuple):
         return float(positions * np.prod(self.kernel) * inputs * self.outputs / 1e9)
 
 
-def published(height: int, width: int) -> list[Layer]:
-    """Returns the layers of the published network for clips of 8 frames, equal ones once with their count."""
+def published(height: int, width: int, depth: int = 152) -> list[Layer]:
+    """Returns the network's layers for clips of 8 frames, equal ones once with their count.
+
+    `depth` is that of the encoder, a key of `models.csn.BLOCKS`; 152 is the published one.
+    """
 
     def half(size, time=True):
         return tuple(-(-n // 2) if time or axis else n for axis, n in enumerate(size))
@@ -50,7 +55,7 @@ def published(height: int, width: int) -> list[Layer]:
     cube, two = (3, 3, 3), (2, 2, 2)
     layers = [Layer("stem", 1, clip, 3, 64, (3, 7, 7), (1, 2, 2))]
     size, inputs, sizes = pooled, 64, []
-    for stage, (width_, blocks) in enumerate(zip((64, 128, 256, 512), (3, 8, 36, 3), strict=True), start=1):
+    for stage, (width_, blocks) in enumerate(zip((64, 128, 256, 512), BLOCKS[depth], strict=True), start=1):
         before, stride = size, (1, 1, 1) if stage == 1 else two
         size = before if stage == 1 else half(before)
         layers += [
@@ -77,18 +82,29 @@ def published(height: int, width: int) -> list[Layer]:
         Layer("RF2", 5, sizes[0], 256, 256, cube),
         Layer("head", 1, sizes[0], 256, 2, cube),
     ]
-    return layers
+    return [layer for layer in layers if layer.count]
 
 
-def measure(size: tuple[int, int], dtype: str, *, gradients: bool = False) -> list[dict]:
+def measure(
+    size: tuple[int, int],
+    dtype: str,
+    depth: int = 152,
+    *,
+    gradients: bool = False,
+    say: Callable[[str], None] = timing.silent,
+) -> list[dict]:
     """Returns one row a layer: shape, GMAC, "auto"'s choice, and milliseconds of every form and of PyTorch.
 
-    With `gradients`, "training" holds the milliseconds of forward plus both gradients.
+    With `gradients`, "training" holds the milliseconds of forward plus both gradients, and "chosen_training"
+    the choice of "auto" there. `say` is told what is measured next.
     """
     rows = []
-    for layer in published(*size):
+    layers = published(*size, depth)
+    for done, layer in enumerate(layers, start=1):
+        say(f"layers, {FRAMES}x{size[0]}x{size[1]}: {layer.name} ({done} of {len(layers)})")
         x, kernel = _values(layer, dtype)
-        chosen = convolution.choose(
+        choose = partial(
+            convolution.choose,
             x.shape,
             kernel.shape,
             layer.stride,
@@ -96,9 +112,11 @@ def measure(size: tuple[int, int], dtype: str, *, gradients: bool = False) -> li
             dtype=jnp.dtype(dtype),
             backend=jax.default_backend(),
         )
+        chosen = choose()
         forward = _forms(layer, x, kernel, gradients=False)
         row = layer._asdict() | {"gmac": layer.gmac, "chosen": chosen, "forward": _milliseconds(forward)}
         if gradients:
+            row["chosen_training"] = choose(trained=True)
             row["training"] = _milliseconds(_forms(layer, x, kernel, gradients=True))
         rows.append(row)
     return rows

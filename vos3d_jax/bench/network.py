@@ -1,5 +1,7 @@
 """The whole network: forward and training step, beside plain lax and beside PyTorch with the same weights."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,30 +22,42 @@ _LONGEST_STEP = 60.0
 _STEP_PER_FORWARD = 4.0
 
 
-def measure(size: tuple[int, int], dtype: str, depth: int = 152) -> list[dict]:
+def measure(
+    size: tuple[int, int], dtype: str, depth: int = 152, say: Callable[[str], None] = timing.silent
+) -> list[dict]:
     """Returns one row a system and task: seconds (median), first call, memory, GFLOP/s, error to PyTorch.
 
     The training step is loss and gradients (frozen batch norm; all kernels and decoder biases trained), the
     optimiser not counted on either side. Plain lax is left out of it ("seconds" is None, "note" says why)
-    where it would take more than a minute.
+    where it would take more than a minute. `say` is told what is measured next.
     """
+    name = f"network, {FRAMES}x{size[0]}x{size[1]}"
+    say(f"{name}: its weights")
     model = models.build_model("dcseg", seed=0, depth=depth, dtype=dtype)
     generator = np.random.default_rng(0)
     clip = generator.integers(0, 256, (1, FRAMES, *size, 3)).astype(np.uint8)
     mask = (generator.random((1, FRAMES, *size)) > 0.7).astype(np.uint8)
-    gmac = sum(layer.gmac * layer.count for layer in published(*size)) if depth == 152 else None
-    rows = _compare("forward", _forwards(model, clip, dtype, depth), gmac)
+    gmac = sum(layer.gmac * layer.count for layer in published(*size, depth))
+
+    def compare(task, functions, gmac):
+        return _compare(task, functions, gmac, lambda text: say(f"{name}, {task}: {text}"))
+
+    rows = compare("forward", _forwards(model, clip, dtype, depth), gmac)
     steps = _training_steps(model, clip, mask, dtype, depth)
     guess = _STEP_PER_FORWARD * next(row["seconds"] for row in rows if row["system"] == _PLAIN)
     if guess > _LONGEST_STEP:
         del steps[_PLAIN]
         note = f"left out, about {guess:.0f} s a step"
         rows.append({"task": "training step", "system": _PLAIN, "seconds": None, "note": note})
-    return rows + _compare("training step", steps, 3 * gmac if gmac else None)
+    return rows + compare("training step", steps, 3 * gmac)
 
 
-def _compare(task, functions, gmac):
-    firsts = {name: timing.first_call(function) for name, function in functions.items()}
+def _compare(task, functions, gmac, say):
+    firsts = {}
+    for name, function in functions.items():
+        say(f"first call of {name}, which compiles")
+        firsts[name] = timing.first_call(function)
+    say(f"{', '.join(functions)} in turn, {_SECONDS:.0f} s or more")
     once = {_PLAIN} & functions.keys() if jax.default_backend() == "cpu" else ()
     times = timing.alternate(functions, seconds=_SECONDS, once=once)
     rows = []
@@ -59,7 +73,7 @@ def _compare(task, functions, gmac):
                 "runs": len(values),
                 "compile_seconds": max(0.0, first - seconds),
                 "memory_mb": memory,
-                "gflops": 2 * gmac / seconds if gmac else None,
+                "gflops": 2 * gmac / seconds,
                 "error": _error(output, firsts["PyTorch"][2]) if "PyTorch" in firsts else None,
             }
         )

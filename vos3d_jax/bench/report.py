@@ -1,9 +1,18 @@
 """The bench's tables, in the terminal and as the markdown of docs/performance.md."""
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 _LAYER_COLUMNS = ("layer", "times", "input", "channels", "kernel", "GMAC", "auto", "ms", "GFLOP/s", "of peak")
+_SHORT_COLUMNS = ("layer", "auto", "ms", "lax", "PyTorch", "best other", "its ms")
+_WORDS = {"layer", "auto", "best other", "task", "system"}  # columns of words: from the left
 _NETWORK_COLUMNS = (
     "task", "system", "seconds", "of PyTorch's", "GFLOP/s", "compile s", "memory MB", "error", "runs",
 )  # fmt: skip
@@ -14,14 +23,39 @@ def show_machine(machine: dict) -> None:
     Console().print(_machine_line(machine))
 
 
-def show_layers(size: tuple[int, int], rows: list[dict], peak: float | None = None) -> None:
-    """Prints one row a layer."""
-    _print(f"layers, 8x{size[0]}x{size[1]}", *_layer_table(rows, peak))
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Yields a function that shows on stderr what is measured next: in one line on a terminal, else in many.
+
+    The line is drawn only when told to: a thread that draws would take time from what is measured.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: print(f"measuring {text}", file=sys.stderr, flush=True)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as line:
+        yield lambda text: line.update(
+            Text(f"measuring {text}", no_wrap=True, overflow="ellipsis"), refresh=True
+        )
+
+
+def show_layers(size: tuple[int, int], rows: list[dict]) -> None:
+    """Prints one row a layer, in 80 columns; the markdown has all forms."""
+    title = f"layers, 8x{size[0]}x{size[1]}"
+    _print(title, _SHORT_COLUMNS, [_short_cells(row["name"], row["chosen"], row["forward"]) for row in rows])
+    trained = [row for row in rows if "training" in row]
+    if trained:
+        cells = [_short_cells(row["name"], row["chosen_training"], row["training"]) for row in trained]
+        _print(f"{title}, forward and gradients", _SHORT_COLUMNS, cells)
 
 
 def show_network(size: tuple[int, int], rows: list[dict]) -> None:
-    """Prints one row a task and system."""
-    _print(f"network, 8x{size[0]}x{size[1]}", _NETWORK_COLUMNS, _network_cells(rows))
+    """Prints one row a task and system, and below what was left out."""
+    measured = [row for row in rows if row["seconds"] is not None]
+    _print(f"network, 8x{size[0]}x{size[1]}", _NETWORK_COLUMNS, _network_cells(measured))
+    for row in rows:
+        if row["seconds"] is None:
+            Console().print(f"{row['task']}, {row['system']}: {row['note']}", highlight=False)
 
 
 def markdown(result: dict) -> str:
@@ -77,6 +111,20 @@ def _layer_cells(row, peak, others, training):
     ]
 
 
+def _short_cells(name, chosen, times):
+    others = {form: value for form, value in times.items() if form not in (chosen, "lax", "PyTorch")}
+    best = min(others, key=others.get, default="")
+    shown = [_short(times.get(form)) for form in (chosen, "lax", "PyTorch")]
+    return [name, chosen, *shown, best, _short(others.get(best))]
+
+
+def _short(value):
+    """Three digits, and none of a time over 100 ms after the point."""
+    if value is None:
+        return ""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
 def _network_cells(rows):
     torch = {row["task"]: row["seconds"] for row in rows if row["system"] == "PyTorch"}
     return [
@@ -87,7 +135,7 @@ def _network_cells(rows):
             row["system"],
             f"{row['seconds']:.3f}",
             f"{row['seconds'] / torch[row['task']]:.3f}" if row["task"] in torch else "",
-            f"{row['gflops']:.0f}" if row["gflops"] else "",
+            f"{row['gflops']:.0f}",
             f"{row['compile_seconds']:.1f}",
             f"{row['memory_mb']:.0f}",
             f"{row['error']:.1e}" if row["error"] is not None else "",
@@ -98,13 +146,19 @@ def _network_cells(rows):
 
 
 def _print(title, columns, cells):
-    table = Table(title=title, show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("layer", "auto", "task", "system") else "right")
+    """Prints a table without its empty columns."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0, title_justify="left")
+    kept = [place for place in range(len(columns)) if any(row[place] for row in cells)]
+    for place in kept:
+        if columns[place] in _WORDS:
+            table.add_column(columns[place], no_wrap=True)
+        else:
+            table.add_column(columns[place].replace(" ", "\n"), justify="right")  # narrow heads
     for row in cells:
-        table.add_row(*row)
-    width = 250 if len(columns) > len(_NETWORK_COLUMNS) else 120
-    Console(width=width).print(table)
+        table.add_row(*(row[place] for place in kept))
+    console = Console()
+    console.print()
+    console.print(table)
 
 
 def _markdown(columns, cells):

@@ -26,6 +26,7 @@ from vos3d_jax import command
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
+_NAME = "python -m vos3d_jax.bench.scoring"  # vos3d has no command of this name
 _BENCHMARK = "davis2016"
 _ROUNDS = 5
 _SMOOTH, _FAR = 1.5, 2.0  # of the disturbance, in pixels: as ragged as a network's outlines
@@ -37,12 +38,16 @@ _OFFICIAL = {"J and F": 1.541 + 3.835, "T": 1156.7}
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status of the command."""
-    return command.run("vos3d bench.scoring", _run, arguments)
+    return command.run(_NAME, _run, arguments)
 
 
 def _run(arguments: list[str]) -> None:
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("vos3d bench.scoring", description=__doc__, formatter_class=formatter)
+    parser = argparse.ArgumentParser(
+        _NAME,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--data_dir", type=Path, required=True, help="DAVIS-2016, whole or in part")
     parser.add_argument("--results", type=Path, help="masks to score: <sequence>/<frame>.png")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
