@@ -55,7 +55,7 @@ def measure(
 def _compare(task, functions, gmac, say):
     firsts = {}
     for name, function in functions.items():
-        say(f"first call of {name}, which compiles")
+        say(f"first call of {name}, compilation included")
         firsts[name] = timing.first_call(function)
     say(f"{', '.join(functions)} in turn, {_SECONDS:.0f} s or more")
     once = {_PLAIN} & functions.keys() if jax.default_backend() == "cpu" else ()
