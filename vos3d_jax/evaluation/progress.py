@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+
+from vos3d_jax.bar import progress_bar
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -22,15 +22,7 @@ class ScoringProgress:
         self._clock, self._frames = clock, 0
         self._start = self._last_line = clock()
         self._console = Console(file=sys.stderr)
-        self._bar = Bar(
-            TextColumn("scoring"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("sequences{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._bar = progress_bar("scoring", "sequences", self._console)
         self._task = self._bar.add_task("scoring", total=None, rate="")
 
     def __enter__(self) -> "ScoringProgress":

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+
+from vos3d_jax.bar import progress_bar
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -27,15 +27,7 @@ class Progress:
         self._start = clock()
         self._first = self._last_line = self._start
         self._console = Console(file=sys.stderr)
-        self._bar = Bar(
-            TextColumn("segmenting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("frames{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._bar = progress_bar("segmenting", "frames", self._console)
         self._task = self._bar.add_task("segmenting", total=length, rate="")
 
     def __enter__(self) -> "Progress":
