@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vos3d_jax.media.images import write_file, write_palette_png
+from vos3d_jax.media.images import write_file
+from vos3d_jax.media.masks import write_palette_png
 
 SIZE = (24, 32)
 

@@ -17,7 +17,8 @@ from PIL import Image
 import vos3d_jax
 from vos3d_jax.evaluation import measuring, report
 from vos3d_jax.evaluation.exclusive import exclusive
-from vos3d_jax.media.images import PALETTE, write_file
+from vos3d_jax.media.images import write_file
+from vos3d_jax.media.masks import PALETTE
 
 command = importlib.import_module("vos3d_jax.score")
 SEQUENCES = ("bear", "surf")

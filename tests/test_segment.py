@@ -12,7 +12,7 @@ from PIL import Image
 
 from vos3d_jax import models, segment, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import PALETTE, read_mask
+from vos3d_jax.media.masks import PALETTE, read_mask
 from vos3d_jax.media.video import VideoWriter, open_frames
 
 

@@ -10,7 +10,7 @@ from jaxtyping import TypeCheckError
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks, metrics, score
-from vos3d_jax.media.images import write_palette_png
+from vos3d_jax.media.masks import write_palette_png
 
 EMPTY, FULL = np.zeros((48, 64), np.uint8), np.ones((48, 64), np.uint8)
 VARIANTS = ("matlab", "python")

@@ -15,7 +15,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks, everything_foreground, report, score_predictions
 from vos3d_jax.evaluation.scores import Row
-from vos3d_jax.media.images import write_palette_png
+from vos3d_jax.media.masks import write_palette_png
 
 SIZE = (24, 32)
 

@@ -17,7 +17,7 @@ from vos3d_jax.evaluation.report.cells import change
 from vos3d_jax.evaluation.report.figures import shown
 from vos3d_jax.evaluation.report.pictures import worst_scenes
 from vos3d_jax.evaluation.scores import Row, Scores
-from vos3d_jax.media.images import write_palette_png
+from vos3d_jax.media.masks import write_palette_png
 
 EVERY = pytest.mark.parametrize("benchmark", sorted(benchmarks.BENCHMARKS))
 NASTY = """<script>alert("x")</script>&amp;'"""

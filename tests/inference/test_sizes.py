@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vos3d_jax.inference import sizes
-from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
+from vos3d_jax.media.images import resize_bilinear, short_edge_size
+from vos3d_jax.media.masks import resize_mask_nearest
 
 PIPELINE = golden_files.load_json("3dcseg/pipeline_golden.json")
 SIDES = st.integers(1, 200)

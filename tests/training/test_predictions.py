@@ -8,7 +8,7 @@ from vos3d_jax import models
 from vos3d_jax.data import moving_shapes
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.inference import Predictor
-from vos3d_jax.media import images
+from vos3d_jax.media import masks
 from vos3d_jax.training import predictions, stages
 
 _SETTINGS = stages.Evaluation(
@@ -55,7 +55,7 @@ def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tm
         mask = tmp_path / "masks" / run.folder / name
         with Image.open(mask) as image:
             assert image.mode == "P"
-        np.testing.assert_array_equal(images.read_mask(mask), frame.mask)
+        np.testing.assert_array_equal(masks.read_mask(mask), frame.mask)
         if name in names[1:-1]:
             with Image.open(tmp_path / "maps" / run.folder / name) as image:
                 np.testing.assert_array_equal(np.asarray(image), np.round(frame.probability * 65535))

@@ -204,7 +204,7 @@ def _disturbed_results(videos: Sequence[Video], folder: Path) -> Path:
     """Writes the true masks with outlines moved by smooth noise."""
     import cv2
 
-    from vos3d_jax.media.images import write_palette_png
+    from vos3d_jax.media.masks import write_palette_png
 
     random = np.random.default_rng(0)
     for video in videos:
@@ -240,7 +240,7 @@ def _copies(videos: Sequence[Video], results: Path, data_dir: Path, folder: Path
 
 
 def _read(results: Path, video: Video, index: int) -> np.ndarray:
-    from vos3d_jax.media.images import read_mask
+    from vos3d_jax.media.masks import read_mask
 
     return read_mask(results / video.name / f"{video.frame_names[index]}.png")
 

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
+from vos3d_jax.media.images import resize_bilinear, short_edge_size
+from vos3d_jax.media.masks import resize_mask_nearest
 
 CROPS = ("clip", "published")
 

@@ -14,7 +14,7 @@ from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.parts import MAP_LEVELS, SALIENCY, Box, Ids, Map, Part
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
-from vos3d_jax.media.images import VOID
+from vos3d_jax.media.masks import VOID
 
 _TO_8_BITS = 257  # 65535 / 255
 

@@ -16,7 +16,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
 from vos3d_jax.evaluation.parts import Ids, Map
 from vos3d_jax.evaluation.runs import Benchmark, Run
-from vos3d_jax.media.images import VOID, read_ids
+from vos3d_jax.media.masks import VOID, read_ids
 
 _FEW = 20  # more grey levels than that are no object ids
 _JPEG = (".jpg", ".jpeg")

@@ -16,7 +16,8 @@ from jaxtyping import UInt8
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics import jumpcut_transfers
-from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
+from vos3d_jax.media.images import resize_bilinear, short_edge_size
+from vos3d_jax.media.masks import resize_mask_nearest
 
 JUMPCUT_DISTANCES = (8, 16, 32)
 MAP_METRICS = frozenset(("saliency", "pooled"))

@@ -17,7 +17,8 @@ from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
-from vos3d_jax.media.images import write_map_png, write_palette_png
+from vos3d_jax.media.images import write_map_png
+from vos3d_jax.media.masks import write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
 from vos3d_jax.media.video import DEFAULT_RATE, Frames, VideoWriter
 

@@ -1,7 +1,7 @@
 """The published rules for bringing frames to the network's size and masks back to the frame's.
 
 Facts: spec-3dc-seg.md 4.7 (1, 2, 5). All resizing is Pillow's: its bilinear filter is widened when
-shrinking (antialiased), unlike OpenCV's. Masks go back by `media.images.resize_mask_nearest`.
+shrinking (antialiased), unlike OpenCV's. Masks go back by `media.masks.resize_mask_nearest`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from vos3d_jax.media.images import resize_bilinear, resize_mask_nearest, short_edge_size
+from vos3d_jax.media.images import resize_bilinear, short_edge_size
+from vos3d_jax.media.masks import resize_mask_nearest
 
 MULTIPLE = 32  # the network halves its input five times
 

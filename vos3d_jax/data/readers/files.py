@@ -17,7 +17,8 @@ from jaxtyping import UInt8
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import image_size, natural_order, read_grey, read_ids, read_image
+from vos3d_jax.media.images import image_size, natural_order, read_image
+from vos3d_jax.media.masks import read_grey, read_ids
 
 FRAME_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 MASK_ENDINGS = (".png", ".bmp")

@@ -7,7 +7,8 @@ from vos3d_jax.data.readers import files
 from vos3d_jax.data.readers.davis import other_resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import natural_order, read_mask
+from vos3d_jax.media.images import natural_order
+from vos3d_jax.media.masks import read_mask
 
 
 def folder(
