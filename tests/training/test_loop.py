@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import toy_network
 
-from vos3d_jax import storage
+from vos3d_jax import cards, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import evaluate, loop, sources
 from vos3d_jax.training.checkpoints import Checkpoints
@@ -50,6 +50,8 @@ def test_a_run_leaves_its_config_metrics_and_checkpoints(whole_run, capsys):
     for one, other in zip(_weights(model), _weights(storage.load_model(workdir)), strict=True):
         np.testing.assert_array_equal(one, other)
     card = storage.load_card(workdir)
+    assert card["trained"] == {"steps": 12, "data": ["moving_shapes"], "init_from": ""}
+    assert "generated videos alone" in cards.doubt(card)
     assert card["step"] == 12 and set(card["inference"]) == {"clip_length", "overlap", "tail", "short_edge"}
 
 

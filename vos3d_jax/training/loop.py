@@ -103,6 +103,11 @@ def _train_stage(
         **models.model_card(network(config, config.stages[-1])),
         "config": config.name,
         "stage": stage.name,
+        "trained": {
+            "steps": config.total_steps,
+            "data": sorted({part.name for one in config.stages[: index + 1] for part in one.data}),
+            "init_from": config.init_from,
+        },
         "inference": config.evaluation.predictor,
     }
     schedule = optimizers.schedule(stage.optimiser, stage.steps)

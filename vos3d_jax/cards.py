@@ -1,0 +1,40 @@
+"""What the card of a model says about its masks before any is made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_GENERATED = ("moving_shapes",)  # data sets without a real video
+_EARLY = 0.1  # of a training's steps
+
+
+def doubt(card: Mapping[str, Any]) -> str | None:
+    """Returns why the masks of a network cannot be good, as one line; None where its card gives no reason.
+
+    The rules, in this order: some of its weights are random (a backbone with a new decoder) or not finite;
+    the card names no training and no file, as that of a network fresh from `build_model`; less than a tenth
+    of its training's steps are done; it was trained from random weights on generated videos alone.
+
+    Args:
+      card: as `storage.load_card` gives it.
+    """
+    report, trained = card.get("report", {}), card.get("trained")
+    if random := report.get("random"):
+        parts = ", ".join(dict.fromkeys(path.split("/")[0] for path in random))
+        return f"{len(random)} of its tensors are random ({parts}): train it before its masks mean anything"
+    if broken := [one for one in report.get("allowed", ()) if one.endswith(": not finite")]:
+        return f"{len(broken)} of its tensors hold values that are not finite: its masks mean nothing"
+    if trained is None:
+        if "source" in card or "config" in card:
+            return None
+        return (
+            "its card names no training and no file that its weights are from: those of a new network are "
+            "random, and its masks mean nothing"
+        )
+    if card["step"] < _EARLY * trained["steps"]:
+        return f"only {card['step']:,} of the {trained['steps']:,} steps of its training are done"
+    if not trained["init_from"] and set(trained["data"]) <= set(_GENERATED):
+        return (
+            f"it was trained on generated videos alone ({', '.join(trained['data'])}): that shows that all "
+            "works, but it does not know the objects of real videos"
+        )
+    return None
