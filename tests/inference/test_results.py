@@ -10,7 +10,7 @@ import pytest
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.inference.results import Results
-from vos3d_jax.media.video import open_frames
+from vos3d_jax.media.frames import open_frames
 
 
 @pytest.fixture

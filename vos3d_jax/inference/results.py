@@ -17,10 +17,11 @@ from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
+from vos3d_jax.media.frames import Frames
 from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
-from vos3d_jax.media.video import DEFAULT_RATE, Frames, VideoWriter
+from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 
 _SOFT = "soft"  # the folder of OUT with the soft maps of all videos
 # What to do about an output folder that cannot be written to; for anything else, another one.

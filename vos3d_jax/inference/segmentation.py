@@ -13,7 +13,7 @@ from vos3d_jax.inference import clips
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.progress import Progress
 from vos3d_jax.inference.results import Results
-from vos3d_jax.media.video import open_frames
+from vos3d_jax.media.frames import open_frames
 
 # What 3DC-Seg was published with (spec-3dc-seg 4.7); a network trained here carries its own in its card.
 PUBLISHED = {"clip_length": 8, "overlap": 3, "tail": "code", "short_edge": 480}
@@ -42,7 +42,7 @@ def segment(
 
     Args:
         checkpoint: a training workdir or a ported folder.
-        input: see `media.video.open_frames`.
+        input: see `media.frames.open_frames`.
         output: see `Results`, also for `overlay`, `soft` and `overwrite`.
         settings: arguments of `Predictor` (`clip_length`, `overlap`, `tail`, `short_edge`, where 0 keeps the
             size) that replace those of the checkpoint's card, or the published ones where it has none.

@@ -1,0 +1,62 @@
+"""Frames out of .npy and .npz files, one at a time.
+
+Arrays are read as a stream and not mapped, because mapped pages count as memory of the process. Nothing in
+a file is executed (no pickles).
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+
+import numpy as np
+
+from vos3d_jax.errors import UserError
+
+
+def array_length(path: Path) -> int:
+    """Returns the number of frames of an array file; raises `UserError` unless it is [t, h, w, 3] uint8."""
+    with _array_stream(path) as (_, shape):
+        return shape[0]
+
+
+def read_array(path: Path) -> Iterator[np.ndarray]:
+    """Yields the frames of an array file, uint8 [h, w, 3]; raises `UserError` where it is damaged."""
+    with _array_stream(path) as (stream, (length, *size)):
+        for index in range(length):
+            data = stream.read(int(np.prod(size)))
+            if len(data) != np.prod(size):
+                raise UserError(f"{path} ends within frame {index} of {length}: save it again")
+            yield np.frombuffer(data, np.uint8).reshape(size)
+
+
+@contextmanager
+def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]]:
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as stream:
+                yield stream, _array_shape(path, stream)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.namelist()
+                if len(members) != 1:
+                    raise UserError(
+                        f"{path} holds {len(members)} arrays: save one, uint8 [time, height, width, 3]"
+                    )
+                with archive.open(members[0]) as stream:
+                    yield stream, _array_shape(path, stream)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a readable array file ({error}): save it again with numpy") from error
+
+
+def _array_shape(path: Path, stream: BufferedIOBase) -> tuple[int, ...]:
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran_order, dtype = header(stream)
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
+        raise UserError(f"{path} holds {dtype} {list(shape)}: save uint8 RGB frames [time, height, width, 3]")
+    if fortran_order:
+        raise UserError(f"{path} is in Fortran order: save numpy.ascontiguousarray of it")
+    return shape
