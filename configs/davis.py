@@ -71,5 +71,7 @@ def get_config(variant=""):
         short_edge=480,
         baselines=False,
         every=5 * epoch,
+        quick_videos=0,  # all of them: the scores rank the checkpoints
+        quick_frames=0,
     )
     return config

@@ -43,18 +43,18 @@ def _run(arguments: list[str]) -> None:
     config = stages.parse(configuration.load([f"--config={options.config}", *rest], stages.Config))
     workdir = Path(options.workdir or Path("runs") / config.name)
     from vos3d_jax import storage
-    from vos3d_jax.training import evaluate, loop
+    from vos3d_jax.training import evaluate, held_out, loop
 
     if options.mode == "train":
         for name in ("checkpoint", "step"):
             if getattr(options, name) is not None:
                 parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
         config.require_stages()
-        evaluate.held_out(config)
-        model = loop.train(config, workdir, evaluate.quick_score(config) if config.evaluation.every else None)
+        held_out.videos(config)
+        model = loop.train(config, workdir, held_out.quick_score(config) if config.score_every else None)
         card = storage.load_card(workdir)
     else:
-        evaluate.held_out(config)
+        held_out.videos(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
     evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train")

@@ -13,7 +13,7 @@ from vos3d_jax.evaluation import report, scoring
 from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.inference import Predictor
 from vos3d_jax.porting import convert, export
-from vos3d_jax.training import evaluate
+from vos3d_jax.training import evaluate, held_out
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -189,14 +189,7 @@ def test_a_benchmark_that_does_not_fit_is_refused(benchmark, message):
     data = {**_VAL, "name": "davis2017"} if benchmark == "davis2017" else _VAL
     config = toy_network.config(evaluation={**_EVALUATION, "benchmark": benchmark, "data": data})
     with pytest.raises(UserError, match=message):
-        evaluate.held_out(config)
-
-
-def test_checkpoints_are_ranked_by_the_mean_j_of_their_masks(tmp_path, setting):
-    config, model, _ = setting
-    score = evaluate.quick_score(config)(model)
-    assert score == evaluate.evaluate(*setting, tmp_path, say=lambda line: None).figures["J mean"]
-    assert np.isfinite(score)
+        held_out.videos(config)
 
 
 def _write_visal(folder, size=(24, 30)):

@@ -1,7 +1,8 @@
 """A video with its masks, wherever they come from: what every reader gives and every consumer takes."""
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,3 +33,27 @@ class Video:
     size: tuple[int, int]
     frame_names: tuple[str, ...]
     annotated: tuple[int, ...] | None = None
+
+
+def annotated(video: Video) -> tuple[int, ...]:
+    """The indices of the frames that have a mask, in order."""
+    if video.annotated is not None:
+        return video.annotated
+    return tuple(index for index in range(video.length) if video.read_mask(index) is not None)
+
+
+def excerpt(video: Video, first: int, count: int) -> Video:
+    """The `count` frames of the video from frame `first` on, as a video of the same name."""
+    known = video.annotated
+    return replace(
+        video,
+        length=count,
+        read_frame=functools.partial(_later, video.read_frame, first),
+        read_mask=functools.partial(_later, video.read_mask, first),
+        frame_names=video.frame_names[first : first + count],
+        annotated=known and tuple(index - first for index in known if first <= index < first + count),
+    )
+
+
+def _later(read: Callable[[int], np.ndarray | None], first: int, index: int) -> np.ndarray | None:
+    return read(first + index)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from vos3d_jax.data.video import Video
+from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics import jumpcut_transfers
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
@@ -184,13 +184,6 @@ class Benchmark:
                 ": leave the video out"
             )
         return tuple(runs)
-
-
-def annotated(video: Video) -> tuple[int, ...]:
-    """The indices of the frames that have a true mask."""
-    if video.annotated is not None:
-        return video.annotated
-    return tuple(index for index in range(video.length) if video.read_mask(index) is not None)
 
 
 def resized(video: Video, short_edge: int) -> Video:

@@ -81,6 +81,11 @@ class Checkpoints:
             self._manager.reload()
         return result
 
+    def best(self) -> tuple[int, float] | None:
+        """Returns step and score of the checkpoint that scored best; None where none was scored."""
+        step = self._manager.best_step()
+        return None if step is None else (step, storage.read_card(self._manager, step).get("score"))
+
     @property
     def due(self) -> bool:
         """Whether the last checkpoint is too old."""

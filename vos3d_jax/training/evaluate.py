@@ -4,18 +4,15 @@ An evaluation is made in `<workdir>/evaluation.tmp` and renamed. Its `key.json` 
 settings, data), so that a killed one goes on where it stood, and one of something else is never mixed in.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flax import nnx
-from jaxtyping import UInt8
 
 import vos3d_jax
 from vos3d_jax import models, storage
@@ -27,38 +24,12 @@ from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.evaluation.progress import ScoringProgress
 from vos3d_jax.media.images import write_file
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training import predictions
-from vos3d_jax.training.sources import require_frames
-from vos3d_jax.training.stages import Config, Evaluation
+from vos3d_jax.training import held_out, predictions
+from vos3d_jax.training.stages import Config
 
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")
 _PARTS = "parts"
-
-_Masks = Callable[[Video], Iterator[UInt8[np.ndarray, "h w"]]]
-
-
-def held_out(config: Config) -> list[Video]:
-    """Returns the videos to score on.
-
-    Raises:
-      UserError: they, or the benchmark, are not there, or it gives a first mask, which no network here takes.
-    """
-    rules = benchmarks.find(config.evaluation.benchmark)
-    data = config.evaluation.data
-    if data.name != rules.dataset:
-        raise UserError(
-            f"config.evaluation: benchmark {rules.name} is of the data {rules.dataset}, not {data.name}: name"
-            " these, or a benchmark of yours"
-        )
-    if rules.first_mask:
-        raise UserError(
-            f"{rules.name} gives the first frame's mask, and a {config.system} takes none: evaluate it on"
-            " another benchmark, or score masks of another method with `python -m vos3d_jax.score`"
-        )
-    videos = scoring.benchmark_videos(rules, config.data_dir or None, **_reader_arguments(config))
-    require_frames(videos, data)
-    return videos
 
 
 def load_model(
@@ -107,10 +78,10 @@ def evaluate(
       replace: a finished evaluation of other weights, settings or data makes way, as after more training.
 
     Raises:
-      UserError: as `held_out`; `output` cannot be written, another command is evaluating there, or it holds
-        a finished evaluation of something else.
+      UserError: as `held_out.videos`; `output` cannot be written, another command is evaluating there, or it
+        holds a finished evaluation of something else.
     """
-    settings, videos = config.evaluation, held_out(config)
+    settings, videos = config.evaluation, held_out.videos(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
     with exclusive(output):
@@ -140,36 +111,6 @@ def evaluate(
         return _show(folder, say)
 
 
-def quick_score(config: Config) -> Callable[[nnx.Module], float]:
-    """Returns a function of a network that gives its mean J, with nothing written: what ranks checkpoints.
-
-    Where the benchmark does not measure J, it is the first of its figures.
-    """
-    videos = held_out(config)
-    rules = benchmarks.find(config.evaluation.benchmark)
-    if "J" in rules.metrics:
-        rules = dataclasses.replace(rules, metrics=("J",))
-
-    def score(model: nnx.Module) -> float:
-        figures = score_predictions(rules, videos, _masks(model, config.evaluation)).figures
-        return float(figures.get("J mean", next(iter(figures.values()))))
-
-    return score
-
-
-def _masks(
-    model: nnx.Module, settings: Evaluation, announce: Callable[[str], None] = lambda line: None
-) -> _Masks:
-    """The method "run the predictor over the video" for `score_predictions`."""
-    predictor = predictions.make_predictor(model, settings, announce)
-
-    def masks(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:
-        for frame in predictor.stream(video.read_frame(index) for index in range(video.length)):
-            yield frame.mask
-
-    return masks
-
-
 def _score_baselines(
     config: Config,
     model: nnx.Module,
@@ -182,7 +123,7 @@ def _score_baselines(
     untrained = models.build_model(model.system, seed=config.seed, **model.arguments)
     for method, masks in (
         ("everything foreground", everything_foreground),
-        ("untrained network", _masks(untrained, config.evaluation, say)),
+        ("untrained network", predictions.masks(untrained, config.evaluation, say)),
     ):
         file = folder / method.replace(" ", "_") / "scores.json"
         if not file.exists():
@@ -211,14 +152,8 @@ def _score_files(
             progress=progress,
             videos=videos,
             card=_digest(card),
-            **_reader_arguments(config),
+            **held_out.reader_arguments(config),
         )
-
-
-def _reader_arguments(config: Config) -> dict[str, Any]:
-    """What of the config's data is not the benchmark's own."""
-    data, rules = config.evaluation.data, benchmarks.find(config.evaluation.benchmark)
-    return {**({"split": data.split} if data.split != rules.split else {}), **data.options}
 
 
 def _show(folder: Path, say: Callable[[str], None]) -> Scores:

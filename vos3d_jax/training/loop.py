@@ -22,20 +22,23 @@ from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
+from vos3d_jax.training.held_out import Look
 from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import State, Step, begin, begin_stage, make_step, model_of, network, template
 
 Metrics = Mapping[str, jax.Array | float]
+Score = Callable[[nnx.Module], Look]
 
 
-def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | None = None) -> nnx.Module:
+def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Module:
     """Returns the network after all stages; goes on where the newest checkpoint in `workdir` stands.
 
     Args:
       config: the run.
       workdir: its folder, made if missing.
-      score: the figure that ranks checkpoints (larger is better), asked as the config's evaluation says.
+      score: what a network says about held-out frames, asked as the config's evaluation says; its value ranks
+        checkpoints (larger is better).
 
     Raises:
       UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
@@ -70,6 +73,12 @@ def train(config: Config, workdir: Path, score: Callable[[nnx.Module], float] | 
                 writer.text("training is finished already")
             while int(state.step) < config.total_steps:
                 state = _train_stage(state, config, mesh, mixtures, checkpoints, writer, score, recent)
+            best = checkpoints.best()
+            if best and best[0] < config.total_steps:
+                writer.text(
+                    f"best held-out J was {best[1]:.3f} at step {best[0]}; to evaluate that network, add"
+                    f" --mode=evaluate --step=best --checkpoint={workdir} --workdir=OTHER"
+                )
     return model_of(jax.device_get(state), config)
 
 
@@ -80,7 +89,7 @@ def _train_stage(
     mixtures: Sequence[Sequence[pipeline.Source]],
     checkpoints: Checkpoints,
     writer: Writer,
-    score: Callable[[nnx.Module], float] | None,
+    score: Score | None,
     recent: list[Metrics],
 ) -> State:
     """The state at the end of the stage that it is in, ready for the next one, and saved.
@@ -139,11 +148,9 @@ def _train_stage(
                 done = f"{stage.name} {step - first}/{stage.steps}"
                 writer.progress(_line(done, values, (last - step) / speed), step == last)
 
-            every, value = config.evaluation.every, None
+            every, value = config.score_every, None
             if score is not None and every and (step % every == 0 or step == config.total_steps):
-                writer.text(f"scoring at step {step}")
-                value = score(model_of(jax.device_get(state), config))
-                writer.scalars(step, {"J": value})
+                value = _look(state, config, score, writer, meter)
             if step < last and (value is not None or checkpoints.due or stop.signal):
                 _check(float(metrics["loss"]), step)
                 checkpoints.save(state, {**card, "recent": [_plain(one) for one in recent]}, value)
@@ -162,6 +169,19 @@ def _train_stage(
             writer.text(f"{name}: saved step {int(state.step)}; the same command goes on from there")
             raise SystemExit(128 + stop.signal)
     return state
+
+
+def _look(state: State, config: Config, score: Score, writer: Writer, meter: Meter) -> float:
+    """The held-out figure of the network as it stands, recorded with its pictures."""
+    step, start = int(state.step), time.monotonic()
+    writer.text(f"scoring held-out frames at step {step}")
+    look = score(model_of(jax.device_get(state), config))
+    writer.scalars(step, {"J": look.value})
+    writer.pictures(step, {f"held_out/{name}": picture for name, picture in look.pictures.items()})
+    seconds = time.monotonic() - start
+    meter.leave_out(seconds)
+    writer.text(f"held-out J {look.value:.3f} at step {step} ({seconds:.1f} s)")
+    return look.value
 
 
 def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:

@@ -6,12 +6,15 @@ last: what has masks is whole, so that a killed evaluation goes on behind it.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from flax import nnx
+from jaxtyping import UInt8
 
 from vos3d_jax import storage
+from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation.benchmarks import Run
 from vos3d_jax.inference import Predictor
 from vos3d_jax.inference.progress import Progress
@@ -52,6 +55,19 @@ def make_predictor(model: nnx.Module, settings: Evaluation, announce: Callable[[
     return Predictor(
         model, **{**settings.predictor, "short_edge": settings.short_edge or None}, announce=announce
     )
+
+
+def masks(
+    model: nnx.Module, settings: Evaluation, announce: Callable[[str], None] = lambda line: None
+) -> Callable[[Video], Iterator[UInt8[np.ndarray, "h w"]]]:
+    """Returns the method "run the predictor over the video" for `evaluation.score_predictions`."""
+    predictor = make_predictor(model, settings, announce)
+
+    def run(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:
+        for frame in predictor.stream(video.read_frame(index) for index in range(video.length)):
+            yield frame.mask
+
+    return run
 
 
 def _write_run(predictor: Predictor, run: Run, folder: Path, maps: bool, progress: Progress) -> None:

@@ -4,9 +4,12 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorboardX
+from jaxtyping import UInt8
 
 from vos3d_jax import storage
 
@@ -57,6 +60,11 @@ class Writer:
             if not isinstance(value, str):
                 self._board.add_scalar(name, value, step)
 
+    def pictures(self, step: int, pictures: Mapping[str, UInt8[np.ndarray, "_h _w 3"]]) -> None:
+        """Shows the `pictures` after step `step` in TensorBoard, under their names."""
+        for name, picture in pictures.items():
+            self._board.add_image(name, picture, step, dataformats="HWC")
+
     def progress(self, line: str, last: bool = False) -> None:
         """Shows how far the run is: in place on a terminal, else as a line every few seconds."""
         if sys.stdout.isatty():
@@ -85,6 +93,10 @@ class Meter:
         """Counts one step."""
         self._steps += 1
         self._waited += 0.0 if device_was_busy else fetch_seconds
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes `seconds` that were spent on something else than training out of the account."""
+        self._start += seconds
 
     def report(self) -> tuple[float, float]:
         """Returns steps per second and the share of time waited for data since the last report."""

@@ -5,6 +5,7 @@ value is found before anything is loaded or compiled.
 """
 
 import difflib
+import math
 import re
 import types
 import typing
@@ -156,7 +157,10 @@ class Evaluation:
       clip_length, overlap, tail, short_edge: arguments of `inference.Predictor`; a `short_edge` of 0 keeps
         the size.
       baselines: score "everything foreground" and the untrained network in the same table.
-      every: also score during training, every so many steps, and keep the best; 0 scores at the end only.
+      every: during training a few frames are scored every so many steps, and the best network is kept; None
+        is ten times in the whole run, 0 never.
+      quick_videos, quick_frames: what is scored then: so many videos, evenly spread over the list, and of
+        each so many frames in a row (those with the most masks); 0 takes all.
     """
 
     benchmark: str
@@ -166,12 +170,14 @@ class Evaluation:
     tail: typing.Literal["code", "paper"] = "code"
     short_edge: int = 480
     baselines: bool = False
-    every: int = 0
+    every: int | None = None
+    quick_videos: int = 4
+    quick_frames: int = 16
 
     def __post_init__(self):
         clips.check(self.clip_length, self.overlap, self.tail)
-        for name in ("short_edge", "every"):
-            if getattr(self, name) < 0:
+        for name in ("short_edge", "every", "quick_videos", "quick_frames"):
+            if (getattr(self, name) or 0) < 0:
                 raise UserError(f"evaluation: {name} is {getattr(self, name)}: it must be at least 0")
 
     @property
@@ -235,6 +241,12 @@ class Config:
     def total_steps(self) -> int:
         """Steps of all stages together; the step of a state counts through them."""
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def score_every(self) -> int:
+        """Steps from one scoring of held-out frames to the next; 0 where there is none during training."""
+        every = self.evaluation.every
+        return math.ceil(self.total_steps / 10) if every is None else every
 
     def require_stages(self) -> None:
         """Returns if there is something to train.
