@@ -10,7 +10,7 @@ from pictures import box, counts, save, save_frame
 
 from vos3d_jax.data import datasets, readers
 from vos3d_jax.errors import UserError
-from vos3d_jax.media import images
+from vos3d_jax.media import images, masks
 
 READERS = {
     "davis2016": "val",
@@ -86,7 +86,8 @@ def test_listing_decodes_no_frame_and_no_mask(tiny, name, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("decoded while listing")
 
-    monkeypatch.setattr(images, "_decode", refuse)
+    for module in (images, masks):
+        monkeypatch.setattr(module, "decode", refuse)
     monkeypatch.setattr(scipy.io, "loadmat", refuse)
     seen = []
     module = importlib.import_module("vos3d_jax.data.readers.fbms")
