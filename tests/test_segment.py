@@ -176,7 +176,7 @@ def test_what_a_killed_run_left_is_cleared(video):
         (["--checkpoint=nothing"], "nothing is missing"),
         (["--input=nothing.mp4"], "nothing.mp4 does not exist"),
         (["--overlap=8"], "overlap is 8"),
-        (["--short_edge=-1"], "short_edge is -1: give at least 1 pixel; what keeps the frames' size is None"),
+        (["--short_edge=-1"], "short_edge is -1: give a number of pixels, or 0 to keep the frames' size"),
         (["--output={folder}/square.npy"], "a file stands where a folder is needed"),
         (["--output={folder}/square.npy/deeper"], "a file stands where a folder is needed"),
     ],

@@ -1,4 +1,4 @@
-"""What the card of a model says about its masks before any is made."""
+"""What the card of a model tells people: where its weights are from, and why masks cannot be good."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,3 +38,19 @@ def doubt(card: Mapping[str, Any]) -> str | None:
             "works, but it does not know the objects of real videos"
         )
     return None
+
+
+def origin(card: Mapping[str, Any]) -> str:
+    """Returns where the weights of a network are from, as one line: a training and its data, or a file.
+
+    Args:
+      card: as `storage.load_card` gives it.
+    """
+    if "config" in card:
+        trained = card.get("trained", {})
+        data = f" on {', '.join(trained['data'])}" if trained.get("data") else ""
+        begun = f", begun from {trained['init_from']}" if trained.get("init_from") else ""
+        return f"trained by config {card['config']}{data}{begun}"
+    if source := card.get("source"):
+        return f"converted from {source.get('file')} ({source.get('title')})"
+    return "from a folder whose card names no training and no file"

@@ -26,9 +26,10 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import models
+from vos3d_jax import cards, models
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.models.description import remember, settings_of
 
 ITEMS = ("model", "training", "card")
 Step = int | Literal["best"] | None
@@ -42,6 +43,8 @@ _BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the large
 def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any] | None = None) -> Path:
     """Returns the folder of checkpoints it wrote: the model's variables and card as step 0 of `folder`.
 
+    Of the card that a loaded model came with, the predictor's settings are kept.
+
     Args:
       model: a network of `models.SYSTEMS`.
       folder: made if missing; it must not hold a model yet.
@@ -50,7 +53,8 @@ def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any]
     Raises:
       UserError: the folder holds a model already, or cannot be written.
     """
-    card = {**models.model_card(model), **(card_extra or {})}
+    kept = {"inference": settings} if (settings := settings_of(model)) else {}
+    card = {**models.model_card(model), **kept, **(card_extra or {})}
     return save_variables(model_variables(model), card, folder)
 
 
@@ -108,6 +112,8 @@ def load_model(folder: str | Path, step: Step = None) -> nnx.Module:
       step: which step; None takes the latest whose checksums hold, "best" the one that scored highest
         during training. A damaged step is named on stderr and the next one in that order is taken.
 
+    The network knows the predictor's settings of its card: `Predictor` runs it as it was trained to be run.
+
     Raises:
       UserError: no checkpoint there, none that is whole or (for "best") scored, or a card of a system
         unknown here.
@@ -128,7 +134,9 @@ def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Modu
         variables = read_item(manager, number, "model", model_variables(model), card)
         variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
         graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
-        return nnx.merge(graphdef, variables["params"], variables["batch_stats"]), card
+        model = nnx.merge(graphdef, variables["params"], variables["batch_stats"])
+        remember(model, card.get("inference", {}), cards.origin(card))
+        return model, card
 
     return _newest_whole(folder, step, read)
 

@@ -9,7 +9,9 @@ import vos3d_jax as vos
 from vos3d_jax import models
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import Frame, Predictor
+from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import padding
+from vos3d_jax.models.description import remember
 
 
 class _Brightness(nnx.Module):
@@ -148,15 +150,54 @@ def test_a_video_without_frames_gives_nothing():
     assert list(Predictor(_Brightness()).stream([])) == []
 
 
-def test_frames_that_cannot_be_used_are_named():
+def test_frames_of_another_size_are_named():
     predictor = Predictor(_Brightness(), short_edge=None)
     with pytest.raises(UserError, match="frame 9 is 33x21 but frame 0 is 33x20"):
         list(predictor.stream(iter([*_video(9), _video(1, 21)[0]])))
-    with pytest.raises(UserError, match=r"frame 0 is float64 \[20, 33, 3\]: give uint8 RGB"):
-        list(predictor.stream(iter([np.zeros((20, 33, 3))])))
-    with pytest.raises(UserError, match=r"frame 0 is uint8 \[20, 33\]"):
-        list(predictor.stream(iter([np.zeros((20, 33), np.uint8)])))
-    with pytest.raises(UserError, match="overlap is 8"):
-        Predictor(_Brightness(), overlap=8)
-    with pytest.raises(UserError, match="short_edge is 0"):
-        Predictor(_Brightness(), short_edge=0)
+
+
+def test_settings_are_those_of_the_card_then_those_given():
+    model = _Brightness()
+    remember(model, {"clip_length": 4, "overlap": 1, "tail": "paper", "short_edge": 0}, "a test")
+    assert Predictor(_Brightness()).settings == Settings(8, 3, "code", 480)
+    assert Predictor(model).settings == Settings(4, 1, "paper", 0)
+    assert Predictor(nnx.clone(model), overlap=2, short_edge=None).settings == Settings(4, 2, "paper", 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"overlap": 8}, "overlap is 8"),
+        ({"short_edge": -1}, "short_edge is -1: give a number of pixels, or 0"),
+        ({"clip_length": "8"}, "clip_length is '8': give a whole number"),
+        ({"clip_length": None}, "clip_length is None: give a whole number"),
+        ({"overlap": True}, "overlap is True: give a whole number"),
+        (
+            {"length": 8},
+            "length is no setting of the predictor: it has clip_length, overlap, tail, short_edge",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(settings, words):
+    with pytest.raises(UserError, match=words):
+        Predictor(_Brightness(), **settings)
+
+
+def test_a_card_with_a_setting_of_another_predictor_is_refused():
+    model = _Brightness()
+    remember(model, {"memory": 3}, "a test")
+    with pytest.raises(UserError, match="the model's card: memory is no setting of the predictor"):
+        Predictor(model)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_it_stops_at_probabilities_that_are_not_finite_and_names_the_frame(value):
+    # Trap: an argmax over NaN is 0, so that all frames would be background without a word.
+    class Diverged(nnx.Module):
+        def prepare(self, shape):
+            return lambda clip: jnp.zeros((*clip.shape[:4], 2)).at[0, 5, 3, 3, 1].set(value)
+
+    with pytest.raises(
+        UserError, match="frame 5: the network's probabilities are not finite.*earlier --step"
+    ):
+        list(Predictor(Diverged(), short_edge=None).stream(_video(11)))

@@ -6,19 +6,24 @@ to the frame's size by nearest neighbour.
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, UInt8
 
-from vos3d_jax import models
+from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
+from vos3d_jax.inference.frames import frames_of
+from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
+from vos3d_jax.models.description import describe, settings_of
 
 _log = logging.getLogger(__name__)
 _PREPARED_SIZES = 2  # on a CPU each holds transformed weights, 1.5 GB of them for the published network
@@ -42,61 +47,65 @@ class Predictor:
     """Segments videos of any length with a clip-wise network.
 
     Args:
-        model: a network of `vos3d_jax.models`. Its weights are taken over when a frame size is first seen:
-            make a new predictor after changing them.
-        clip_length: frames of a clip (published: 8).
-        overlap: frames that neighbouring clips share (published: 3; dense: clip_length - 1).
-        tail: how the last clips are made, "code" (the published program) or "paper"; see `inference.clips`.
-        short_edge: the shorter side is resized to this many pixels (published for DAVIS: 480); None leaves
-            frames as they are. Both are padded with black to multiples of 32.
+        model: a network of `vos3d_jax.models`, or the folder of one (its latest step). Its weights are taken
+            over when a frame size is first seen: make a new predictor after changing them.
         announce: is told when a new frame size makes a compilation necessary, and what it took; by default
             the module's logger.
+        **settings: `clip_length`, `overlap`, `tail`, `short_edge`, as `inference.settings.Settings` says.
+            What is not given is as the card of the model has it, or else as published, as in the command
+            `segment`: both give the same masks.
 
     Raises:
-        UserError: a value cannot be used.
+        UserError: a value cannot be used; the model gives no masks.
     """
 
     def __init__(
         self,
-        model: nnx.Module,
+        model: nnx.Module | str | os.PathLike,
         *,
-        clip_length: int = 8,
-        overlap: int = 3,
-        tail: str = "code",
-        short_edge: int | None = 480,
         announce: Callable[[str], None] = _log.info,
+        **settings: Any,
     ):
-        clips.check(clip_length, overlap, tail)
-        if short_edge is not None and short_edge < 1:
-            raise UserError(
-                f"short_edge is {short_edge}: give at least 1 pixel; what keeps the frames' size is None in "
-                "Python and --short_edge=0 in the command"
-            )
-        self.clip_length, self.overlap, self.tail, self.short_edge = clip_length, overlap, tail, short_edge
+        if isinstance(model, str | os.PathLike):
+            model = storage.load_model(model)
+        if not getattr(model, "segments", True):
+            raise UserError(f"a {model.system} gives no masks: give a dcseg")
+        self.settings = Settings().changed(settings_of(model), "the model's card: ").changed(settings)
         self._model, self._announce = model, announce
         self._prepared: dict[tuple[int, int], Callable[[Array], Array]] = {}
 
-    def stream(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Frame]:
-        """Yields one `Frame` for each of `frames`, in order, as soon as no later clip can vote for it.
+    def __repr__(self) -> str:
+        """Three lines: the network, its size, the settings."""
+        network, size, _ = describe(self._model).split("\n")
+        return f"Predictor of {network}\n{size}\n  {self.settings}"
 
-        With the published cut that is 3 to 7 frames after it came; at most `clip_length` frames are held.
+    def stream(self, video: Any) -> Iterator[Frame]:
+        """Returns an iterator over the `Frame` of each frame, in order, each as soon as it is final.
+
+        That is when no later clip can vote for it: with the published cut 3 to 7 frames after it came; at
+        most `clip_length` frames are held.
+
+        Args:
+            video: a path, as the command's `--input`; uint8 RGB [time, height, width, 3]; or an iterable of
+                frames, uint8 RGB [height, width, 3] or pictures of Pillow.
 
         Raises:
-            UserError: a frame is not uint8 RGB, or not of the first frame's size.
+            UserError: that is no video; while iterating: a frame is of another kind, or not of the first
+                one's size; the network's probabilities are not finite.
         """
-        for index, mean, fit in self.mean_probabilities(frames):
-            ids = mean.argmax(-1).astype(np.uint8)
-            soft = mean[..., 1] if mean.shape[-1] == 2 else mean
-            yield Frame(index, fit.mask(ids), fit.probability(soft))
+        return map(_as_frame, self.mean_probabilities(video))
 
-    def mean_probabilities(
-        self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
-    ) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
-        """Yields (index, mean probability of each class, fit) at the network's size, padding cropped.
+    def mean_probabilities(self, video: Any) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
+        """Returns what yields (index, mean probability of each class, fit) at the network's size, no padding.
 
         These are the maps that the soft measures of the paper are computed on. Otherwise as `stream`.
         """
-        schedule = clips.ClipSchedule(self.clip_length, self.overlap, self.tail)
+        return self._run(frames_of(video))
+
+    def _run(
+        self, frames: Iterator[UInt8[np.ndarray, "h w 3"]]
+    ) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
+        schedule = clips.ClipSchedule(self.settings.clip_length, self.settings.overlap, self.settings.tail)
         window: dict[int, _Seen] = {}
         fit = None
 
@@ -105,7 +114,7 @@ class Predictor:
                 yield index, fit.crop(window.pop(index).mean()), fit
 
         for index, frame in enumerate(frames):
-            fit = self._check(index, frame, fit)
+            fit = self._fit(index, frame, fit)
             window[index] = _Seen(fit.enter(frame))
             if clip := schedule.arrive():
                 self._vote(clip, window, fit)
@@ -115,15 +124,10 @@ class Predictor:
             yield from leave(schedule.final)
         yield from leave(schedule.arrived)
 
-    def _check(self, index: int, frame: np.ndarray, fit: Fit | None) -> Fit:
-        frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise UserError(
-                f"frame {index} is {frame.dtype} {list(frame.shape)}: give uint8 RGB [height, width, 3]"
-            )
+    def _fit(self, index: int, frame: np.ndarray, fit: Fit | None) -> Fit:
         size = frame.shape[:2]
         if fit is None:
-            return Fit(size, self.short_edge)
+            return Fit(size, self.settings.short_edge or None)
         if size != fit.original:
             raise UserError(
                 f"frame {index} is {size[1]}x{size[0]} but frame 0 is {fit.original[1]}x{fit.original[0]}: "
@@ -138,6 +142,12 @@ class Predictor:
         else:
             probabilities = self._prepare_and_run(frames)
         for index, votes, probability in zip(clip.frames, clip.votes, probabilities[0], strict=True):
+            if not np.isfinite(probability.sum()):  # one pass: what is not finite stays so in the sum
+                raise UserError(
+                    f"frame {index}: the network's probabilities are not finite, so there is no mask: its "
+                    "training diverged or its file is damaged: give an earlier --step, or convert the file "
+                    "again, which names such tensors"
+                )
             if votes:
                 window[index].add(probability)
 
@@ -154,6 +164,12 @@ class Predictor:
         probabilities = np.asarray(_softmax(run(frames)))
         self._announce(f"first clip of {shape} after {time.monotonic() - start:.1f} s, compilation included")
         return probabilities
+
+
+def _as_frame(found: tuple[int, Float32[np.ndarray, "h w classes"], Fit]) -> Frame:
+    index, mean, fit = found
+    soft = mean[..., 1] if mean.shape[-1] == 2 else mean
+    return Frame(index, fit.mask(mean.argmax(-1).astype(np.uint8)), fit.probability(soft))
 
 
 class _Seen:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,11 @@ import numpy as np
 
 from vos3d_jax import models, runtime, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference import clips
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.progress import Progress
 from vos3d_jax.inference.results import Results
+from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.frames import open_frames
-
-# What 3DC-Seg was published with (spec-3dc-seg 4.7); a network trained here carries its own in its card.
-PUBLISHED = {"clip_length": 8, "overlap": 3, "tail": "code", "short_edge": 480}
-
 
 # Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, less
 # than 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
@@ -44,8 +41,7 @@ def segment(
         checkpoint: a training workdir or a ported folder.
         input: see `media.frames.open_frames`.
         output: see `Results`, also for `overlay`, `soft` and `overwrite`.
-        settings: arguments of `Predictor` (`clip_length`, `overlap`, `tail`, `short_edge`, where 0 keeps the
-            size) that replace those of the checkpoint's card, or the published ones where it has none.
+        settings: of `Settings`; they replace those of the checkpoint's card, or the published ones.
         dense: a clip starts at every frame, whatever `overlap` says.
         overlay: also write a video that shows the masks.
         soft: also write the probabilities.
@@ -60,11 +56,10 @@ def segment(
     system = models.network_class(card["system"], card["arguments"])
     if not system.segments:
         raise UserError(f"{checkpoint} holds a {card['system']}, which gives no masks: give a dcseg")
-    chosen = {**PUBLISHED, **card.get("inference", {}), **(settings or {})}
+    values = {**card.get("inference", {}), **(settings or {})}
     if dense:
-        chosen["overlap"] = chosen["clip_length"] - 1
-    clips.check(chosen["clip_length"], chosen["overlap"], chosen["tail"])
-    chosen["short_edge"] = chosen["short_edge"] or None
+        values["overlap"] = values.get("clip_length", Settings.clip_length) - 1
+    chosen = Settings().changed(values)
     results = Results(Path(output), video, overlay=overlay, soft=soft, overwrite=overwrite)
     pictures: deque[np.ndarray] = deque()  # those whose masks are not known yet
 
@@ -73,13 +68,13 @@ def segment(
             pictures.append(picture)
             yield picture
 
-    with results, Progress(video.length, warm_up=chosen["clip_length"] - chosen["overlap"]) as progress:
+    with results, Progress(video.length, warm_up=chosen.clip_length - chosen.overlap) as progress:
         height, width = video.size
         length = f"{video.length} frames" if video.length else "frames"
         progress.say(f"{video.path}: {length} of {width}x{height}")
         model, card = storage.load_model_and_card(checkpoint, step)
         progress.say(f"{checkpoint}: the {card['system']} of step {card['step']}")
-        predictor = Predictor(model, **chosen, announce=progress.say)
+        predictor = Predictor(model, **asdict(chosen), announce=progress.say)
         for frame in predictor.stream(frames()):
             results.write(frame, pictures.popleft())
             progress.advance()

@@ -26,9 +26,17 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         UserError: the file is missing, truncated, no picture, or has more than 8 bits a channel.
     """
-    image = decode(path, "a picture (JPEG or PNG)")
+    return rgb(decode(path, "a picture (JPEG or PNG)"), path)
+
+
+def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Pillow's image as RGB by the rule of `read_image`; `name` is what a refusal calls it.
+
+    Raises:
+        UserError: it has more than 8 bits a channel.
+    """
     if image.mode in DEEP_MODES:
-        raise UserError(f"{path} has more than 8 bits a channel: save it with 8 bits")
+        raise UserError(f"{name} has more than 8 bits a channel: save it with 8 bits")
     if "transparency" in image.info:
         image = image.convert("RGBA")
     return np.array(image.convert("RGB"))

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models.csn import CSN
+from vos3d_jax.models.description import describe
 from vos3d_jax.models.encoders import CHOICES
 from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
@@ -66,6 +67,8 @@ class Classifier(nnx.Module):
         shared = {name: values[name] for name in ("depth", "width", "remat")}
         self.encoder = encoder(**shared, rng=rng, setting=setting)
         self.fc = Linear(self.encoder.outputs[-1], values["classes"], rng=rng)
+
+    __repr__ = __str__ = describe
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models.bridges import BRIDGES
+from vos3d_jax.models.description import describe
 from vos3d_jax.models.encoders import CHOICES, encoder
 from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import (
@@ -126,6 +127,8 @@ class DCSeg(nnx.Module):
         self.refine3 = refine(c3, decoder_width, **make)
         self.refine2 = refine(c2, decoder_width, **make)
         self.head = Conv(decoder_width, classes, (3, 3, 3), **make)
+
+    __repr__ = __str__ = describe
 
     @property
     def arguments(self) -> dict[str, Any]:

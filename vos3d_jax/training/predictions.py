@@ -40,7 +40,7 @@ def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: 
     stride = settings.clip_length - settings.overlap
     if left:
         with Progress(sum(len(run.frames) for run in left.values()), warm_up=stride) as progress:
-            predictor = make_predictor(model, settings, progress.say)
+            predictor = Predictor(model, **settings.predictor, announce=progress.say)
             for number, run in enumerate(runs, 1):
                 if run.folder in left:
                     progress.say(f"{number}/{len(runs)} {run.folder}: {len(run.frames)} frames")
@@ -50,18 +50,11 @@ def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: 
     shutil.rmtree(folder / "partial", ignore_errors=True)
 
 
-def make_predictor(model: nnx.Module, settings: Evaluation, announce: Callable[[str], None]) -> Predictor:
-    """Returns the predictor that `settings` describe; a short edge of 0 keeps the frames' size."""
-    return Predictor(
-        model, **{**settings.predictor, "short_edge": settings.short_edge or None}, announce=announce
-    )
-
-
 def masks(
     model: nnx.Module, settings: Evaluation, announce: Callable[[str], None] = lambda line: None
 ) -> Callable[[Video], Iterator[UInt8[np.ndarray, "h w"]]]:
     """Returns the method "run the predictor over the video" for `evaluation.score_predictions`."""
-    predictor = make_predictor(model, settings, announce)
+    predictor = Predictor(model, **settings.predictor, announce=announce)
 
     def run(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:
         for frame in predictor.stream(video.read_frame(index) for index in range(video.length)):

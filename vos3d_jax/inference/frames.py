@@ -1,0 +1,74 @@
+"""What may be given as a video in Python, and how each becomes uint8 RGB frames.
+
+A frame is uint8 RGB [height, width, 3], in anything that numpy takes for an array, or a picture of Pillow,
+which says itself how its colours are meant. All else could be meant in more than one way (a float picture
+may be 0..1 or 0..255, a grey one a mask), so that it is refused with the line that makes a frame of it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.media.frames import open_frames
+from vos3d_jax.media.images import rgb
+
+_FRAME = "a frame is uint8 RGB [height, width, 3]"
+
+
+def frames_of(video: Any) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Returns the frames of a path (as the command's `--input`), of an array [time, h, w, 3] or an iterable.
+
+    Raises:
+        UserError: `video` can be no video; while iterating: a frame can be no frame.
+    """
+    if isinstance(video, str | os.PathLike):
+        return open_frames(Path(video)).read()
+    if isinstance(video, Image.Image) or len(getattr(video, "shape", "time")) in (2, 3):
+        raise UserError("this is one picture, and a video is a sequence of them: give [frame]")
+    if not isinstance(video, Iterable):
+        raise UserError(
+            f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
+            "iterable of frames"
+        )
+    return (frame_of(index, frame) for index, frame in enumerate(video))
+
+
+def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns frame `index` of a video as an array; UserError with the mend where it can be no frame."""
+    if isinstance(frame, Image.Image):
+        return rgb(frame, f"frame {index}")
+    try:
+        array = np.asarray(frame)
+    except (TypeError, ValueError, RuntimeError) as error:  # lists of unequal length, tensors of a GPU
+        raise UserError(f"frame {index} gives no array ({error}): {_FRAME}, in the host's memory") from error
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
+        return array
+    raise UserError(f"frame {index} is {array.dtype} {list(array.shape)}, and {_FRAME}: give {_mend(array)}")
+
+
+def _mend(array: np.ndarray) -> str:
+    first, last = (array.shape[0], array.shape[-1]) if array.ndim else (0, 0)
+    if array.ndim == 2 and last == 3:
+        return "a list of pictures; this is a row of one"
+    if array.ndim == 2:
+        return "`np.stack([frame] * 3, axis=-1)` if it is a grey picture"
+    if array.ndim == 4:
+        return "its pictures one by one; this is a whole clip"
+    if array.ndim == 3 and last not in (1, 3, 4) and first in (1, 3, 4):
+        return "`np.moveaxis(frame, 0, -1)`, which puts the colours last"
+    if array.ndim == 3 and last == 1:
+        return "`np.repeat(frame, 3, axis=-1)`"
+    if array.ndim == 3 and last == 4:
+        return "`frame[..., :3]`, without the transparency"
+    if array.ndim != 3 or last != 3 or not array.size:
+        return "the pixels of a picture"
+    if np.issubdtype(array.dtype, np.floating):
+        scale = "frame" if array.max() > 1 else "255 * frame"
+        return f"`np.round({scale}).astype(np.uint8)`"
+    return "`frame.astype(np.uint8)` if its values are 0 to 255"

@@ -1,0 +1,57 @@
+"""How a clip-wise predictor runs a network: the settings of flags, cards and Python, checked in one place."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from vos3d_jax.errors import UserError
+from vos3d_jax.inference import clips
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of `Predictor`; the defaults are those that 3DC-Seg was published with (for DAVIS).
+
+    Attributes:
+        clip_length: frames of a clip.
+        overlap: frames that neighbouring clips share (the paper's dense mode: clip_length - 1).
+        tail: how the last clips are made, "code" (the published program) or "paper"; see `inference.clips`.
+        short_edge: pixels to which the shorter side is resized; 0 (for `Predictor` None too) keeps the
+            frames' size. Both sides are then padded with black to multiples of 32.
+
+    Raises:
+        UserError: a value cannot be used.
+    """
+
+    clip_length: int = 8
+    overlap: int = 3
+    tail: str = "code"
+    short_edge: int = 480
+
+    def __post_init__(self):
+        clips.check(self.clip_length, self.overlap, self.tail)
+        if self.short_edge < 0:
+            raise UserError(
+                f"short_edge is {self.short_edge}: give a number of pixels, or 0 to keep the frames' size"
+            )
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in asdict(self).items())
+
+    def changed(self, values: Mapping[str, Any], source: str = "") -> "Settings":
+        """Returns these settings with other `values`; `source` says in an error whose they are.
+
+        Raises:
+            UserError: there is no such setting, or a value cannot be used.
+        """
+        values = {
+            name: 0 if name == "short_edge" and value is None else value for name, value in values.items()
+        }
+        kinds = {field.name: field.type for field in fields(self)}
+        for name, value in values.items():
+            if name not in kinds:
+                raise UserError(f"{source}{name} is no setting of the predictor: it has {', '.join(kinds)}")
+            if type(value) is not kinds[name]:
+                kind = {int: "a whole number", str: "a word"}[kinds[name]]
+                raise UserError(f"{source}{name} is {value!r}: give {kind}")
+        return replace(self, **values)
