@@ -8,7 +8,7 @@ moves DAVIS-2016 by half a point (specs/spec-metrics.md section 4).
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vos3d_jax.errors import UserError
@@ -20,6 +20,14 @@ DEFECTS = {
     "nan_recall": "an undefined value counts in recall as not above 0.5",
     "assigned_order": "objects of the unsupervised task are named in the order of their proposals",
 }
+
+_PARTS = ("mean", "recall", "decay")
+_MEAN_ONLY = ("T", "error")  # no tool gives their recall and decay: 0.5 means nothing of them
+
+
+def statistics_of(metric: str) -> tuple[str, ...]:
+    """Which statistics of a metric's values are reported."""
+    return _PARTS[:1] if metric in _MEAN_ONLY else _PARTS
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,7 @@ class Scores:
 
     def statistics(self, metric: str) -> Statistics:
         """The headline mean, recall and decay of a metric; NaN where it has none."""
-        names = ("mean", "recall", "decay")
-        return Statistics(*(self.figures.get(f"{metric} {name}", math.nan) for name in names))
+        return Statistics(*(self.figures.get(f"{metric} {name}", math.nan) for name in _PARTS))
 
     @property
     def subject(self) -> str:
@@ -128,7 +135,10 @@ class Scores:
                 "sequence": row.sequence,
                 "group": row.group,
                 "size": row.size,
-                "statistics": {metric: asdict(row.statistics(metric)) for metric in row.series},
+                "statistics": {
+                    metric: {name: getattr(row.statistics(metric), name) for name in statistics_of(metric)}
+                    for metric in row.series
+                },
                 "frames": row.frames,
                 "series": row.series,
             }

