@@ -49,7 +49,7 @@ def test_one_command_trains_scores_and_draws_and_a_second_one_scores_what_is_the
     scores = json.loads((run / "evaluation" / "scores.json").read_text())
     assert scores["method"] == "trained network"
     assert list((run / "evaluation" / "masks").glob("*/*.png"))
-    assert list((run / "evaluation" / "pictures").glob("*.png"))
+    assert list((run / "evaluation" / "pictures").glob("*.jpg"))
     assert (run / "evaluation" / "baselines" / "untrained_network" / "scores.json").exists()
 
     arguments = [config, "--mode=evaluate", f"--checkpoint={run}", f"--workdir={again}"]

@@ -69,6 +69,30 @@ def test_it_writes_scores_tables_and_a_report_and_shows_the_table(folder, capsys
     assert vos3d_jax.score(folder / "results", data_dir=folder / "data", workers=1).rows == scores.rows
 
 
+def test_chosen_metrics_have_the_values_they_have_among_all(folder):
+    assert run(folder) == 0
+    every = report.read(folder / "out")
+    assert run(folder, "--metrics=J", "--method=again", f"--compare={folder / 'out'}") == 0
+    scores = report.read(folder / "out")
+    assert scores.metrics == ("J",) and set(scores.figures) == {"J mean", "J recall", "J decay"}
+    assert [row.series for row in scores.rows] == [{"J": row.series["J"]} for row in every.rows]
+    assert scores.provenance == every.provenance
+    assert run(folder, "--metrics=F", f"--compare={folder / 'out'}") == 0  # nothing in common
+
+
+@pytest.mark.parametrize("metrics", ["J", "F", "T"])
+def test_one_metric_alone_is_scored_and_reported(folder, metrics):
+    assert run(folder, f"--metrics={metrics}") == 0
+    assert f"{metrics} mean" in (folder / "out/report.html").read_text("utf-8")
+
+
+def test_without_report_no_page_stays_that_tells_of_other_scores(folder, capsys):
+    assert run(folder) == 0
+    assert run(folder, "--no-report") == 0
+    assert "tables are in" in capsys.readouterr().out
+    assert (folder / "out/rows.csv").exists() and not (folder / "out/report.html").exists()
+
+
 def test_importing_the_command_leaves_the_function_of_the_same_name_callable():
     code = (
         "import vos3d_jax, vos3d_jax.score; assert callable(vos3d_jax.score); assert 'jax' not in sys.modules"
@@ -337,6 +361,11 @@ def test_maps_are_checked_like_masks(folder, capfd):
             ["--maps=."],
             "davis2016 measures no soft maps: leave . out, or score as davis2016_all_frames, fbms",
         ),
+        (
+            ["--maps=.", "--benchmark=davis2016_all_frames", "--metrics=J,F"],
+            "davis2016_all_frames measures no soft maps with these metrics: leave . out",
+        ),
+        (["--metrics=J,S"], "davis2016 does not measure S: choose of J, F, T"),
         (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
         (["--compare=nowhere.json"], "nowhere.json is missing: expected the scores.json"),
         (["--defect=x"], "there is no defect 'x' to repeat: choose one of decay_8bit"),
@@ -465,8 +494,8 @@ def test_stale_parts_are_never_taken(folder, monkeypatch):
 
 
 def test_the_stored_file_is_json_without_nan_and_holds_all_that_says_how_it_was_made(folder):
-    empty = np.zeros(SIZE, np.uint8)
-    write_masks(folder / "results/bear", [empty] * 5)
+    write_davis(folder / "data", {"cows": moving()})  # one of those whose T is measured
+    write_masks(folder / "results/cows", [np.zeros(SIZE, np.uint8)] * 5)
     assert run(folder) == 0
     text = (folder / "out/scores.json").read_text()
     stored = json.loads(text, parse_constant=lambda name: pytest.fail(name))

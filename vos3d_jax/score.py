@@ -72,6 +72,7 @@ def _run(arguments: list[str]) -> None:
                 options.benchmark,
                 options.data_dir,
                 maps_dir=options.maps,
+                metrics=options.metrics,
                 method=options.method,
                 workers=options.workers,
                 work_dir=output / _PARTS,
@@ -80,10 +81,12 @@ def _run(arguments: list[str]) -> None:
                 defects=tuple(options.defect),
                 **data,
             )
-        report.write(scores, output, videos=videos, masks_dir=results.masks, compare=other)
+        report.write(
+            scores, output, videos=videos, masks_dir=results.masks, compare=other, html=options.report
+        )
         scoring.remove_parts(output / _PARTS)
     report.show(report.table(scores))
-    print(f"scores.json, tables and report.html are in {output}")
+    print(f"scores.json, tables{' and report.html' if options.report else ''} are in {output}")
     if other is not None:
         report.show(report.paired_table(scores, other))
 
@@ -146,6 +149,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--maps", metavar="DIR", help="soft maps under the same names, grey PNG of 8 or 16 bits")
     add("--method", metavar="NAME", help="what tables call it (default: the results' folder)")
     add("--workers", type=_count, metavar="N", help="processes (default: one a core)")
+    add(
+        "--metrics",
+        type=lambda text: text.split(","),
+        metavar="J,F",
+        help="measure these of the benchmark's metrics only (default: all)",
+    )
+    add(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="scores.json and tables, no page and pictures",
+    )
     add("--resolution", metavar="NAME", help='frames and masks to read ("240p"; default: the benchmark\'s)')
     add("--split", metavar="NAME", help="list of videos to read (default: the benchmark's)")
     add("--compare", metavar="FILE", help="the scores.json of another method, to stand beside this one")

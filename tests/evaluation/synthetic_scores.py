@@ -24,7 +24,9 @@ def rows_of(benchmark, random, frames=7):
 
     def add(name, sequence, group="", count=frames):
         series = {metric: tuple(random.uniform(0, 1, count)) for metric in metrics}
-        if "T" in series:
+        if rules.stable and sequence not in rules.stable:
+            series.pop("T", None)
+        elif "T" in series:
             series["T"] = (*series["T"][:-2], math.nan)
         if "error" in series:
             series["error"] = (math.nan if random.random() < 0.2 else 200 * random.random(),)

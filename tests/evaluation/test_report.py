@@ -62,13 +62,13 @@ def test_an_evaluation_leaves_scores_csv_page_and_pictures(tmp_path):
         "figures.csv",
         "global_results-val.csv",
         "per-sequence_results-val.csv",
-        "pictures/bear.png",
-        "pictures/surf.png",
+        "pictures/bear.jpg",
+        "pictures/surf.jpg",
         "report.html",
         "rows.csv",
         "scores.json",
     ]
-    with Image.open(tmp_path / "out/pictures/bear.png") as picture:
+    with Image.open(tmp_path / "out/pictures/bear.jpg") as picture:
         assert picture.width > 3 * 320 and picture.height > 2 * 200
 
 
@@ -78,7 +78,7 @@ def test_pictures_of_jumpcut_are_read_from_the_folder_of_their_key_frame(tmp_pat
     scores = make_scores("jumpcut", rows=(row,))
     folder = write_masks(tmp_path / "masks", [video], "key000")
     (path,) = report.write_pictures(scores, [video], folder, tmp_path / "pictures")
-    assert path == tmp_path / "pictures/bear.png"
+    assert path == tmp_path / "pictures/bear.jpg"
 
 
 def test_hundreds_of_clips_leave_the_worst_pictures_only(tmp_path):

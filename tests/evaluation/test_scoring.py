@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import weakref
 
 import numpy as np
@@ -172,3 +173,16 @@ def test_real_frames_at_240p_say_that_they_are_no_benchmark_result():
     scores = score_predictions("davis2016", videos, lambda v: (v.read_mask(i) for i in range(v.length)))
     assert scores.figures["J&F"] == 1
     assert scores.subject == "DAVIS-2016 val, not in full: 2 sequences, 85 frames at 427x240"
+
+
+def test_t_is_measured_of_the_sequences_that_its_mean_counts():
+    videos = [make_video("cows"), make_video("dog")]
+    scores = score_predictions("davis2016", videos, functools.partial(shifted, 0))
+    assert [set(row.series) for row in scores.rows] == [{"J", "F", "T"}, {"J", "F"}]
+    assert scores.figures["T mean"] == scores.rows[0].statistics("T").mean
+
+
+def test_no_recall_and_decay_are_stored_of_t_and_of_errors():
+    scores = score_predictions("davis2016", [make_video("cows")], functools.partial(shifted, 0))
+    stored = json.loads(scores.to_json())["rows"][0]["statistics"]
+    assert (set(stored["J"]), set(stored["T"])) == ({"mean", "recall", "decay"}, {"mean"})

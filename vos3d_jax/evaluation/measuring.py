@@ -115,7 +115,10 @@ class _Meters:
 
     def __init__(self, rules: Benchmark, run: Run, measure_maps: bool):
         self._rules, self._run = rules, run
-        self._metrics = frozenset(rules.metrics) - (frozenset() if measure_maps else MAP_METRICS)
+        left_out = set() if measure_maps else set(MAP_METRICS)
+        if rules.stable and run.video.name not in rules.stable:
+            left_out.add("T")
+        self._metrics = frozenset(rules.metrics) - left_out
         self.series = {name: [] for name in ("J", "F", "IoU", "error", "T") if name in self._metrics}
         self.images = 0
         self.saliency = np.zeros(0)
@@ -194,7 +197,8 @@ def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, 
             else:
                 order = "assigned_order" in defects
                 scored = metrics.unsupervised(frames, count, run.name, official_order=order)
-            series = [{"J": one.j_frames, "F": one.f_frames} for one in scored]
+            both = [{"J": one.j_frames, "F": one.f_frames} for one in scored]
+            series = [{name: values[name] for name in rules.metrics} for values in both]
     except ValueError as error:
         raise UserError(f"{error}: write the ids of the true masks") from None
     return tuple(
@@ -234,7 +238,7 @@ def _wrong_size(what: str, size: tuple[int, ...], frame_size: tuple[int, ...]) -
 def _begun_truth_digest(rules: Benchmark, run: Run):
     """The digest after the true masks that are used but not scored: T begins with one, one has the ids."""
     digest = hashlib.sha256()
-    used = {0} if "T" in rules.metrics else set()
+    used = {0} if rules.frames == "inner" else set()
     if rules.objects != "merged":
         used.add(_first(run))
     for index in sorted(used - set(run.scored)):

@@ -6,7 +6,7 @@ Facts: specs/spec-metrics.md sections 0, 4 to 5, 7 and 8.3 to 11.
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class Benchmark:
             folders "<part>/<class>" in each of which there must be clips.
         number: how many videos are complete where the names are not certain; 0: not known.
         length: how many frames they have together (an excerpt of each is no benchmark); 0: not certain.
-        stable: the sequences over which T is averaged; empty: all.
+        stable: the sequences of which T is measured, and over which it is averaged; empty: all.
     """
 
     name: str
@@ -105,6 +105,20 @@ class Benchmark:
     def takes_maps(self) -> bool:
         """Whether some of its metrics are of soft maps."""
         return bool(MAP_METRICS & set(self.metrics))
+
+    def measuring(self, metrics: Sequence[str]) -> "Benchmark":
+        """The benchmark with some of its metrics only; results are those of all of them, of fewer figures.
+
+        Raises:
+            UserError: it does not measure one of them, or there are none.
+        """
+        unknown = [metric for metric in metrics if metric not in self.metrics]
+        if unknown or not metrics:
+            raise UserError(
+                f"{self.name} does not measure {unknown[0] if unknown else 'nothing'}: choose of "
+                f"{', '.join(self.metrics)}"
+            )
+        return replace(self, metrics=tuple(metric for metric in self.metrics if metric in metrics))
 
     def runs(self, video: Video) -> tuple[Run, ...]:
         """The tasks that this benchmark sets on a video, whose frames and masks have the benchmark's size.

@@ -48,6 +48,7 @@ def score(
     data_dir: str | Path | None = None,
     *,
     maps_dir: str | Path | None = None,
+    metrics: Sequence[str] | None = None,
     method: str | None = None,
     workers: int | None = None,
     work_dir: str | Path | None = None,
@@ -69,6 +70,7 @@ def score(
         data_dir: the benchmark's data.
         maps_dir: soft maps under the same names, grey PNGs of 8 or 16 bits; without them the measures that
             need them are left out. Those in the results' own `maps` are passed over where none are measured.
+        metrics: those of the benchmark's metrics that are measured ("J", "F"); None: all.
         method: the name for tables; the name of the results' folder by default.
         workers: how many processes; 1: none but this one; None: one a core.
         work_dir: a folder that keeps what is done, so that a scoring that was killed goes on; `remove_parts`
@@ -82,16 +84,18 @@ def score(
         options: further arguments of the data set's reader.
 
     Raises:
-        UserError: results or data are missing, damaged or of different sizes; the benchmark measures no maps.
+        UserError: results or data are missing, damaged or of different sizes; the benchmark does not measure
+            one of the metrics, or no maps.
     """
-    rules = find(benchmark)
+    rules = find(benchmark) if metrics is None else find(benchmark).measuring(metrics)
     defects = tuple(sorted(set(defects)))
     protocol(rules, defects)  # names of defects are checked before anything is read
     results = Results.find(results_dir, maps_dir)
     if not rules.takes_maps:
         if maps_dir is not None:
             others = ", ".join(row.name for row in BENCHMARKS.values() if row.takes_maps)
-            raise UserError(f"{rules.name} measures no soft maps: leave {maps_dir} out, or score as {others}")
+            what = f"{rules.name} measures no soft maps{' with these metrics' if metrics else ''}"
+            raise UserError(f"{what}: leave {maps_dir} out, or score as {others}")
         results = replace(results, maps=None)
     if videos is None:
         videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)

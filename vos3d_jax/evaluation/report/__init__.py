@@ -34,6 +34,7 @@ def write(
     videos: Sequence[Video] = (),
     masks_dir: str | Path | None = None,
     compare: Scores | None = None,
+    html: bool = True,
 ) -> None:
     """Writes a result into the folder `output`: everything a reader may want of it.
 
@@ -41,7 +42,7 @@ def write(
     - `figures.csv`, `rows.csv`, and in the official tool's columns `global_results-<set>.csv` and
       `per-sequence_results-<set>.csv` (see `write_csv`).
     - `report.html`: one page that needs no network.
-    - given videos and masks, `pictures/<sequence>.png`: the typical and the worst frame of each.
+    - given videos and masks, `pictures/<sequence>.jpg`: the typical and the worst frame of each.
 
     Args:
         scores: the result.
@@ -49,6 +50,8 @@ def write(
         videos: the scored videos, for pictures.
         masks_dir: the scored masks, `<run>/<frame>.png`, for pictures.
         compare: another result that the page compares with; if it is not comparable the page says why.
+        html: False: neither page nor pictures, which cost more than the scores of a small data set; a page
+            that is there already tells of other scores, and is removed.
 
     Raises:
         UserError: `output` cannot be written to, or a mask of a picture cannot be read.
@@ -56,6 +59,9 @@ def write(
     output = Path(output)
     write_file(output / "scores.json", scores.to_json().encode())
     write_csv(scores, output)
+    if not html:
+        (output / "report.html").unlink(missing_ok=True)
+        return
     text = page(scores, videos=videos, masks_dir=masks_dir, other=compare)
     write_file(output / "report.html", text.encode())
     if masks_dir is not None:

@@ -27,18 +27,24 @@ def metrics_of(scores: Scores) -> list[str]:
     return [*of_frames, *(metric for metric in found if metric not in FRAME_METRICS)]
 
 
-def sequences(scores: Scores, other: Scores | None) -> Html:
-    """A table of all rows, worst first, with a bar for each metric; `other` must be comparable."""
+def sequences(scores: Scores, other: Scores | None) -> Html | None:
+    """A table of all rows, worst first, with a bar for each metric; `other` must be comparable.
+
+    None where nothing was measured of single rows (soft maps alone).
+    """
     metrics = metrics_of(scores)
+    if not metrics:
+        return None
     barred = [metric for metric in metrics if metric in FRAME_METRICS]
     largest = {metric: _largest(scores, metric) for metric in barred}
     full = [metric for metric in barred if metric != "error"]
-    theirs = {} if other is None else {row.name: row for row in other.rows}
+    compared = () if other is None else other.rows
+    theirs = {row.name: row.statistics(metrics[0]).mean for row in compared if metrics[0] in row.series}
     grouped = any(row.group for row in scores.rows)
     heads = [
         head({"objects": "Object"}.get(scores.average, "Sequence"), sort="ascending", class_=None),
         head("Group", sort="ascending", class_="minor") if grouped else None,
-        head(" and ".join(barred), class_="barcell"),
+        head(" and ".join(barred), class_="barcell") if barred else None,
     ]
     for metric in metrics:
         heads.append(head(f"{metric} mean", sort="ascending", class_=_weight(metric)))
@@ -54,7 +60,9 @@ def sequences(scores: Scores, other: Scores | None) -> Html:
         cells = [
             row_head(row.name),
             element("td", row.group, class_="minor") if grouped else None,
-            element("td", *(bar(means.get(one), largest[one], one) for one in barred), class_="barcell"),
+            element("td", *(bar(means.get(one), largest[one], one) for one in barred), class_="barcell")
+            if barred
+            else None,
         ]
         for metric in metrics:
             cells.append(number(metric, means.get(metric), class_="minor" if metric == "T" else ""))
@@ -63,7 +71,7 @@ def sequences(scores: Scores, other: Scores | None) -> Html:
                     value = getattr(statistics[metric], name) if metric in statistics else None
                     cells.append(number(f"{metric} {name}", value, class_="minor"))
         if theirs:
-            before = theirs[row.name].statistics(metrics[0]).mean
+            before = theirs.get(row.name, math.nan)
             cells.append(change(metrics[0], means.get(metrics[0], math.nan) - before))
         cells.append(element("td", str(len(row.frames)), class_="num minor"))
         rows.append(element("tr", *cells))

@@ -14,12 +14,8 @@ from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.scores import Row, Scores
-<<<<<<< HEAD
-from vos3d_jax.media.images import resize_bilinear, write_png
+from vos3d_jax.media.images import resize_bilinear, write_jpeg
 from vos3d_jax.media.masks import VOID, read_mask, resize_mask_nearest
-=======
-from vos3d_jax.media.images import VOID, read_mask, resize_bilinear, resize_mask_nearest, write_jpeg
->>>>>>> 4f396e9 (The report's pictures are JPEGs: a twentieth of the time; T's recall and decay are not given)
 from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels

@@ -101,7 +101,7 @@ def _rows(scores: Scores) -> Table:
             sheet.add_column(f"{metric}\n{name}", justify="right", no_wrap=True)
     rows = list(scores.rows)
     if len(rows) > _MOST_ROWS:
-        rows = worst_first(rows, metrics[0])
+        rows = worst_first(rows, next(iter(metrics), ""))  # soft maps alone have no values of rows
         sheet.caption = f"the {_MOST_ROWS} worst of {len(rows)}; all are in scores.json"
     for row in rows[:_MOST_ROWS]:
         cells = []
