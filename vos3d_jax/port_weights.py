@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("folder", metavar="DIR", help="a ported model")
     compare.add_argument("file", metavar="FILE", help="a checkpoint")
-    compare.add_argument("--root", metavar="KEY", help="the key in the file that holds the weights")
+    compare.add_argument("--root", metavar="KEY", help="where in the file the weights are")
     return parser
 
 
@@ -173,7 +173,7 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("file", metavar="FILE", help="a checkpoint; what it is shows from its tensors, not its name")
     add("--into", metavar="SYSTEM", help="dcseg: make a backbone file the encoder of a segmentation network")
-    add("--root", metavar="KEY", help="the key in the file that holds the weights (state_dict_ema)")
+    add("--root", metavar="KEY", help="where in the file the weights are: state_dict_ema, ema.module")
     add(
         "--set",
         action="append",

@@ -101,7 +101,7 @@ def make(
       UserError: nothing known, no network for it here, or no head and no `into`.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.items()}
-    recognised = recognise(checkpoint.path, shapes)
+    recognised = recognise(checkpoint.path, shapes, checkpoint.roots)
     system, arguments = _target(checkpoint, recognised, into)
     held = _constants(checkpoint, recognised, system, settings or {})
     arguments |= held

@@ -7,15 +7,14 @@ published file itself, known by the start of its sha256.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import outline
 from vos3d_jax.porting.readers.source import listed, shown
 from vos3d_jax.porting.rules.sources import SOURCES
-
-Shapes = Mapping[str, tuple[int, ...]]
+from vos3d_jax.porting.signs import Shapes, begins, has, source_of
 
 _MOST_CHANNELS = 1 << 16  # keeps the shapes of what a stranger's file asks for within what can be counted
 
@@ -44,21 +43,23 @@ class Recognised:
         return SOURCES[self.source].title
 
 
-def recognise(path: object, shapes: Shapes) -> Recognised:
+def recognise(path: object, shapes: Shapes, roots: Sequence[str] = ()) -> Recognised:
     """Returns what the tensors of these names and shapes are.
 
     Args:
       path: of the file, for messages.
       shapes: {name without wrapper and prefix: shape}.
+      roots: keys of the file under which other weights lie, for messages.
 
     Raises:
       UserError: nothing known, or a network whose size is not built here; says what was seen.
     """
-    source = next((name for name, sign in _SIGNS.items() if sign(shapes)), None)
+    source = source_of(shapes)
     if source is None:
+        others = f"; other weights: --root={' or --root='.join(roots)}" if roots else ""
         raise UserError(
             f"{shown(path)} is no checkpoint of a network known here: {len(shapes)} tensors, "
-            f"the first are {listed(list(shapes))}"
+            f"the first are {listed(list(shapes))}{others}"
         )
     if not SOURCES[source].systems:
         return Recognised(source, None, "image", dict(SOURCES[source].settings["image"]))
@@ -78,41 +79,6 @@ def recognise(path: object, shapes: Shapes) -> Recognised:
     return Recognised(source, system, backbone, {**encoder, **decoder, **settings})
 
 
-def _has(*names: str):
-    return lambda shapes: all(name in shapes for name in names)
-
-
-def _rank(name: str, rank: int):
-    return lambda shapes: len(shapes.get(name, ())) == rank
-
-
-def _begins(shapes: Iterable[str], *prefixes: str) -> bool:
-    return any(name.startswith(prefixes) for name in shapes)
-
-
-def _stem_kernel(*kernel: int):
-    return lambda shapes: shapes.get("stem.0.weight", ())[2:] == kernel
-
-
-def _is_old(shapes: Shapes) -> bool:
-    old = ("encoder.conv1.0.", "encoder.res2.", "decoder.", "decoders.0.GC.0.", "decoders.0.GC.weight")
-    return "decoders.0.pred2.weight" in shapes and _begins(shapes, *old)
-
-
-_SIGNS = {
-    "3dcseg_old": _is_old,
-    "3dcseg": _has("encoder.conv1.weight", "decoders.0.pred2.weight"),
-    "mmaction2": _has("backbone.conv1.conv.weight"),
-    "mmaction2_backbone": _has("conv1.conv.weight", "layer1.0.conv2.0.conv.weight"),
-    "pytorchvideo": _has("blocks.0.conv.weight", "blocks.1.res_blocks.0.branch2.conv_b.weight"),
-    "vmz": _stem_kernel(3, 7, 7),
-    "r2plus1d": _stem_kernel(1, 7, 7),
-    "3dcseg_backbone": _rank("conv1.weight", 5),
-    "caffe2_r2plus1d": _has("conv1_middle_w"),
-    "caffe2": _has("conv1_w"),
-    "rgmp": _has("Encoder.conv1.weight", "Encoder.conv1_p.weight"),
-    "torchvision": _rank("conv1.weight", 4),
-}
 _HEADS = r"fc\.weight|cls_head\.fc_cls\.weight|blocks\.5\.proj\.weight|last_out_L\d+_w"
 _BLOCKS = re.compile(r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..|blocks\.(\d)\.res_blocks\.(\d+)\..")
 
@@ -132,7 +98,7 @@ def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
     stem = next(name for name in _STEMS[backbone] if name in shapes)
     arguments = {"backbone": backbone, "depth": depth, "width": _rows(path, shapes, stem)}
     if backbone == "csn":
-        ip = source in _MIXES and _begins(shapes, _MIXES[source])
+        ip = source in _MIXES and begins(shapes, _MIXES[source])
         arguments["separation"] = "ip" if ip else "ir"
     return arguments
 
@@ -198,7 +164,7 @@ def _caffe2_blocks(shapes: Shapes) -> tuple[int, ...]:
 def _decoder(path: object, shapes: Shapes) -> dict[str, Any]:
     classes = _rows(path, shapes, "decoders.0.pred2.weight")
     width = _rows(path, shapes, "decoders.0.convG1.weight") if "decoders.0.convG1.weight" in shapes else 256
-    bridge = next((name for name, key in _BRIDGES.items() if _begins(shapes, *key)), None)
+    bridge = next((name for name, key in _BRIDGES.items() if begins(shapes, *key)), None)
     refinement = next((name for name, sign in _REFINEMENTS.items() if sign(shapes)), None)
     if bridge is None or refinement is None:
         what = "bridge (decoders.0.GC)" if bridge is None else "refinement (decoders.0.RF4)"
@@ -214,11 +180,11 @@ _BRIDGES = {
 }
 _RF4 = "decoders.0.RF4."
 _REFINEMENTS = {
-    "conv_transpose": _has(f"{_RF4}conv_t.weight"),
-    "rf3d": _has(f"{_RF4}convFS1.weight"),
-    "two_plus_one_d": _has(f"{_RF4}convFS1.1.running_mean"),
-    "light": _has(f"{_RF4}convFS1.2.weight"),
-    "light_gn": _has(f"{_RF4}convFS1.4.weight"),
-    "dg": _has(f"{_RF4}convFS1.1.weight"),
-    "upsampling": _has(f"{_RF4}convMM1.weight"),
+    "conv_transpose": has(f"{_RF4}conv_t.weight"),
+    "rf3d": has(f"{_RF4}convFS1.weight"),
+    "two_plus_one_d": has(f"{_RF4}convFS1.1.running_mean"),
+    "light": has(f"{_RF4}convFS1.2.weight"),
+    "light_gn": has(f"{_RF4}convFS1.4.weight"),
+    "dg": has(f"{_RF4}convFS1.1.weight"),
+    "upsampling": has(f"{_RF4}convMM1.weight"),
 }

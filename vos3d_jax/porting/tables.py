@@ -36,6 +36,8 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     origin = "input constants from the file" if found.count(plan.CONSTANT) else "not shown by a state dict"
     facts.add_row("constants", escape(f"{_constants(found)} ({origin})"))
     facts.add_row("licence", escape(source.licence_note))
+    if checkpoint.roots:
+        facts.add_row("other weights", escape(", ".join(f"--root={root}" for root in checkpoint.roots)))
     beside = (*checkpoint.siblings, *checkpoint.others)
     for label, values in (("also in the file", beside), ("skipped", checkpoint.placeholders)):
         if values:

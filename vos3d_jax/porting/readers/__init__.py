@@ -22,13 +22,14 @@ def open_checkpoint(path: str | os.PathLike, *, root: str | None = None) -> Chec
     """Returns the tensors of a checkpoint by name, each read from the file only when asked for.
 
     Reads torch's zip archives and its older streams, pickles of numpy arrays (Caffe2) and safetensors.
-    Wrappers (`model`, `state_dict`, ...) are opened and a common prefix `module.` is taken off the names;
-    `Checkpoint.root` and `.prefix` say so. Nothing is imported or executed, whatever the file asks for.
+    Wrappers (`model`, `state_dict`, ...) are opened and prefixes (`module.`, `_orig_mod.`, `model.`, ...) are
+    taken off the names; `Checkpoint.root` and `.prefix` say so. Nothing is imported or executed, whatever
+    the file asks for.
 
     Args:
       path: the file.
-      root: the key under which the weights lie, for a file that holds several ("state_dict_ema");
-        None finds it.
+      root: the path of keys under which the weights lie, for a file that holds several ("state_dict_ema",
+        "ema.module"), or what their names begin with ("ema_model"); None finds them.
 
     Raises:
       UserError: one line that names the file, what is wrong with it, and what to do.

@@ -151,7 +151,8 @@ class Checkpoint(Mapping[str, LazyTensor]):
       container: "torch zip", "torch legacy", "numpy pickle" or "safetensors".
       tensors: name -> tensor, in the file's order; the checkpoint itself is the same mapping.
       root: the key under which the tensors lie ("model", "model.state_dict"); "" for the top.
-      prefix: what was taken off the front of every name ("module.").
+      prefix: what was taken off the front of the names ("module._orig_mod.").
+      roots: other keys of the file under which weights lie ("ema.module").
       siblings: the other keys beside the tensors' wrapper, as text.
       others: keys among the tensors whose value is no tensor.
       placeholders: classes of strangers whose objects were skipped, as "module.name".
@@ -163,6 +164,7 @@ class Checkpoint(Mapping[str, LazyTensor]):
     tensors: dict[str, LazyTensor]
     root: str = ""
     prefix: str = ""
+    roots: tuple[str, ...] = ()
     siblings: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()

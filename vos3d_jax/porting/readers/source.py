@@ -8,6 +8,7 @@ put into a message.
 import os
 import stat
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -165,7 +166,7 @@ def shown(text: object, limit: int = 80) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def listed(names: list, limit: int = 5) -> str:
+def listed(names: Sequence[object], limit: int = 5) -> str:
     """Returns the first names, separated by commas, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + more

@@ -1,17 +1,27 @@
-"""Finds the weights in what a checkpoint holds: wrappers are opened, a common prefix is taken off.
+"""Finds the weights in what a checkpoint holds: wrappers are opened, the prefix of a wrapper is taken off.
 
-Facts: checkpoint-formats.md, section 6. Only the wrappers' keys are followed, so that the shape of the
-rest (which may describe 2^40 leaves in a few bytes) does not matter.
+Every dict is looked at once and only so many are, so that the shape of the whole (which may describe 2^40
+leaves in a few bytes) does not matter.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting.readers.lazy import Checkpoint, LazyTensor
 from vos3d_jax.porting.readers.source import Source, listed, shown
+from vos3d_jax.porting.signs import Shapes, source_of
 
-WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "net", "network", "params", "blobs")
+WRAPPERS = (
+    "state_dict", "model", "model_state", "model_state_dict", "net", "network", "params", "blobs", "module",
+)  # fmt: skip
+# What programs put before every name: DataParallel, torch.compile, Lightning, Accelerate, ...
+_PREFIXES = re.compile(r"(?:(?:module|_orig_mod|model|net|network|_forward_module)\.){1,8}(?=.)")
+_MOST_PREFIXES = 64  # that are tried, each against all names
 _DEPTH = 3
+_MOST_DICTS = 1000  # that are looked at for other weights
+_MOST_ROOTS = 5
 _MOST_TENSORS = 100_000
 _LONGEST_NAME = 1024  # as in a pickle, where longer texts are never looked into
 
@@ -22,7 +32,7 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
     Args:
       source: the file.
       reader: has `value`, `types` (classes of tensors in it), `tensor`, `container`, `placeholders`.
-      root: the wrapper to take ("state_dict_ema"); None finds it.
+      root: the wrapper to take ("ema.module"); None finds it.
 
     Raises:
       UserError: there are no tensors, or some cannot be read; all problems are named.
@@ -43,14 +53,19 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise UserError(f"{path}: {'; '.join(problems[:5])}{more}")
-    prefix = _prefix(list(tensors))
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    prefix = _prefix(shapes)
+    roots = [other for other in _roots(reader.value, reader.types) if other != ".".join(keys)]
+    if source_of(_beginning(prefix, shapes)) is None:
+        roots += _parts(shapes, keys)
     siblings = reader.value if keys else {}
     return Checkpoint(
         path=source.path,
         container=reader.container,
-        tensors={name[len(prefix) :]: tensor for name, tensor in tensors.items()},
+        tensors=_without(prefix, tensors),
         root=".".join(keys),
         prefix=prefix,
+        roots=tuple(roots),
         siblings=tuple(shown(key) for key in siblings if key != keys[0]),
         others=tuple(shown(key) for key in mapping if key not in stored),
         placeholders=tuple(map(shown, reader.placeholders)),
@@ -66,21 +81,24 @@ def _name_problem(name: str) -> str | None:
 
 def _find(value: object, types: tuple, root: str | None, path: str) -> tuple[tuple[str, ...], dict]:
     """The keys that lead to the state dict, and it."""
-    candidates = _candidates(value) if root is None else _named(value, root)
+    start = [((), value)] if root is None else _under(value, root)
+    candidates = [found for keys, inner in start for found in _candidates(inner, keys)]
     for is_state_dict in (_has_weight, _has_tensor):  # some files hold tensors of other names only
         for keys, mapping in candidates:
             if is_state_dict(mapping, types):
                 return keys, mapping
     top = f"top-level keys: {listed(list(value))}" if isinstance(value, dict) and value else _kind(value)
     where = "" if root is None else f" under {shown(root)}"
-    raise UserError(f"{path}: no tensors found{where}; {top}")
+    roots = _roots(value, types)
+    mend = f"; give --root={' or --root='.join(roots)}" if roots else ""
+    raise UserError(f"{path}: no tensors found{where}; {top}{mend}")
 
 
-def _candidates(value: object) -> list[tuple[tuple[str, ...], dict]]:
+def _candidates(value: object, keys: tuple[str, ...]) -> list[tuple[tuple[str, ...], dict]]:
     """Mappings that may be the state dict, each once, the outer ones first."""
     found: list[tuple[tuple[str, ...], dict]] = []
     visited: set[int] = set()
-    level = [((), value)]
+    level = [(keys, value)]
     for _ in range(_DEPTH):
         level = [(keys, mapping) for keys, mapping in level if isinstance(mapping, dict)]
         level = [item for item in level if id(item[1]) not in visited]
@@ -92,9 +110,42 @@ def _candidates(value: object) -> list[tuple[tuple[str, ...], dict]]:
     return found
 
 
-def _named(value: object, root: str) -> list[tuple[tuple[str, ...], dict]]:
-    mapping = value.get(root) if isinstance(value, dict) else None
-    return [((root,), mapping)] if isinstance(mapping, dict) else []
+def _under(value: object, root: str) -> list[tuple[tuple[str, ...], object]]:
+    """What lies under the path `root`; a key may hold dots itself, or be the beginning of flat names."""
+    if not isinstance(value, dict):
+        return []
+    if root in value:
+        return [((root,), value[root])]
+    for dot in re.finditer(r"\.", root):
+        for keys, inner in _under(value.get(root[: dot.start()]), root[dot.end() :]):
+            return [((root[: dot.start()], *keys), inner)]
+    flat = _beginning(f"{root}.", {k: v for k, v in value.items() if isinstance(k, str)})
+    return [((root,), flat)] if flat else []
+
+
+def _roots(value: object, types: tuple) -> list[str]:
+    """Paths, outer ones first, under which weights lie and that can be given as `root`."""
+    roots: list[str] = []
+    level, visited = [("", value)], set()
+    while level and len(visited) < _MOST_DICTS and len(roots) < _MOST_ROOTS:
+        path, mapping = level.pop(0)
+        if not isinstance(mapping, dict) or id(mapping) in visited:
+            continue
+        visited.add(id(mapping))
+        if path and _has_weight(mapping, types):
+            roots.append(path.removeprefix("."))
+        inner = [(k, v) for k, v in mapping.items() if isinstance(k, str) and isinstance(v, dict)]
+        if path.count(".") < _DEPTH:
+            level += [(f"{path}.{k}", v) for k, v in inner[:_MOST_DICTS] if k.isprintable() and len(k) < 40]
+    return roots
+
+
+def _parts(shapes: Shapes, root: tuple[str, ...]) -> list[str]:
+    """Paths of the parts of a larger network (a teacher, a generator) that are networks known here."""
+    heads = {name[: dot.start()] for name in shapes for dot in list(re.finditer(r"\.", name))[:2]}
+    tried = sorted(heads, key=lambda head: (head.count("."), head))[:_MOST_PREFIXES]
+    parts = [head for head in tried if source_of(_beginning(f"{head}.", shapes))]
+    return [".".join((*root, part)) for part in parts[:_MOST_ROOTS]]
 
 
 def _has_weight(mapping: dict, types: tuple) -> bool:
@@ -108,12 +159,30 @@ def _has_tensor(mapping: dict, types: tuple) -> bool:
     return any(isinstance(k, str) and isinstance(v, types) for k, v in mapping.items())
 
 
-def _prefix(names: list[str], word: str = "module.") -> str:
-    """What all names begin with, of the word that DataParallel puts in front, repeatedly."""
-    prefix = ""
-    while all(name.startswith(prefix + word) and len(name) > len(prefix + word) for name in names):
-        prefix += word
-    return prefix
+def _prefix(shapes: Shapes) -> str:
+    """What programs put before the names: as much as makes a known network of them, else what all share.
+
+    A counter or a loss beside the network may lack it: the names that begin with it are enough.
+    """
+    stacks = {found[0] for name in shapes if (found := _PREFIXES.match(name))}
+    prefixes = {stack[: dot.end()] for stack in stacks for dot in re.finditer(r"\.", stack)}
+    tried = sorted(prefixes, key=lambda prefix: (prefix.count("."), prefix))[:_MOST_PREFIXES]
+    for prefix in ("", *tried):
+        if source_of(_beginning(prefix, shapes)):
+            return prefix
+    return next((one for one in reversed(tried) if all(name.startswith(one) for name in shapes)), "")
+
+
+def _beginning(prefix: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The values whose names begin with the prefix, without it."""
+    return {name[len(prefix) :]: value for name, value in named.items() if name.startswith(prefix)}
+
+
+def _without(prefix: str, named: dict[str, Any]) -> dict[str, Any]:
+    """The same values, without the prefix where a name has it; no name comes twice."""
+    return {
+        (k.removeprefix(prefix) if k.removeprefix(prefix) not in named else k): v for k, v in named.items()
+    }
 
 
 def _kind(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from vos3d_jax.porting.rules import decoders
 from vos3d_jax.porting.rules.encoders import ENCODERS, Table
 
-_COUNTER = (re.compile(r".*\.num_batches_tracked"), "counter of batch norm, not in the function")
+_COUNTER = (re.compile(r".*\.num_batches_tracked|n_averaged"), "a counter, not in the function")
 _SECOND_NAMES = (re.compile(r"encoder\.resnet\.((?:conv1|layer\d)\..*)"), "encoder.")
 _KINETICS = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
 _CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
