@@ -55,13 +55,17 @@ def checkpoint_of(shapes: dict[str, tuple[int, ...]]) -> Checkpoint:
 
 
 def recipe_tensors(system: str, source: str, **arguments) -> dict[str, np.ndarray]:
-    """{name in the files of `source`: the recipe's value}, the parameters of a network of ours."""
+    """{name in the files of `source`: the recipe's value}, the parameters of a network of ours.
+
+    The recipe does not know Caffe2's word for a variance, which is not negative.
+    """
     shapes = targets.shapes(system, arguments)
     found = rules.torch_names(shapes, source, words({"system": system, "arguments": arguments}))
     views = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
-    return {
+    values = {
         name: recipe.weight(name, rules.to_torch(path, views[path]).shape) for path, name in found.items()
     }
+    return {name: abs(value) if name.endswith("_riv") else value for name, value in values.items()}
 
 
 def write(path: Path, tensors: dict[str, np.ndarray], wrapper: str = "blobs") -> Path:

@@ -35,6 +35,8 @@ def test_the_four_commands_work_on_each_others_results(file, capsys):
         and "129 tensors equal" in output
         and "not the function" not in output
     )
+    typed = next(line for line in output.splitlines() if line.startswith("next: vos3d segment "))
+    assert f"--checkpoint={folder} --input=clip.mp4 --output=masks" in typed
     clip = np.zeros((1, 2, 32, 32, 3), np.uint8)
     assert models.forward(storage.load_model(folder), clip).shape == (1, 2, 32, 32, 2)
 
@@ -59,7 +61,9 @@ def test_inspect_lists_every_problem_and_exits_with_two(tmp_path, capsys):
     assert not (tmp_path / "model").exists()
     allowed = ["--allow=stranger.*", "--allow=encoder.bn1.bias"]
     assert port_weights.main(["convert", str(path), f"--output={tmp_path / 'model'}", *allowed]) == 0
-    assert "random weights, not in the file: 1 tensors of encoder" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "random weights, not in the file: 1 tensors of encoder" in printed
+    assert "next: vos3d main " in printed and "vos3d segment" not in printed
 
 
 def test_inspect_can_list_every_tensor(file, capsys):

@@ -10,9 +10,10 @@ _EARLY = 0.1  # of a training's steps
 def doubt(card: Mapping[str, Any]) -> str | None:
     """Returns why the masks of a network cannot be good, as one line; None where its card gives no reason.
 
-    The rules, in this order: some of its weights are random (a backbone with a new decoder) or not finite;
-    the card names no training and no file, as that of a network fresh from `build_model`; less than a tenth
-    of its training's steps are done; it was trained from random weights on generated videos alone.
+    The rules, in this order: some of its weights are random (a backbone with a new decoder) or broken
+    (`--allow` let values that are not finite through); the card names no training and no file, as that of a
+    network fresh from `build_model`; less than a tenth of its training's steps are done; it was trained from
+    random weights on generated videos alone.
 
     Args:
       card: as `storage.load_card` gives it.
@@ -21,8 +22,8 @@ def doubt(card: Mapping[str, Any]) -> str | None:
     if random := report.get("random"):
         parts = ", ".join(dict.fromkeys(path.split("/")[0] for path in random))
         return f"{len(random)} of its tensors are random ({parts}): train it before its masks mean anything"
-    if broken := [one for one in report.get("allowed", ()) if one.endswith(": not finite")]:
-        return f"{len(broken)} of its tensors hold values that are not finite: its masks mean nothing"
+    if broken := [one for one in report.get("allowed", ()) if one.endswith(": broken")]:
+        return f"{len(broken)} of its tensors hold values that no trained network has: its masks mean nothing"
     if trained is None:
         if "source" in card or "config" in card:
             return None

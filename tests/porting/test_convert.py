@@ -2,11 +2,11 @@ import dataclasses
 import json
 
 import manifests
+import ml_dtypes
 import numpy as np
 import pytest
-from golden_files import recipe
 
-from vos3d_jax import storage
+from vos3d_jax import cards, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import open_checkpoint, plan, published, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
@@ -81,8 +81,7 @@ def test_a_file_is_converted_exported_and_converted_again_bit_by_bit(
     views, card = _views(tmp_path / "model")
     assert card["system"] == system and card["arguments"].items() >= arguments.items()
     for path, name in rules.torch_names(views, source, words(card)).items():
-        expected = recipe.weight(name, tensors[name].shape)
-        np.testing.assert_array_equal(rules.to_torch(path, views[path]), expected, err_msg=path)
+        np.testing.assert_array_equal(rules.to_torch(path, views[path]), tensors[name], err_msg=path)
     for suffix in [".pth"] if source != "vmz" else [".pth", ".safetensors"]:
         export(tmp_path / "model", tmp_path / f"exported{suffix}")
         again = convert(tmp_path / f"exported{suffix}", tmp_path / f"again{suffix}")
@@ -212,13 +211,59 @@ def test_other_floating_types_are_kept_as_float32(dcseg):
 
 def test_numbers_beyond_float32_are_a_problem_that_can_be_allowed(dcseg):
     dcseg.tensors["decoders.0.pred2.bias"] = np.array([0.1, 1e300], np.float64)
-    with pytest.raises(UserError, match="pred2.bias .float64 with numbers that float32 cannot hold"):
+    with pytest.raises(UserError, match="pred2.bias .1 of 2 values are beyond float32, in float64"):
         dcseg()
     assert not dcseg.folder.exists()
     dcseg(allow=["decoders.0.pred2.bias"])
     views, card = _views(dcseg.folder)
     np.testing.assert_array_equal(views["head/bias"], np.array([0.1, np.inf], np.float32))
-    assert card["report"]["allowed"] == ["decoders.0.pred2.bias: wrong type"]
+    assert card["report"]["allowed"] == ["decoders.0.pred2.bias: broken"]
+
+
+VARIANCE, KERNEL = "encoder.layer1.0.bn1.running_var", "decoders.0.GC.conv_l1.weight"
+BROKEN = [
+    (VARIANCE, np.nan, "1 of 4 values are not finite"),
+    (VARIANCE, -0.5, "a variance of -0.5"),
+    (VARIANCE, -np.inf, "not finite"),
+    ("encoder.layer1.0.bn1.running_mean", np.inf, "not finite"),
+    ("encoder.bn1.weight", -np.nan, "not finite"),
+    (KERNEL, -np.inf, "1 of [0-9]+ values are not finite"),
+    (KERNEL, np.nan, "not finite"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_values_that_no_trained_network_has_are_a_problem(dcseg, number):
+    # Trap: such a network runs, and every mask of it is empty.
+    name, value, said = BROKEN[number]
+    kinds = (np.float32, np.float16, ml_dtypes.bfloat16, np.float64)
+    tensor = dcseg.tensors[name].astype(kinds[number % len(kinds)])
+    tensor.reshape(-1)[-1] = value
+    dcseg.tensors[name] = tensor
+    with pytest.raises(UserError, match=rf"1 broken: {name} \(.*{said}\).*--allow=PATTERN"):
+        dcseg()
+    assert not dcseg.folder.exists()
+
+
+def test_all_broken_tensors_come_in_one_message_and_are_let_through_by_name_or_path(dcseg):
+    for name, value in ((VARIANCE, -1.0), (KERNEL, np.nan)):
+        dcseg.tensors[name] = np.full_like(dcseg.tensors[name], value)
+    with pytest.raises(UserError, match=rf"2 broken: .*{VARIANCE} .*; |2 broken: .*{KERNEL}"):
+        dcseg()
+    with pytest.raises(UserError, match="1 broken"):
+        dcseg(allow=[KERNEL])
+    done = dcseg(allow=[KERNEL, "encoder/stage1/0/*"])
+    views, card = _views(dcseg.folder)
+    assert done.count("broken") == 2 and len(card["report"]["allowed"]) == 2
+    assert card["report"]["random"] == [] and "no trained network has" in cards.doubt(card)
+    assert (views["encoder/stage1/0/reduce/norm/var"] == -1).all()
+    assert np.isnan(views["bridge/left1/kernel"]).all()
+
+
+def test_values_that_are_not_used_may_be_anything(dcseg):
+    dcseg.tensors["encoder.conv1_p.weight"] = np.full(3, np.nan, np.float32)
+    dcseg.tensors[VARIANCE] = np.zeros(4, np.float32)  # a channel that never varied
+    dcseg()
 
 
 def test_a_file_goes_into_the_system_that_it_is_of(dcseg):

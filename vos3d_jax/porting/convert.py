@@ -5,6 +5,7 @@ network and its largest tensor (spec: checkpoint-formats.md 6, spec-3dc-seg 3.1)
 """
 
 import collections
+import dataclasses
 import hashlib
 import math
 import os
@@ -71,13 +72,13 @@ def convert(
 def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple[targets.Variables, Plan]:
     """Returns {"params", "batch_stats"} with the file's values, and the plan with what the values showed.
 
-    Names that should repeat a tensor and hold other values, and elements of ours that were never written,
-    are problems of the returned plan.
+    Values that no trained network has (not finite, a variance below 0, beyond float32), names that should
+    repeat a tensor and hold other values, and elements of ours that were never written, are problems of the
+    returned plan.
     """
     variables = targets.allocate(plan.system, plan.arguments)
     views = targets.views(variables)
-    wanted = {row.path for row in plan.rows if row.path and row.status != plans.USED}
-    if wanted:
+    if wanted := plan.random:
         # Only then is a second copy of the network made, whose random weights these are.
         model = models.build_model(plan.system, seed=0, **plan.arguments)
         random = targets.views(jax.tree.map(np.asarray, storage.model_variables(model)))
@@ -143,7 +144,7 @@ def report(plan: Plan) -> dict[str, Any]:
     return {
         "tensors": plan.counts(),
         "unused": dict(reasons),
-        "random": [row.path for row in plan.rows if row.path and row.status != plans.USED],
+        "random": plan.random,
         "allowed": [f"{row.name or row.path}: {row.status}" for row in plan.rows if row.allowed],
     }
 
@@ -160,18 +161,23 @@ def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
 
 
 def _filled(checkpoint: Checkpoint, view: np.ndarray, row: plans.Row) -> plans.Row:
-    """The row of a tensor that is copied into `view`: a problem when float32 cannot hold its numbers."""
+    """The row of a tensor that is copied into `view`: a problem when a trained network has no such values."""
     tensor = checkpoint[row.name]
     array = rules.from_torch(row.path, tensor.numpy())
-    try:
-        with np.errstate(over="raise"):
-            _copy(view, array)
-    except FloatingPointError:
-        with np.errstate(over="ignore"):
-            _copy(view, array)  # if a person allows it, infinities
-        note = f"{tensor.dtype} with numbers that float32 cannot hold"
-        return plans.Row(row.name, plans.DTYPE, "", row.shape, None, note)
-    return row
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is found below
+        _copy(view, array)
+    # Extremes need no second array, and NaN is one.
+    lowest, highest = view.min(initial=np.inf), view.max(initial=-np.inf)
+    if view.size and not (np.isfinite(lowest) and np.isfinite(highest)):
+        ours = np.count_nonzero(~np.isfinite(view))
+        beyond = ours > np.count_nonzero(~np.isfinite(array))
+        what = f"beyond float32, in {tensor.dtype}" if beyond else "not finite"
+        note = f"{ours} of {view.size} values are {what}"
+    elif view.size and lowest < 0 and row.path.endswith("/var"):
+        note = f"a variance of {lowest:.3g}"
+    else:
+        return row
+    return dataclasses.replace(row, status=plans.BROKEN, note=note)
 
 
 def _copy(target: np.ndarray, source: np.ndarray) -> None:

@@ -20,7 +20,8 @@ from vos3d_jax.porting.recognise import Recognised, recognise
 # What a row can say; the last ones are problems.
 USED, ALIAS, CONSTANT, UNUSED, RANDOM = "used", "alias", "constant", "unused", "random"
 UNKNOWN, MISSING, SHAPE, DTYPE, DIFFERS = "unknown", "missing", "wrong shape", "wrong type", "different"
-PROBLEMS = (UNKNOWN, MISSING, SHAPE, DTYPE, DIFFERS)
+BROKEN = "broken"  # values that no trained network has; known only when they are read
+PROBLEMS = (UNKNOWN, MISSING, SHAPE, DTYPE, DIFFERS, BROKEN)
 STATUSES = (USED, ALIAS, CONSTANT, UNUSED, RANDOM, *PROBLEMS)
 
 
@@ -72,6 +73,11 @@ class Plan:
     def problems(self) -> list[Row]:
         """The rows that forbid the conversion."""
         return [row for row in self.rows if row.is_problem]
+
+    @property
+    def random(self) -> list[str]:
+        """Our paths that the file does not fill."""
+        return [row.path for row in self.rows if row.path and row.status not in (USED, BROKEN)]
 
     def count(self, status: str) -> int:
         """How many rows have this status."""

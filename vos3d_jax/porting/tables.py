@@ -3,6 +3,7 @@
 The plan of a file is printed without jax, which `compare` needs.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,14 +54,21 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
 
 
 def print_converted(found: Plan, folder: str) -> None:
-    """Prints what was written."""
+    """Prints what was written, and the command that takes it."""
+    from vos3d_jax.models import SYSTEMS
+
     counts = ", ".join(f"{number} {status}" for status, number in found.counts().items())
     print(f"{found.recognised.title} -> {found.system} ({_arguments(found)})")
     print(f"tensors: {counts}")
-    random = [row.path for row in found.rows if row.path and row.status != plan.USED]
-    if random:
-        print(f"random weights, not in the file: {len(random)} tensors of {', '.join(_modules(random))}")
+    if found.random:
+        parts = ", ".join(_modules(found.random))
+        print(f"random weights, not in the file: {len(found.random)} tensors of {parts}")
     print(f"written: {folder}")
+    given = shlex.quote(folder)
+    if SYSTEMS[found.system].segments and not found.random:
+        print(f"next: vos3d segment --checkpoint={given} --input=clip.mp4 --output=masks")
+    else:  # what it lacks for masks, training gives it
+        print(f"next: vos3d main --config=davis.py --config.init_from={given} --workdir=run")
 
 
 def print_comparison(rows: Sequence[Any], other: Mapping[str, tuple[Any, Any]]) -> None:
