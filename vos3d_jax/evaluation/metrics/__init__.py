@@ -9,10 +9,16 @@ videos or benchmarks: which frames count, what is one object of several or void,
 - saliency: `image_saliency`, `mean_saliency` (PySODMetrics); `pooled_saliency`, `pooled_levels`,
   `sequence_log` (3DC-Seg)
 - SegTrack v2, J-HMDB, JumpCut: `merged_ious`, `object_ious`, `group_means`, `frame_map`, `jumpcut_error`
-- how sure a mean is: `confidence_interval`, `paired_test`
+- how sure a mean is: `confidence_interval`, `paired_test`, `holm`
 """
 
-from vos3d_jax.evaluation.metrics.bootstrap import Interval, PairedTest, confidence_interval, paired_test
+from vos3d_jax.evaluation.metrics.bootstrap import (
+    Interval,
+    PairedTest,
+    confidence_interval,
+    holm,
+    paired_test,
+)
 from vos3d_jax.evaluation.metrics.contours import (
     BoundaryCounts,
     boundary_counts,
@@ -91,6 +97,7 @@ __all__ = [
     "confidence_interval",
     "frame_map",
     "group_means",
+    "holm",
     "image_saliency",
     "j_and_f",
     "jumpcut_error",

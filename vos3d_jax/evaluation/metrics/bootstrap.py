@@ -97,6 +97,19 @@ def paired_test(
     return PairedTest(interval, (larger + 1) / (resamples + 1))  # the observed pattern is one of them
 
 
+def holm(p_values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The p-values of tests made together, corrected by Holm's step-down method (Scand. J. Statist. 6, 1979).
+
+    That one of them falls below a level by chance alone is then no likelier than the level, however the
+    tests depend on each other.
+    """
+    order = np.argsort(p_values)
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1))
+    corrected = np.empty(p_values.size)
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
 def _resampled_means(
     values: np.ndarray, weights: np.ndarray, resamples: int, seed: int
 ) -> Float[np.ndarray, " resamples"]:

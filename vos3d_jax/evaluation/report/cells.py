@@ -1,29 +1,28 @@
 """Cells and tables of the page: numbers carry their full value for sorting (and for tests)."""
 
-import math
 from collections.abc import Sequence
 
 from vos3d_jax.evaluation.metrics import Interval
-from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.figures import shown
 from vos3d_jax.evaluation.report.markup import Child, Html, element, join
 
 
-def number(figure: str, value: float | None, *, signed: bool = False, class_: str = "") -> Html:
-    """A table cell with a value as it is shown everywhere; its full precision is in `data-value`."""
-    full = "" if value is None else repr(float(value))
-    return element("td", shown(figure, value, signed=signed), class_=f"num {class_}".strip(), data_value=full)
+def number(
+    figure: str,
+    value: float | None,
+    below: Html | None = None,
+    *,
+    signed: bool = False,
+    verdict: str | None = None,
+    class_: str = "",
+) -> Html:
+    """A table cell with a value as it is shown everywhere; its full precision is in `data-value`.
 
-
-def change(figure: str, value: float, below: Html | None = None, *, class_: str = "") -> Html:
-    """A table cell with a difference, coloured by whether it is for the better; the sign tells it too.
-
-    One that is written as zero has no colour.
+    `verdict`, "better" or "worse", gives it a colour.
     """
-    kind = None
-    if not math.isnan(value) and shown(figure, abs(value)) != shown(figure, 0.0):
-        kind = "better" if (value < 0) == facts(figure).lower else "worse"
-    text = element("span", shown(figure, value, signed=True), class_=kind)
-    return element("td", text, below, class_=f"num {class_}".strip(), data_value=repr(float(value)))
+    full = "" if value is None else repr(float(value))
+    text = element("span", shown(figure, value, signed=signed), class_=verdict)
+    return element("td", text, below, class_=f"num {class_}".strip(), data_value=full)
 
 
 def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:

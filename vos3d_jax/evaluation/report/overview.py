@@ -5,11 +5,11 @@ import re
 
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.metrics import Interval
-from vos3d_jax.evaluation.report.cells import between, change, head, number, row_head, table
+from vos3d_jax.evaluation.report.cells import between, head, number, row_head, table
 from vos3d_jax.evaluation.report.charts import strip
 from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, facts, shown
 from vos3d_jax.evaluation.report.markup import Html, element, join
-from vos3d_jax.evaluation.report.units import Difference, counted_over, few, fewer, shown_p
+from vos3d_jax.evaluation.report.units import counted_over, few, fewer
 from vos3d_jax.evaluation.scores import DEFECTS, Scores
 
 _FINGERPRINT = re.compile(r"(?:sha256:)?[0-9a-f]{32,}")
@@ -69,54 +69,6 @@ def figures(scores: Scores, intervals: dict[str, Interval | None]) -> Html:
                 [head("Figure", class_=None), head("Value"), head("95 % interval")],
                 rows,
                 label="All figures",
-            ),
-        ]
-    )
-
-
-def comparison(scores: Scores, other: Scores, differences: list[Difference] | str) -> Html:
-    """The paired test of each figure against another result; or the sentence that says why there is none."""
-    name = other.method or "the other result"
-    if isinstance(differences, str):
-        return element("p", f"Not compared with {name}: {differences}", class_="note")
-    rows = []
-    for item in differences:
-        below, chance, p_value = None, "", ""
-        if item.test is not None:
-            words = between(item.figure, item.test.difference, signed=True)
-            below = element("div", words, class_="small soft")
-            chance, p_value = shown_p(item.test.p_value), repr(item.test.p_value)
-        rows.append(
-            element(
-                "tr",
-                row_head(item.figure),
-                number(item.figure, item.first),
-                number(item.figure, item.second),
-                change(item.figure, item.value, below),
-                element("td", chance.replace("less than", "<"), class_="num", data_value=p_value),
-            )
-        )
-    return join(
-        [
-            element("p", next((item.words for item in differences if item.words), "")),
-            table(
-                f"{scores.method or 'This result'} against {name}, both on the same {counted_over(scores)}",
-                [
-                    head("Figure", class_=None),
-                    head(scores.method or "this"),
-                    head(name),
-                    head("Difference, 95 % interval"),
-                    head("By chance"),
-                ],
-                rows,
-                label="Comparison",
-            ),
-            element(
-                "p",
-                "The last column is the p-value of a paired sign-flip test: how often a difference as large "
-                "would appear by chance. Of many figures some fall low by chance alone. Figures that are no "
-                "mean over sequences or objects have none.",
-                class_="soft small",
             ),
         ]
     )

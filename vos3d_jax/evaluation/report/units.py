@@ -1,4 +1,4 @@
-"""How sure each headline figure is, and whether two results differ: over sequences or objects, never frames.
+"""How sure each headline figure is: over sequences or objects, never frames.
 
 A figure is a mean over units (specs/spec-metrics.md section 4). `units` gives the units' values and weights,
 so that their weighted mean is the figure; the bootstrap and the paired test draw units. Figures that are no
@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vos3d_jax.evaluation import benchmarks
-from vos3d_jax.evaluation.metrics import Interval, PairedTest, confidence_interval, paired_test
-from vos3d_jax.evaluation.report.figures import facts, shown
-from vos3d_jax.evaluation.scores import Row, Scores, require_comparable
+from vos3d_jax.evaluation.metrics import Interval, confidence_interval
+from vos3d_jax.evaluation.report.figures import facts
+from vos3d_jax.evaluation.scores import Row, Scores
 
-_LIKELY_CHANCE = 0.05
 _FEW = 6  # of fewer units no sign-flip test gets below 0.05: 2 of the 2**5 patterns of signs are 0.0625
 
 
@@ -27,22 +26,6 @@ class Units:
     names: tuple[str, ...]
     values: np.ndarray
     weights: np.ndarray
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A headline figure of two results; where it is a mean over units a paired test, and that in words."""
-
-    figure: str
-    first: float
-    second: float
-    test: PairedTest | None
-    words: str
-
-    @property
-    def value(self) -> float:
-        """First less second, over the units that both have."""
-        return self.first - self.second if self.test is None else self.test.difference.mean
 
 
 def units(scores: Scores, figure: str) -> Units | None:
@@ -86,30 +69,6 @@ def fewer(scores: Scores, figure: str) -> int | None:
     return None if known == _count(scores) else known
 
 
-def compare(scores: Scores, other: Scores) -> list[Difference]:
-    """Every headline figure of both, with the paired test of those that are means over units.
-
-    Raises:
-        UserError: the two follow different protocols, or score different things.
-    """
-    require_comparable(scores, other)
-    differences = []
-    for figure in scores.figures:
-        if figure not in other.figures:
-            continue
-        first, second = units(scores, figure), units(other, figure)
-        test, words = None, ""
-        if first is not None and second is not None:
-            by_name = dict(zip(second.names, second.values, strict=True))  # rows may stand in another order
-            theirs = np.array([by_name.get(name, math.nan) for name in first.names])
-            count = int(np.isfinite(first.values - theirs).sum())
-            if count:
-                test = paired_test(first.values, theirs, weights=first.weights)
-                words = _words(figure, test, count, scores, other)
-        differences.append(Difference(figure, scores.figures[figure], other.figures[figure], test, words))
-    return differences
-
-
 def worst_first(rows: Iterable[Row], metric: str) -> list[Row]:
     """The rows by the mean of a metric, those where it is not defined last."""
     sign = -1 if facts(metric).lower else 1
@@ -141,33 +100,6 @@ def _count(scores: Scores) -> int:
     if scores.average == "sequences":
         return len({row.sequence for row in scores.rows})
     return len(scores.rows)
-
-
-def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores) -> str:
-    difference = test.difference.mean
-    name = other.method or "the other result"
-    if difference == 0:
-        return f"{figure} is the same as that of {name}."
-    better = (difference < 0) == facts(figure).lower
-    low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
-    unit = {"objects": "objects", "groups": "clips"}.get(scores.average, "sequences")
-    verdict = (
-        f"it may well be chance in which {unit} there are"
-        if test.p_value > _LIKELY_CHANCE
-        else f"chance in these {unit} hardly explains it"
-    )
-    return (
-        f"{figure} is {shown(figure, abs(difference))} {'better' if better else 'worse'} than that of {name} "
-        f"(95 % interval of the difference {low} to {high}, {count} {unit}). If it made no difference which "
-        f"result is which, one as large would appear in {shown_p(test.p_value)} of cases: {verdict}."
-    )
-
-
-def shown_p(value: float) -> str:
-    """A p-value in percent, as a person reads it."""
-    if value < 0.0005:
-        return "less than 0.1 %"
-    return f"{100 * value:.1f} %"
 
 
 def _rows(scores: Scores, figure: str) -> list[Row]:

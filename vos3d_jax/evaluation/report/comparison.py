@@ -1,0 +1,130 @@
+"""Results beside others on the same data: each figure's difference, its paired test, and what is chance.
+
+The tests draw the units that a figure is a mean over (`units`). As many figures and results are tested
+together, p-values are corrected by Holm's step-down method, which holds however the tests depend on each other.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vos3d_jax.evaluation.metrics import PairedTest, holm, paired_test
+from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.units import units
+from vos3d_jax.evaluation.scores import Scores, require_comparable
+
+_LIKELY_CHANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A headline figure of two results; where it is a mean over units a paired test, and that in words.
+
+    Attributes:
+        figure: its name.
+        first, second: its values.
+        test: of the difference, first less second; None where the figure is no mean over units.
+        words: the difference in a sentence, "" without test.
+        corrected: the p-value of the test, corrected for all tests that were made together; None without test.
+    """
+
+    figure: str
+    first: float
+    second: float
+    test: PairedTest | None
+    words: str
+    corrected: float | None = None
+
+    @property
+    def value(self) -> float:
+        """First less second, over the units that both have."""
+        return self.first - self.second if self.test is None else self.test.difference.mean
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether the first is "better" or "worse": None unless the interval of the difference excludes 0."""
+        if self.test is None or not (self.test.difference.low > 0 or self.test.difference.high < 0):
+            return None
+        return "better" if (self.value < 0) == facts(self.figure).lower else "worse"
+
+
+def compare(scores: Scores, other: Scores) -> list[Difference]:
+    """Every headline figure of both, with the paired test of those that are means over units.
+
+    Raises:
+        UserError: the two follow different protocols, or score different things.
+    """
+    return compare_all(scores, [other])[0]
+
+
+def compare_all(scores: Scores, others: Sequence[Scores]) -> list[list[Difference]]:
+    """`compare` with each of the others, p-values corrected for all tests together.
+
+    Raises:
+        UserError: one follows a different protocol, or scores different things.
+    """
+    compared = [_differences(scores, other) for other in others]
+    tested = [item for differences in compared for item in differences if item.test is not None]
+    corrected = iter(holm(np.array([item.test.p_value for item in tested])).tolist())
+    return [
+        [item if item.test is None else replace(item, corrected=next(corrected)) for item in differences]
+        for differences in compared
+    ]
+
+
+def explained(compared: Sequence[Sequence[Difference]]) -> str:
+    """What the columns of a comparison mean, in words."""
+    count = sum(item.test is not None for differences in compared for item in differences)
+    return (
+        "p is how often a difference as large would appear by chance, were the signs of the units' differences"
+        f" drawn (paired sign-flip test); p (Holm) is p corrected for the {count} tests made here. A difference"
+        " has a colour only where its own 95 % interval, which is not corrected, leaves out 0."
+    )
+
+
+def shown_p(value: float | None) -> str:
+    """A p-value with three decimals; "" for None."""
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _differences(scores: Scores, other: Scores) -> list[Difference]:
+    require_comparable(scores, other)
+    differences = []
+    for figure in scores.figures:
+        if figure not in other.figures:
+            continue
+        first, second = units(scores, figure), units(other, figure)
+        test, words = None, ""
+        if first is not None and second is not None:
+            by_name = dict(zip(second.names, second.values, strict=True))  # rows may stand in another order
+            theirs = np.array([by_name.get(name, math.nan) for name in first.names])
+            count = int(np.isfinite(first.values - theirs).sum())
+            if count:
+                test = paired_test(first.values, theirs, weights=first.weights)
+                words = _words(figure, test, count, scores, other)
+        differences.append(Difference(figure, scores.figures[figure], other.figures[figure], test, words))
+    return differences
+
+
+def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores) -> str:
+    difference = test.difference.mean
+    name = other.method or "the other result"
+    if difference == 0:
+        return f"{figure} is the same as that of {name}."
+    better = (difference < 0) == facts(figure).lower
+    low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
+    unit = {"objects": "objects", "groups": "clips"}.get(scores.average, "sequences")
+    verdict = (
+        f"it may well be chance in which {unit} there are"
+        if test.p_value > _LIKELY_CHANCE
+        else f"chance in these {unit} hardly explains it"
+    )
+    return (
+        f"{figure} is {shown(figure, abs(difference))} {'better' if better else 'worse'} than that of {name} "
+        f"(95 % interval of the difference {low} to {high}, {count} {unit}, p {shown_p(test.p_value)}, not "
+        f"corrected): {verdict}."
+    )
