@@ -8,9 +8,10 @@ import argparse
 import contextlib
 import inspect
 import json
+import shlex
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,10 @@ def _run(arguments: list[str]) -> None:
     rules = benchmarks.find(options.benchmark)
     results, output = Results.find(options.results, options.maps), Path(options.output)
     _refuse_output(output, Path(options.results), results)
-    other = None
-    if options.compare:
-        other = report.read(options.compare)
-        protocol = scoring.protocol(rules, options.defect)
-        require_same_protocol((rules.name, protocol), (other.benchmark, other.protocol))
+    others = [report.read_other(path) for path in options.compare]
+    protocol = scoring.protocol(rules, options.defect)
+    for other in others:
+        require_same_protocol((rules.name, protocol), (other.scores.benchmark, other.scores.protocol))
     data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
     if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= data.keys():
         raise UserError(
@@ -65,6 +65,7 @@ def _run(arguments: list[str]) -> None:
             " as the config of the masks has them"
         )
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
+    typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
     with exclusive(output):
         with ScoringProgress() as progress, _told_how_to_go_on():
             scores = scoring.score(
@@ -81,14 +82,28 @@ def _run(arguments: list[str]) -> None:
                 defects=tuple(options.defect),
                 **data,
             )
-        report.write(
-            scores, output, videos=videos, masks_dir=results.masks, compare=other, html=options.report
-        )
-        scoring.remove_parts(output / _PARTS)
-    report.show(report.table(scores))
-    print(f"scores.json, tables{' and report.html' if options.report else ''} are in {output}")
-    if other is not None:
-        report.show(report.paired_table(scores, other))
+        with report.in_percent(options.percent):
+            report.write(
+                scores,
+                output,
+                videos=videos,
+                masks_dir=results.masks,
+                compare=others,
+                made=report.Made.now(typed, options.results),
+                html=options.report,
+            )
+            scoring.remove_parts(output / _PARTS)
+            report.show(report.table(scores))
+            print(f"scores.json, tables{' and report.html' if options.report else ''} are in {output}")
+            if others:
+                _show_comparison(scores, [other.scores for other in others])
+
+
+def _show_comparison(scores: "Scores", others: Sequence["Scores"]) -> None:
+    from vos3d_jax.evaluation import report
+
+    report.show(report.compare_table([(one.method, one) for one in (scores, *others)]))
+    report.show(report.tests_table(scores, others, report.compare_all(scores, others)))
 
 
 @contextlib.contextmanager
@@ -163,7 +178,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--resolution", metavar="NAME", help='frames and masks to read ("240p"; default: the benchmark\'s)')
     add("--split", metavar="NAME", help="list of videos to read (default: the benchmark's)")
-    add("--compare", metavar="FILE", help="the scores.json of another method, to stand beside this one")
+    add(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the scores.json of another method, to stand beside this one with tests (may be given again)",
+    )
+    add("--percent", action="store_true", help="tables, report and LaTeX rows in percent, not in fractions")
     add(
         "--defect",
         action="append",

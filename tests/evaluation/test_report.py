@@ -67,6 +67,7 @@ def test_an_evaluation_leaves_scores_csv_page_and_pictures(tmp_path):
         "report.html",
         "rows.csv",
         "scores.json",
+        "table.tex",
     ]
     with Image.open(tmp_path / "out/pictures/bear.jpg") as picture:
         assert picture.width > 3 * 320 and picture.height > 2 * 200
@@ -150,7 +151,9 @@ def test_the_table_shows_published_results_beside_a_whole_result_only():
 def test_names_in_brackets_are_printed_as_they_are():
     rows = (Row("[/red]clip[bold]", "clip", "", SIZE, ("00001",), {"J": (0.5,), "F": (0.5,)}),)
     scores = make_scores("folder", rows=rows, method="[/blue]", notes=("a [note]",))
-    text = printed(report.table(scores)) + printed(report.paired_table(scores, scores))
+    text = printed(report.table(scores)) + printed(
+        report.tests_table(scores, [scores], report.compare_all(scores, [scores]))
+    )
     assert "[/red]clip[bold]" in text and "[/blue]" in text and "a [note]" in text
     assert "[x]" in printed(report.compare_table([("[x]", scores)]))
 
@@ -178,36 +181,12 @@ def test_baselines_stand_in_one_table():
     assert f"{144 / 768:.3f}" in text
 
 
-def test_the_paired_table_says_in_words_what_the_first_figure_does():
-    text = printed(
-        report.paired_table(
-            make_scores("davis2016"), make_scores("davis2016", 1, method="old", provenance={})
-        )
-    )
-    assert "J&F is 0." in text and "that of old" in text and "95 % interval" in text
-
-
-def test_the_paired_table_says_what_is_better_what_p_is_and_where_units_are_too_few():
-    def sheet(count):
-        names = [f"clip{index}" for index in range(count)]
-        rows = tuple(
-            Row(name, name, "", (24, 32), ("1", "2"), {"J": (0.5, 0.6), "F": (0.5, 0.6)}) for name in names
-        )
-        one, two = (make_scores("davis2016", rows=rows, method=name, provenance={}) for name in "ab")
-        return printed(report.paired_table(one, two), width=120)
-
-    assert "Lower is better: J decay" in sheet(6) and "paired sign-flip test" in sheet(6)
-    assert "mean little" not in sheet(6) and "intervals over 5 sequences mean little" in sheet(5)
-
-
 def test_results_of_different_protocols_are_refused_in_one_table():
     rows = [
         (name, score_predictions(name, VIDEOS, truth_of)) for name in ("davis2016", "davis2016_all_frames")
     ]
     with pytest.raises(UserError, match="are not compared"):
         report.compare_table(rows)
-    with pytest.raises(UserError, match="are not compared"):
-        report.paired_table(rows[0][1], rows[1][1])
     with pytest.raises(UserError, match="no results to compare"):
         report.compare_table([])
 

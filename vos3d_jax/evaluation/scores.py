@@ -207,6 +207,15 @@ def require_comparable(first: Scores, second: Scores) -> None:
         )
 
 
+def is_comparable(first: Scores, second: Scores) -> bool:
+    """Whether `require_comparable` lets the two stand in one table."""
+    try:
+        require_comparable(first, second)
+    except UserError:
+        return False
+    return True
+
+
 def require_same_protocol(first: tuple[str, str], second: tuple[str, str]) -> None:
     """Returns if two (benchmark, protocol) agree.
 

@@ -5,22 +5,31 @@ from pathlib import Path
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation.report.comparison import compare, compare_all
+from vos3d_jax.evaluation.report.figures import in_percent
+from vos3d_jax.evaluation.report.latex import latex
+from vos3d_jax.evaluation.report.made import Made, Other, find_other
 from vos3d_jax.evaluation.report.page import page
 from vos3d_jax.evaluation.report.pictures import write_pictures
 from vos3d_jax.evaluation.report.sheets import write_csv
-from vos3d_jax.evaluation.report.tables import compare_table, paired_table, show, table
-from vos3d_jax.evaluation.report.units import compare
-from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.evaluation.report.tables import compare_table, show, table, tests_table
+from vos3d_jax.evaluation.scores import Scores, is_comparable
 from vos3d_jax.media.images import write_file
 
 __all__ = [
+    "Made",
+    "Other",
     "compare",
+    "compare_all",
     "compare_table",
+    "in_percent",
+    "latex",
     "page",
-    "paired_table",
     "read",
+    "read_other",
     "show",
     "table",
+    "tests_table",
     "write",
     "write_csv",
     "write_pictures",
@@ -33,7 +42,8 @@ def write(
     *,
     videos: Sequence[Video] = (),
     masks_dir: str | Path | None = None,
-    compare: Scores | None = None,
+    compare: Sequence[Other] = (),
+    made: Made | None = None,
     html: bool = True,
 ) -> None:
     """Writes a result into the folder `output`: everything a reader may want of it.
@@ -42,6 +52,8 @@ def write(
     - `figures.csv`, `rows.csv`, and in the official tool's columns `global_results-<set>.csv` and
       `per-sequence_results-<set>.csv` (see `write_csv`).
     - `report.html`: one page that needs no network.
+    - `table.tex`: the headline figures as rows of LaTeX, with those of the results that are compared.
+    - `made.json`, given `made`: the date, the command, and where the masks are.
     - given videos and masks, `pictures/<sequence>.jpg`: the typical and the worst frame of each.
 
     Args:
@@ -49,7 +61,8 @@ def write(
         output: the folder; it is made.
         videos: the scored videos, for pictures.
         masks_dir: the scored masks, `<run>/<frame>.png`, for pictures.
-        compare: another result that the page compares with; if it is not comparable the page says why.
+        compare: other results that the page compares with; where one is not comparable it says why.
+        made: when and how the result was made.
         html: False: neither page nor pictures, which cost more than the scores of a small data set; a page
             that is there already tells of other scores, and is removed.
 
@@ -59,10 +72,14 @@ def write(
     output = Path(output)
     write_file(output / "scores.json", scores.to_json().encode())
     write_csv(scores, output)
+    beside = [other.scores for other in compare if is_comparable(scores, other.scores)]
+    write_file(output / "table.tex", latex([scores, *beside]).encode())
+    if made is not None:
+        made.write(output)
     if not html:
         (output / "report.html").unlink(missing_ok=True)
         return
-    text = page(scores, videos=videos, masks_dir=masks_dir, other=compare)
+    text = page(scores, videos=videos, masks_dir=masks_dir, others=compare, made=made)
     write_file(output / "report.html", text.encode())
     if masks_dir is not None:
         write_pictures(scores, videos, masks_dir, output / "pictures")
@@ -81,3 +98,12 @@ def read(path: str | Path) -> Scores:
         raise UserError(f"{path} is missing: expected the scores.json of an evaluation") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no scores.json of this program: score again") from None
+
+
+def read_other(path: str | Path) -> Other:
+    """The result to compare with that `read` reads, with its masks where they are still those scored.
+
+    Errors as `read`.
+    """
+    path = Path(path)
+    return find_other(read(path), path / "scores.json" if path.is_dir() else path)

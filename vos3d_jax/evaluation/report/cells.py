@@ -21,7 +21,8 @@ def number(
     `verdict`, "better" or "worse", gives it a colour.
     """
     full = "" if value is None else repr(float(value))
-    text = element("span", shown(figure, value, signed=signed), class_=verdict)
+    text = shown(figure, value, signed=signed)
+    text = element("span", text, class_=verdict) if verdict else text
     return element("td", text, below, class_=f"num {class_}".strip(), data_value=full)
 
 

@@ -1,7 +1,7 @@
 """Results beside others on the same data: each figure's difference, its paired test, and what is chance.
 
-The tests draw the units that a figure is a mean over (`units`). As many figures and results are tested
-together, p-values are corrected by Holm's step-down method, which holds however the tests depend on each other.
+The tests draw the units that a figure is a mean over (`units`). Many figures and results are tested together:
+p-values are corrected by Holm's step-down method, which holds however the tests depend on each other.
 """
 
 import math
@@ -27,7 +27,7 @@ class Difference:
         first, second: its values.
         test: of the difference, first less second; None where the figure is no mean over units.
         words: the difference in a sentence, "" without test.
-        corrected: the p-value of the test, corrected for all tests that were made together; None without test.
+        corrected: the p-value of the test, corrected for all tests made together; None without test.
     """
 
     figure: str
@@ -78,9 +78,9 @@ def explained(compared: Sequence[Sequence[Difference]]) -> str:
     """What the columns of a comparison mean, in words."""
     count = sum(item.test is not None for differences in compared for item in differences)
     return (
-        "p is how often a difference as large would appear by chance, were the signs of the units' differences"
-        f" drawn (paired sign-flip test); p (Holm) is p corrected for the {count} tests made here. A difference"
-        " has a colour only where its own 95 % interval, which is not corrected, leaves out 0."
+        "p is how often a difference as large would appear by chance, were the signs of the units' "
+        f"differences drawn (paired sign-flip test); p (Holm) is p corrected for the {count} tests made here."
+        " A difference has a colour only where its own 95 % interval, which is not corrected, leaves out 0."
     )
 
 

@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation.report.attributes import NAMES, attribute_means
-from vos3d_jax.evaluation.report.cells import change, head, number, row_head, table
+from vos3d_jax.evaluation.report.cells import head, number, row_head, table
 from vos3d_jax.evaluation.report.charts import bar, lines
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
+from vos3d_jax.evaluation.report.made import Other
 from vos3d_jax.evaluation.report.markup import Html, element, join
-from vos3d_jax.evaluation.report.pictures import jpegs, worst_scenes
+from vos3d_jax.evaluation.report.pictures import KINDS, Scene, jpegs, worst_scenes
 from vos3d_jax.evaluation.report.units import worst_first
 from vos3d_jax.evaluation.scores import Row, Scores
 
 _SCENES = 12
 _LINES = 60  # small charts at most: those of the worst rows
+MOST_OTHERS = 3  # other methods whose curves and masks are drawn
 
 
 def metrics_of(scores: Scores) -> list[str]:
@@ -27,8 +30,8 @@ def metrics_of(scores: Scores) -> list[str]:
     return [*of_frames, *(metric for metric in found if metric not in FRAME_METRICS)]
 
 
-def sequences(scores: Scores, other: Scores | None) -> Html | None:
-    """A table of all rows, worst first, with a bar for each metric; `other` must be comparable.
+def sequences(scores: Scores, others: Sequence[Other]) -> Html | None:
+    """A table of all rows, worst first, with a bar for each metric; `others` must be comparable.
 
     None where nothing was measured of single rows (soft maps alone).
     """
@@ -38,8 +41,10 @@ def sequences(scores: Scores, other: Scores | None) -> Html | None:
     barred = [metric for metric in metrics if metric in FRAME_METRICS]
     largest = {metric: _largest(scores, metric) for metric in barred}
     full = [metric for metric in barred if metric != "error"]
-    compared = () if other is None else other.rows
-    theirs = {row.name: row.statistics(metrics[0]).mean for row in compared if metrics[0] in row.series}
+    theirs = [
+        {row.name: row.statistics(metrics[0]).mean for row in other.scores.rows if metrics[0] in row.series}
+        for other in others
+    ]
     grouped = any(row.group for row in scores.rows)
     heads = [
         head({"objects": "Object"}.get(scores.average, "Sequence"), sort="ascending", class_=None),
@@ -50,8 +55,8 @@ def sequences(scores: Scores, other: Scores | None) -> Html | None:
         heads.append(head(f"{metric} mean", sort="ascending", class_=_weight(metric)))
         if metric in full:
             heads += [head(f"{metric} {name}", sort="ascending", class_="num minor") for name in _MINOR]
-    if theirs:
-        heads.append(head(f"{metrics[0]} difference", sort="ascending"))
+    for other in others:
+        heads.append(head(f"{metrics[0]} less {other.name}", sort="ascending"))
     heads.append(head("Frames", sort="ascending", class_="num minor"))
     rows = []
     for row in worst_first(scores.rows, metrics[0]):
@@ -70,9 +75,9 @@ def sequences(scores: Scores, other: Scores | None) -> Html | None:
                 for name in _MINOR:
                     value = getattr(statistics[metric], name) if metric in statistics else None
                     cells.append(number(f"{metric} {name}", value, class_="minor"))
-        if theirs:
-            before = theirs.get(row.name, math.nan)
-            cells.append(change(metrics[0], means.get(metrics[0], math.nan) - before))
+        for before in theirs:
+            less = means.get(metrics[0], math.nan) - before.get(row.name, math.nan)
+            cells.append(number(metrics[0], less, signed=True))
         cells.append(element("td", str(len(row.frames)), class_="num minor"))
         rows.append(element("tr", *cells))
     caption = join([_key(barred), "Worst first; press a head to sort." if len(rows) > 1 else None])
@@ -80,55 +85,89 @@ def sequences(scores: Scores, other: Scores | None) -> Html | None:
     return table(caption, [item for item in heads if item], rows, label=label, sortable=True)
 
 
-def over_time(scores: Scores) -> Html | None:
-    """A small chart for each row with more than one frame, worst first; None where there are none."""
+def over_time(scores: Scores, others: Sequence[Other] = ()) -> Html | None:
+    """A small chart for each row with more than one frame, worst first; None where there are none.
+
+    The first metric of the first few others is drawn too.
+    """
     metrics = [metric for metric in metrics_of(scores) if metric in FRAME_METRICS]
     rows = [row for row in scores.rows if any(len(row.series.get(metric, ())) > 1 for metric in metrics)]
     if not rows:
         return None
     ordered = worst_first(rows, metrics[0])[:_LINES]
+    theirs = [{row.name: row for row in other.scores.rows} for other in others[:MOST_OTHERS]]
+    top = max(
+        _largest(one, metric)
+        for one in (scores, *(other.scores for other in others[:MOST_OTHERS]))
+        for metric in metrics
+    )
     charts = []
     for row in ordered:
         series = [(metric, row.series[metric]) for metric in metrics if metric in row.series]
+        curves = [
+            (f"theirs{place}", by_name[row.name].series[metrics[0]])
+            for place, by_name in enumerate(theirs)
+            if metrics[0] in by_name[row.name].series
+        ]
         means = ", ".join(f"{metric} {shown(metric, row.statistics(metric).mean)}" for metric, _ in series)
         ends = (element("span", row.frames[place]) for place in (0, -1))
         charts.append(
             element(
                 "figure",
                 element("figcaption", element("strong", row.name), element("br"), means),
-                lines(series, _sentence(row, series), max(_largest(scores, metric) for metric, _ in series)),
+                lines([*curves, *series], _sentence(row, series), top),
                 element("div", *ends, class_="ends"),
             )
         )
     left = len(rows) - len(ordered)
-    words = "From 0 at the bottom to 1 at the top; the middle line is 0.5. Every value is in scores.json."
+    half, whole = (shown(metrics[0], share * top) for share in (0.5, 1.0))
+    words = f"From 0 at the bottom to {whole} at the top; the middle line is {half}."
+    words += " Every value is in scores.json."
+    if others:
+        words += f" Of other methods {metrics[0]} is drawn."
+    if len(others) > MOST_OTHERS:
+        words += f" The first {MOST_OTHERS} of {len(others)} of them are drawn."
     if left:
         words += f" The {len(ordered)} worst are shown, {left} are left out."
     return join(
         [
-            element("p", _key(metrics), words, class_="soft small"),
+            element("p", _key(metrics), _their_key(others), words, class_="soft small"),
             element("div", *charts, class_="multiples"),
         ]
     )
 
 
-def worst_frames(scores: Scores, videos: Sequence[Video], masks_dir: str | Path) -> Html | None:
-    """The worst frame of the worst sequences as pictures; None without videos of the scored sequences."""
+def worst_frames(
+    scores: Scores,
+    videos: Sequence[Video],
+    masks_dir: str | Path,
+    others: Sequence[Other] = (),
+) -> Html | None:
+    """The worst frame of the worst sequences as pictures; None without videos of the scored sequences.
+
+    Masks of the first few others stand beside; where they are not at hand, it says why.
+    """
     scenes = worst_scenes(scores, videos, _SCENES)
     if not scenes:
         return None
     figures = []
     for scene in scenes:
+        beside = [
+            (other.name, other.results)
+            for other in others[:MOST_OTHERS]
+            if other.results is not None and scene.path(other.results).is_file()
+        ]
         panels = [
             element(
                 "div",
                 element("img", src=uri, alt=_alt(name, scene), width=size[1], height=size[0]),
                 element("span", name),
-                class_=name,
+                class_=name if name in KINDS else "theirs",
             )
-            for name, uri, size in jpegs(scene, masks_dir)
+            for name, uri, size in jpegs(scene, masks_dir, beside)
         ]
         words = f" frame {scene.frame}: {scene.words}"
+        words += "".join(f"; {other.name} {_theirs(scene, other.scores)}" for other in others[:MOST_OTHERS])
         figures.append(
             element(
                 "figure",
@@ -140,6 +179,8 @@ def worst_frames(scores: Scores, videos: Sequence[Video], masks_dir: str | Path)
     words = f"The worst scored frame of each sequence, by {scenes[0].metric}"
     total = len({row.sequence for row in scores.rows})
     words += f", for the {len(scenes)} worst of {total} sequences." if len(scenes) < total else "."
+    for other in others[:MOST_OTHERS]:
+        words += f" The masks of {other.name} are not shown: {other.absent}." if other.absent else ""
     return join([element("p", words, class_="soft small"), element("div", *figures, class_="scenes")])
 
 
@@ -162,7 +203,7 @@ def attributes(scores: Scores) -> Html | None:
             cells += [
                 number(metric, item.having, class_=minor),
                 number(metric, item.lacking, class_="minor"),
-                change(metric, item.difference, class_=minor),
+                number(metric, item.difference, signed=True, class_=minor),
             ]
         rows.append(element("tr", *cells))
     heads = [
@@ -202,6 +243,21 @@ def _key(metrics: Sequence[str]) -> Html:
     return join([element("span", bar(1.0, 1.0, metric), metric, class_="key") for metric in metrics])
 
 
+def _theirs(scene: Scene, other: Scores) -> str:
+    """What another result has at a scene."""
+    row = next(row for row in other.rows if row.name == scene.row.name)
+    return replace(scene, row=row).words
+
+
+def _their_key(others: Sequence[Other]) -> Html:
+    return join(
+        [
+            element("span", bar(1.0, 1.0, f"theirs{place}"), other.name, class_="key")
+            for place, other in enumerate(others[:MOST_OTHERS])
+        ]
+    )
+
+
 def _sentence(row: Row, series: Sequence[tuple[str, Sequence[float]]]) -> str:
     parts = []
     for metric, values in series:
@@ -223,4 +279,4 @@ def _alt(name: str, scene) -> str:
         "frame": f"The frame: {where}",
         "truth": f"The true mask over the frame: {where}",
         "mask": f"The scored mask over the frame: {where}; {scene.words}",
-    }[name]
+    }.get(name, f"The mask of {name} over the frame: {where}")

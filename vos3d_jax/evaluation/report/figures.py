@@ -3,10 +3,15 @@
 Names are those of `Scores.figures`; definitions: specs/spec-metrics.md.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from vos3d_jax.evaluation import published
+
+_IN_PERCENT = ContextVar("in percent", default=False)
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,26 @@ def facts(name: str) -> Figure:
     return Figure("", lower=True, percent=True) if name == "error" else _PLAIN
 
 
+@contextlib.contextmanager
+def in_percent(asked: bool) -> Iterator[None]:
+    """Within it, `shown` writes fractions in percent where `asked`, as the tables of papers do."""
+    token = _IN_PERCENT.set(asked)
+    try:
+        yield
+    finally:
+        _IN_PERCENT.reset(token)
+
+
 def shown(name: str, value: float | None, *, signed: bool = False) -> str:
-    """The value as all sheets write it: three decimals, percent with two, a dash for NaN and None."""
+    """The value as all sheets write it: a dash for NaN and None, else with a sign where it is asked for.
+
+    Fractions have three decimals, or one in percent (`in_percent`); errors, in percent anyhow, have two.
+    """
     if value is None or math.isnan(value):
         return "–"
     digits = 2 if facts(name).percent else 3
+    if _IN_PERCENT.get() and not facts(name).percent:
+        value, digits = 100 * value, 1
     rounded = round(value, digits) + 0.0  # no -0.000
     text = f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     return f"{text} %" if facts(name).percent else text

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from vos3d_jax.evaluation.report.cells import between, head, number, row_head, table
 from vos3d_jax.evaluation.report.comparison import Difference, explained, shown_p
 from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.made import Other
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.units import counted_over, few
 from vos3d_jax.evaluation.scores import Scores
@@ -12,7 +13,7 @@ from vos3d_jax.evaluation.scores import Scores
 
 def comparison(
     scores: Scores,
-    others: Sequence[Scores],
+    others: Sequence[Other],
     compared: Sequence[Sequence[Difference]],
     refused: Sequence[tuple[str, str]] = (),
 ) -> Html:
@@ -24,15 +25,13 @@ def comparison(
         compared: `compare_all` of them.
         refused: (method, reason) of those that it cannot be compared with.
     """
-    reasons = [
-        element("p", f"Not compared with {name}: {reason}", class_="note") for name, reason in refused
-    ]
+    reasons = [element("p", f"Not compared with {name}: {reason}", class_="note") for name, reason in refused]
     if not others:
         return join(reasons)
     tests = [
         element(
             "details",
-            element("summary", f"Against {_name(other)}: differences, intervals and tests"),
+            element("summary", f"Against {other.name}: differences, intervals and tests"),
             element("p", next((item.words for item in differences if item.words), "")),
             _tests(scores, other, differences),
             open=len(others) == 1,
@@ -50,10 +49,9 @@ def comparison(
     )
 
 
-def _methods(
-    scores: Scores, others: Sequence[Scores], compared: Sequence[Sequence[Difference]]
-) -> Html:
-    names = list(dict.fromkeys(name for one in (scores, *others) for name in one.figures))
+def _methods(scores: Scores, others: Sequence[Other], compared: Sequence[Sequence[Difference]]) -> Html:
+    every = [scores, *(other.scores for other in others)]
+    names = list(dict.fromkeys(name for one in every for name in one.figures))
     rows = [
         element(
             "tr",
@@ -67,9 +65,12 @@ def _methods(
         cells = []
         for name in names:
             item = by_figure.get(name)
-            ours = item and element("div", shown(name, item.value, signed=True), class_=f"small {item.verdict or 'soft'}")
-            cells.append(number(name, other.figures.get(name), ours, class_=_weight(name)))
-        rows.append(element("tr", row_head(_name(other)), *cells))
+            less = None
+            if item is not None:
+                signed = shown(name, item.value, signed=True)
+                less = element("div", signed, class_=f"small {item.verdict or 'soft'}")
+            cells.append(number(name, other.scores.figures.get(name), less, class_=_weight(name)))
+        rows.append(element("tr", row_head(other.name), *cells))
     first = scores.method or "this result"
     return table(
         f"All on the same {counted_over(scores)}. Below each value: {first} less that method.",
@@ -90,7 +91,7 @@ def _methods(
     )
 
 
-def _tests(scores: Scores, other: Scores, differences: Sequence[Difference]) -> Html:
+def _tests(scores: Scores, other: Other, differences: Sequence[Difference]) -> Html:
     rows = []
     for item in differences:
         found = None if item.test is None else item.test.difference
@@ -115,22 +116,18 @@ def _tests(scores: Scores, other: Scores, differences: Sequence[Difference]) -> 
             )
         )
     return table(
-        f"{scores.method or 'This result'} less {_name(other)}",
+        f"{scores.method or 'This result'} less {other.name}",
         [
             head("Figure", class_=None),
             head(scores.method or "this", class_="num minor"),
-            head(_name(other), class_="num minor"),
+            head(other.name, class_="num minor"),
             head("Difference, 95 % interval"),
             head("p"),
             head("p (Holm)"),
         ],
         rows,
-        label=f"Against {_name(other)}",
+        label=f"Against {other.name}",
     )
-
-
-def _name(other: Scores) -> str:
-    return other.method or "the other result"
 
 
 def _weight(figure: str) -> str:

@@ -8,6 +8,7 @@ from vos3d_jax.evaluation.metrics import Interval
 from vos3d_jax.evaluation.report.cells import between, head, number, row_head, table
 from vos3d_jax.evaluation.report.charts import strip
 from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, facts, shown
+from vos3d_jax.evaluation.report.made import Made
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.units import counted_over, few, fewer
 from vos3d_jax.evaluation.scores import DEFECTS, Scores
@@ -96,10 +97,11 @@ def context(scores: Scores) -> Html | None:
     return join(parts) if parts else None
 
 
-def provenance(scores: Scores) -> Html:
-    """Where the figures come from: rule, versions, fingerprints, options."""
+def provenance(scores: Scores, made: Made | None) -> Html:
+    """Where the figures come from: command and date, rule, versions, fingerprints, options."""
     pairs: list[Html] = []
     for label, value in [
+        *([] if made is None else [("command", made.command), ("made", made.date)]),
         ("benchmark", scores.benchmark),
         ("protocol", f"{scores.protocol}: {scores.rule}"),
         ("means over", AVERAGES[scores.average]),

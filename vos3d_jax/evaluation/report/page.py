@@ -12,10 +12,12 @@ from pathlib import Path
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.report import details, overview
+from vos3d_jax.evaluation.report import details, methods, overview
+from vos3d_jax.evaluation.report.comparison import compare_all
+from vos3d_jax.evaluation.report.made import Made, Other
 from vos3d_jax.evaluation.report.markup import Html, element
-from vos3d_jax.evaluation.report.units import compare, interval
-from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.evaluation.report.units import interval
+from vos3d_jax.evaluation.scores import Scores, require_comparable
 
 
 def page(
@@ -23,7 +25,8 @@ def page(
     *,
     videos: Sequence[Video] = (),
     masks_dir: str | Path | None = None,
-    other: Scores | None = None,
+    others: Sequence[Other] = (),
+    made: Made | None = None,
 ) -> str:
     """The text of report.html.
 
@@ -31,7 +34,8 @@ def page(
         scores: what is reported.
         videos: the scored videos; with `masks_dir` their worst frames are shown.
         masks_dir: the scored masks.
-        other: a result to compare with; where the two are not comparable, the page says why in one line.
+        others: results to compare with; where one is not comparable, the page says why in one line.
+        made: how and when the result was made.
 
     Raises:
         UserError: a mask of a picture cannot be read.
@@ -40,21 +44,25 @@ def page(
     sections: list[tuple[str, str, Html | None]] = [
         ("figures", "Figures", overview.figures(scores, intervals)),
     ]
-    comparable = None
-    if other is not None:
+    comparable, refused = [], []
+    for other in others:
         try:
-            differences, comparable = compare(scores, other), other
+            require_comparable(scores, other.scores)
+            comparable.append(other)
         except UserError as error:
-            differences = str(error)
-        sections.append(("comparison", "Comparison", overview.comparison(scores, other, differences)))
-    pictures = None if masks_dir is None else details.worst_frames(scores, videos, masks_dir)
+            refused.append((other.name, str(error)))
+    if others:
+        compared = compare_all(scores, [other.scores for other in comparable])
+        content = methods.comparison(scores, comparable, compared, refused)
+        sections.append(("comparison", "Comparison", content))
+    pictures = None if masks_dir is None else details.worst_frames(scores, videos, masks_dir, comparable)
     sections += [
         ("sequences", _heading(scores), details.sequences(scores, comparable)),
-        ("time", "Over time", details.over_time(scores)),
+        ("time", "Over time", details.over_time(scores, comparable)),
         ("frames", "Worst frames", pictures),
         ("attributes", "By attribute", details.attributes(scores)),
         ("published", "Published results of other methods", overview.context(scores)),
-        ("provenance", "Where these figures come from", overview.provenance(scores)),
+        ("provenance", "Where these figures come from", overview.provenance(scores, made)),
     ]
     shown = [(name, title, content) for name, title, content in sections if content is not None]
     title = f"{scores.method}: {scores.title}" if scores.method else scores.title

@@ -20,6 +20,7 @@ from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels
 _QUALITY = 78
+KINDS = ("frame", "truth", "mask")
 _MOST_PICTURES = 60
 
 
@@ -59,13 +60,19 @@ class Scene:
             UserError: the mask is missing or cannot be read.
         """
         index = self.video.frame_names.index(self.frame)
-        mask = read_mask(Path(masks_dir) / self.folder / f"{self.frame}.png")
         truth = self.video.read_mask(index)
-        if self.rules.objects == "merged":
-            mask = (mask != 0).astype(np.uint8)
-            if truth is not None:
-                truth = np.where(self.rules.void & (truth == VOID), truth, truth != 0).astype(np.uint8)
-        return self.video.read_frame(index), truth, mask
+        if self.rules.objects == "merged" and truth is not None:
+            truth = np.where(self.rules.void & (truth == VOID), truth, truth != 0).astype(np.uint8)
+        return self.video.read_frame(index), truth, self.read_mask(masks_dir)
+
+    def path(self, masks_dir: str | Path) -> Path:
+        """The file of its mask, of this result or of another one."""
+        return Path(masks_dir) / self.folder / f"{self.frame}.png"
+
+    def read_mask(self, masks_dir: str | Path) -> np.ndarray:
+        """The mask alone; errors as `read`."""
+        mask = read_mask(self.path(masks_dir))
+        return (mask != 0).astype(np.uint8) if self.rules.objects == "merged" else mask
 
 
 def write_pictures(
@@ -94,13 +101,19 @@ def worst_scenes(scores: Scores, videos: Sequence[Video], count: int) -> list[Sc
     return sorted(worst, key=_badness)[:count]
 
 
-def jpegs(scene: Scene, masks_dir: str | Path) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Yields (what it shows, data URI, (height, width)) of the frame, with the truth, with the mask."""
+def jpegs(
+    scene: Scene, masks_dir: str | Path, others: Sequence[tuple[str, str | Path]] = ()
+) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yields (what it shows, data URI, (height, width)) of the frame, with the truth, with the mask.
+
+    Then with the masks of others, (name, folder of masks), under their names.
+    """
     frame, truth, mask = scene.read(masks_dir)
     scale = min(1, _PANEL / max(frame.shape[:2]))
     size = tuple(max(1, round(side * scale)) for side in frame.shape[:2])
     frame = resize_bilinear(frame, size)
-    for name, labels in (("frame", None), ("truth", truth), ("mask", mask)):
+    theirs = [(name, scene.read_mask(folder)) for name, folder in others]
+    for name, labels in (*zip(KINDS, (None, truth, mask), strict=True), *theirs):
         if name != "frame" and labels is None:
             continue
         picture = frame if labels is None else overlay(frame, resize_mask_nearest(labels, size))

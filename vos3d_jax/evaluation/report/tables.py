@@ -10,13 +10,16 @@ from rich.text import Text
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
+from vos3d_jax.evaluation.report.comparison import Difference, explained, shown_p
 from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
-from vos3d_jax.evaluation.report.units import compare, counted_over, few, fewer, interval, worst_first
+from vos3d_jax.evaluation.report.units import counted_over, few, fewer, interval, worst_first
 from vos3d_jax.evaluation.scores import Scores, require_comparable, statistics_of
 
 _MOST_ROWS = 40  # J-HMDB has hundreds: the terminal shows the lowest, scores.json and the report all
 _SHORT = 3  # published methods of a source that are shown here: the best
 _PARTS = ("recall", "decay")
+_ABREAST, _NUMBER = 6, 8  # so many methods beside the first, each so wide, fit into 80 columns
+_COLOURS = {"better": "green", "worse": "red", None: ""}
 
 
 def table(scores: Scores) -> Group:
@@ -38,44 +41,48 @@ def compare_table(results: Sequence[tuple[str, Scores]]) -> Group:
     first = results[0][1]
     for _, scores in results[1:]:
         require_comparable(first, scores)
-    sheet = _sheet("figure")
-    for label, _ in results:
-        sheet.add_column(escape(label), justify="right", overflow="fold")
     names = dict.fromkeys(name for _, scores in results for name in scores.figures)
-    for name in names:
-        sheet.add_row(name, *(shown(name, scores.figures.get(name)) for _, scores in results))
-    return Group(Text(heading(first)), sheet)
+    sheets: list[RenderableType] = [Text(heading(first))]
+    for start in range(1, max(len(results), 2), _ABREAST):
+        shown_here = (results[0], *results[start : start + _ABREAST])
+        sheet = _sheet("figure")
+        for label, _ in shown_here:
+            sheet.add_column(escape(label), justify="right", overflow="fold", min_width=_NUMBER)
+        for name in names:
+            sheet.add_row(name, *(shown(name, scores.figures.get(name)) for _, scores in shown_here))
+        sheets.append(sheet)
+    return Group(*sheets)
 
 
-def paired_table(scores: Scores, other: Scores) -> Group:
-    """The difference of two results with a test of each figure, and the first in words.
+def tests_table(scores: Scores, others: Sequence[Scores], compared: Sequence[Sequence[Difference]]) -> Group:
+    """The difference of a result and each other with a test of each figure, and the first in words.
 
-    Raises:
-        UserError: they differ in protocol or in what they scored.
+    Args:
+        scores: the result.
+        others: those that it is compared with.
+        compared: `compare_all` of them.
     """
-    sheet = _sheet("figure")
-    for name in (scores.method or "this", other.method or "other"):
-        sheet.add_column(escape(name), justify="right", overflow="fold")
-    for name in ("difference", "95 % interval", "p"):
+    sheet = _sheet(escape(f"{scores.method or 'this'} less"))
+    for name in ("difference", "95 % interval", "p", "p (Holm)"):
         sheet.add_column(name, justify="right", no_wrap=True)
-    differences = compare(scores, other)
-    for difference in differences:
-        figure, test = difference.figure, difference.test
-        found = None if test is None else test.difference
-        sheet.add_row(
-            figure,
-            shown(figure, difference.first),
-            shown(figure, difference.second),
-            shown(figure, difference.value, signed=True),
-            "" if found is None else _range(figure, found.low, found.high, signed=True),
-            "" if test is None else f"{test.p_value:.4f}",
-        )
-    words = [difference.words for difference in differences if difference.words]
-    lower = [difference.figure for difference in differences if facts(difference.figure).lower]
+    for other, differences in zip(others, compared, strict=True):
+        sheet.add_row(Text(other.method or "the other result", style="bold"))
+        for item in differences:
+            found = None if item.test is None else item.test.difference
+            sheet.add_row(
+                f"  {item.figure}",
+                Text(shown(item.figure, item.value, signed=True), style=_COLOURS[item.verdict]),
+                "" if found is None else _range(item.figure, found.low, found.high, signed=True),
+                shown_p(None if item.test is None else item.test.p_value),
+                shown_p(item.corrected),
+            )
+        sheet.add_section()
+    words = [next((item.words for item in differences if item.words), "") for differences in compared]
+    lower = dict.fromkeys(item.figure for row in compared for item in row if facts(item.figure).lower)
     notes = [
-        *words[:1],
+        *words,
         f"Lower is better: {', '.join(lower)}." if lower else "",
-        "p: how often signs drawn by chance would give a difference as large (paired sign-flip test).",
+        explained(compared),
         f"note: {few(scores)}" if few(scores) else "",
     ]
     return Group(sheet, *(Text(note) for note in notes if note))

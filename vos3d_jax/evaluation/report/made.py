@@ -1,0 +1,82 @@
+"""How a result was made, beside scores.json, which has no times as the same masks give it the same bytes."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.media.images import write_file
+
+_NAME = "made.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """When and how a result was made.
+
+    Attributes:
+        command: what was typed.
+        results: the scored masks, a folder or a zip file.
+        date: in UTC.
+    """
+
+    command: str
+    results: str
+    date: str
+
+    @classmethod
+    def now(cls, command: str, results: str | Path) -> "Made":
+        """The present time, and the whole path of the results."""
+        date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return cls(command, str(Path(results).resolve()), date)
+
+    def write(self, folder: Path) -> None:
+        """Leaves it in the folder of a scores.json."""
+        write_file(folder / _NAME, json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
+
+
+@dataclass(frozen=True)
+class Other:
+    """A result to compare with.
+
+    Attributes:
+        scores: the result.
+        results: its masks, a folder or a zip file; None: not at hand.
+        absent: why they are not, in words.
+    """
+
+    scores: Scores
+    results: Path | None = None
+    absent: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.scores.method or "the other result"
+
+
+def find_other(scores: Scores, file: Path) -> Other:
+    """A result with its masks, beside its scores.json (where `main` writes them) or where they were scored.
+
+    Masks that are newer than the scores may be those of another method by now, and are left alone.
+    """
+    results: Path | None = file.parent / "masks"
+    if not results.is_dir():
+        try:
+            results = Path(json.loads((file.parent / _NAME).read_text("utf-8"))["results"])
+        except (OSError, ValueError, KeyError, TypeError):
+            results = None
+    if results is None:
+        return Other(scores, None, f"no {_NAME} beside {file} says where they are")
+    if not results.exists():
+        return Other(scores, None, f"they are no longer at {results}")
+    newest = max((path.stat().st_mtime for path in _files(results)), default=0.0)
+    if newest > file.stat().st_mtime:
+        return Other(scores, None, f"{results} has changed since it was scored")
+    return Other(scores, results)
+
+
+def _files(results: Path) -> Iterable[Path]:
+    return results.rglob("*.png") if results.is_dir() else [results]
