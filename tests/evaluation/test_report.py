@@ -126,8 +126,11 @@ def test_csv_files_hold_all_figures_and_rows_in_full(benchmark, tmp_path):
         entry = dict(zip(heads, cells, strict=True))
         assert entry["name"] == row.name and int(entry["frames"]) == len(row.frames)
         for metric in row.series:
-            mean = row.statistics(metric).mean
-            assert entry[f"{metric} mean"] == ("" if math.isnan(mean) else repr(mean))
+            for name in ("mean",) if metric in ("T", "error") else ("mean", "recall", "decay"):
+                value = getattr(row.statistics(metric), name)
+                assert entry[f"{metric} {name}"] == ("" if math.isnan(value) else repr(value))
+        if "J" in row.series:
+            assert float(entry["J&F"]) == (row.statistics("J").mean + row.statistics("F").mean) / 2
 
 
 @pytest.mark.parametrize("benchmark", sorted(benchmarks.BENCHMARKS))

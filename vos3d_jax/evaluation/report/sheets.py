@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation.report.figures import statistics_of
 from vos3d_jax.evaluation.report.units import interval
 from vos3d_jax.evaluation.scores import Scores
 from vos3d_jax.media.images import write_file
@@ -30,7 +31,7 @@ def write_csv(scores: Scores, folder: str | Path) -> list[Path]:
     """Writes the csv files of a result into `folder` and returns their paths.
 
     - `figures.csv`: every headline figure in full precision, with its interval.
-    - `rows.csv`: every sequence, object or transfer: its means over frames.
+    - `rows.csv`: every sequence, object or transfer: J&F, and mean, recall and decay over its frames.
     - `global_results-<set>.csv` and `per-sequence_results-<set>.csv`, where J and F were scored: in the
       official 2017 tool's form, which numbers objects from 1 in the first column ("bear_1").
 
@@ -75,10 +76,15 @@ def _figures(scores: Scores) -> list[list[str]]:
 
 def _rows(scores: Scores) -> list[list[str]]:
     metrics = list(dict.fromkeys(metric for row in scores.rows for metric in row.series))
-    rows = [["name", "sequence", "group", "frames", *(f"{metric} mean" for metric in metrics)]]
+    both = {"J", "F"} <= set(metrics)
+    columns = [(metric, name) for metric in metrics for name in statistics_of(metric)]
+    heads = ["name", "sequence", "group", "frames", *(["J&F"] if both else [])]
+    rows = [[*heads, *(" ".join(column) for column in columns)]]
     for row in scores.rows:
-        means = (_full(row.statistics(metric).mean) if metric in row.series else "" for metric in metrics)
-        rows.append([row.name, row.sequence, row.group, str(len(row.frames)), *means])
+        found = {metric: row.statistics(metric) for metric in row.series}
+        cells = [_full((found["J"].mean + found["F"].mean) / 2)] if both else []
+        cells += [_full(getattr(found[metric], name)) if metric in found else "" for metric, name in columns]
+        rows.append([row.name, row.sequence, row.group, str(len(row.frames)), *cells])
     return rows
 
 
