@@ -75,11 +75,6 @@ AVERAGES = {"sequences": "sequences", "objects": "objects", "groups": "clips, th
 FRAME_METRICS = ("J", "F", "IoU", "error")
 
 
-def statistics_of(metric: str) -> tuple[str, ...]:
-    """What is given of a metric over a unit's frames: of T and of errors the mean alone."""
-    return ("mean",) if metric in ("T", "error") else ("mean", "recall", "decay")
-
-
 def facts(name: str) -> Figure:
     """What is known of a figure, or of a metric of frames ("error")."""
     if name in FIGURES:

@@ -10,9 +10,8 @@ import math
 from pathlib import Path
 
 from vos3d_jax.evaluation import benchmarks
-from vos3d_jax.evaluation.report.figures import statistics_of
 from vos3d_jax.evaluation.report.units import interval
-from vos3d_jax.evaluation.scores import Scores
+from vos3d_jax.evaluation.scores import Scores, statistics_of
 from vos3d_jax.media.images import write_file
 
 _GLOBAL = {

@@ -11,7 +11,7 @@ from rich.text import Text
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.report.comparison import Difference, explained, shown_p
-from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown, statistics_of
+from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
 from vos3d_jax.evaluation.report.units import counted_over, few, fewer, interval, worst_first
 from vos3d_jax.evaluation.scores import Scores, require_comparable, statistics_of
 
