@@ -191,12 +191,14 @@ def test_a_mistake_gives_one_line_and_leaves_nothing(video, capsys, options, wor
     assert _everything_in(video) == before
 
 
-def test_damage_late_in_a_video_leaves_nothing_and_names_the_frame(video, capsys):
+@pytest.mark.parametrize(("rule", "status"), [("repeat", 0), ("skip", 0), ("stop", 2)])
+def test_what_was_done_before_a_video_ends_too_early_is_kept_and_the_end_is_told(video, capsys, rule, status):
     data = (video / "square.npy").read_bytes()
     (video / "square.npy").write_bytes(data[:-100])
-    assert _segment(video, "square.npy", "--short_edge=0") == 2
-    assert "ends within frame 10 of 11" in capsys.readouterr().err
-    assert _everything_in(video) == ["square.npy"]
+    assert _segment(video, "square.npy", "--short_edge=0", f"--bad_frames={rule}") == status
+    said = capsys.readouterr().err
+    assert "10 of 11 frames decoded" in said and "ends within frame 10 of 11" in said
+    assert len(list((video / "out" / "square").iterdir())) == 10
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ def _run(arguments: list[str]) -> None:
         soft=options.soft,
         step=options.step,
         overwrite=options.overwrite,
+        bad_frames=options.bad_frames,
     )
 
 
@@ -78,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="pixels of the shorter side in the network (0 keeps the size)",
+    )
+    add(
+        "--bad_frames",
+        choices=("repeat", "skip", "stop"),
+        default="repeat",
+        help="for a frame that cannot be decoded: use the picture before it (default), leave it out, or stop",
     )
     add("--no-overlay", dest="overlay", action="store_false", help="do not write the overlay video")
     add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")

@@ -11,6 +11,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.inference.results import Results
 from vos3d_jax.media.frames import open_frames
+from vos3d_jax.media.reading import Picture
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def segment(video, output, value, **options):
     options = {"overlay": False, "soft": True, "overwrite": True} | options
     with Results(output, video, **options) as results:
         mask = np.full((8, 8), value, np.uint8)
-        results.write(Frame(0, mask, mask.astype(np.float32)), np.zeros((8, 8, 3), np.uint8))
+        results.write(Frame(0, mask, mask.astype(np.float32)), Picture(np.zeros((8, 8, 3), np.uint8)))
 
 
 def contents(folder):

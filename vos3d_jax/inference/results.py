@@ -12,15 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from jaxtyping import UInt8
-
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.media.frames import Frames
 from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
+from vos3d_jax.media.reading import Picture
 from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 
 _SOFT = "soft"  # the folder of OUT with the soft maps of all videos
@@ -93,13 +91,14 @@ class Results:
             raise self._unwritable(error) from error
         return self
 
-    def write(self, frame: Frame, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Writes what was found in `picture`."""
+    def write(self, frame: Frame, picture: Picture) -> None:
+        """Writes what was found in `picture`, which has pixels."""
         name = f"{self._video.frame_name(frame.index)}.png"
         try:
             write_palette_png(self._partial / "masks" / name, frame.mask)
             if self.overlay:
-                self._writer.write(draw_overlay(picture, frame.mask))
+                shown = draw_overlay(picture.pixels, frame.mask)
+                self._writer.write(shown, picture.time, picture.pixel_aspect)
             if self.soft:
                 probability = frame.probability
                 if probability.ndim == 3:

@@ -1,8 +1,9 @@
 """One video through one trained network, into files: what `python -m vos3d_jax.segment` does."""
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vos3d_jax.inference.progress import Progress
 from vos3d_jax.inference.results import Results
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.frames import open_frames
+from vos3d_jax.media.reading import Picture
 
 # Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, less
 # than 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
@@ -32,6 +34,7 @@ def segment(
     soft: bool = False,
     overwrite: bool = False,
     step: storage.Step = None,
+    bad_frames: str = "repeat",
 ) -> Results:
     """Returns where the results are, after segmenting `input` (video, folder or array file) into `output`.
 
@@ -47,6 +50,7 @@ def segment(
         soft: also write the probabilities.
         overwrite: replace results that are there already.
         step: which checkpoint, as for `storage.load_model`.
+        bad_frames: what stands for frames that cannot be decoded, see `media.reading.Reading`.
 
     Raises:
         UserError: see there, and `storage.load_model`; a network that gives no masks.
@@ -61,14 +65,16 @@ def segment(
         values["overlap"] = values.get("clip_length", Settings.clip_length) - 1
     chosen = Settings().changed(values)
     results = Results(Path(output), video, overlay=overlay, soft=soft, overwrite=overwrite)
-    pictures: deque[np.ndarray] = deque()  # those whose masks are not known yet
-
-    def frames() -> Iterator[np.ndarray]:
-        for picture in video.read():
-            pictures.append(picture)
-            yield picture
+    waiting: deque[tuple[int, Picture]] = deque()  # frames whose masks are not known yet
 
     with results, Progress(video.length, warm_up=chosen.clip_length - chosen.overlap) as progress:
+        reading = video.reading(bad_frames, progress.say)
+
+        def frames() -> Iterator[np.ndarray]:
+            for number, picture in reading:
+                waiting.append((number, picture))
+                yield picture.pixels
+
         height, width = video.size
         length = f"{video.length} frames" if video.length else "frames"
         progress.say(f"{video.path}: {length} of {width}x{height}")
@@ -76,12 +82,17 @@ def segment(
         progress.say(f"{checkpoint}: the {card['system']} of step {card['step']}")
         predictor = Predictor(model, **asdict(chosen), announce=progress.say)
         for frame in predictor.stream(frames()):
-            results.write(frame, pictures.popleft())
+            number, picture = waiting.popleft()
+            results.write(replace(frame, index=number), picture)
             progress.advance()
             if progress.done % _FRAMES_BETWEEN_RELEASES == 0:
                 runtime.release_memory()
+    if summary := reading.summary():
+        print(f"{video.path}: {summary}", file=sys.stderr)
     print(f"{progress.summary()}; masks in {results.masks}")
     for what, path in (("overlay", results.overlay), ("soft maps", results.soft)):
         if path:
             print(f"{what}: {path}")
+    if reading.stopped:
+        raise UserError(f"{reading.stopped}: the masks before it are in {results.masks}")
     return results

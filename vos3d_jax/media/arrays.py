@@ -4,6 +4,7 @@ Arrays are read as a stream and not mapped, because mapped pages count as memory
 a file is executed (no pickles).
 """
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.reading import Picture
+
+# What numpy and zipfile raise for damaged files, some of it undocumented.
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError),
+    *(NotImplementedError, RuntimeError, KeyError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def array_length(path: Path) -> int:
@@ -22,14 +30,14 @@ def array_length(path: Path) -> int:
         return shape[0]
 
 
-def read_array(path: Path) -> Iterator[np.ndarray]:
-    """Yields the frames of an array file, uint8 [h, w, 3]; raises `UserError` where it is damaged."""
+def read_array(path: Path) -> Iterator[Picture]:
+    """Yields the frames of an array file; raises `UserError` where it is damaged."""
     with _array_stream(path) as (stream, (length, *size)):
         for index in range(length):
             data = stream.read(int(np.prod(size)))
             if len(data) != np.prod(size):
                 raise UserError(f"{path} ends within frame {index} of {length}: save it again")
-            yield np.frombuffer(data, np.uint8).reshape(size)
+            yield Picture(np.frombuffer(data, np.uint8).reshape(size))
 
 
 @contextmanager
@@ -47,7 +55,7 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
                     )
                 with archive.open(members[0]) as stream:
                     yield stream, _array_shape(path, stream)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise UserError(f"{path} is not a readable array file ({error}): save it again with numpy") from error
 
 

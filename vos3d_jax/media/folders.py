@@ -1,10 +1,12 @@
 """The frames of a video that lie as pictures in a folder."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import natural_order
+from vos3d_jax.media.images import natural_order, read_image
+from vos3d_jax.media.reading import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -26,3 +28,12 @@ def picture_files(folder: Path) -> list[Path]:
     if count > 1:
         raise UserError(f"{folder} holds {count} pictures named {stem}: keep one file for each frame")
     return files
+
+
+def read_pictures(files: Iterable[Path]) -> Iterator[Picture]:
+    """Yields a picture for each file, without pixels where it cannot be decoded."""
+    for file in files:
+        try:
+            yield Picture(read_image(file))
+        except UserError as error:
+            yield Picture(None, said=str(error))

@@ -1,17 +1,21 @@
 """Frames out of video files, folders of pictures and array files, one at a time."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.arrays import array_length, read_array
-from vos3d_jax.media.folders import picture_files
-from vos3d_jax.media.images import read_image
+from vos3d_jax.media.folders import picture_files, read_pictures
+from vos3d_jax.media.reading import Picture, Reading
 from vos3d_jax.media.video import probe_video, read_video
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Frames:
 
     `size` is (height, width) of the first frame; `length` is None where the file does not say it; `rate`
     is in frames per second, None where there is none; `names` are the file stems of a folder's pictures.
-    `read()` yields uint8 RGB [h, w, 3].
+    `pictures()` yields the frames as they come, those that cannot be decoded among them.
     """
 
     path: Path
@@ -29,21 +33,32 @@ class Frames:
     length: int | None
     rate: Fraction | None
     names: tuple[str, ...] | None
-    read: Callable[[], Iterator[np.ndarray]]
+    pictures: Callable[[], Iterator[Picture]]
 
     def frame_name(self, index: int) -> str:
         """Returns the stem under which results of frame `index` are written: "00012" unless it has one."""
         return self.names[index] if self.names else f"{index:05d}"
 
+    def reading(self, bad_frames: str = "repeat", tell: Callable[[str], None] = _log.warning) -> Reading:
+        """Returns a pass over the frames by which it is told what could not be decoded; see `Reading`."""
+        return Reading(str(self.path), self.pictures(), self.length, bad_frames, tell)
+
+    def read(self) -> Iterator[np.ndarray]:
+        """Yields uint8 RGB [h, w, 3]; what cannot be decoded is repeated, and logged as a warning."""
+        reading = self.reading()
+        for _, picture in reading:
+            yield picture.pixels
+        if summary := reading.summary():
+            _log.warning("%s: %s", self.path, summary)
+
 
 def open_frames(path: str | Path) -> Frames:
     """Returns the frames of a video file, a folder of pictures, or a .npy/.npz file of [t, h, w, 3] uint8.
 
-    The first frame is decoded to see that it can be.
+    The first frame that can be decoded is decoded.
 
     Raises:
-        UserError: nothing there, no pictures, not decodable, or an array of another kind. Reading raises
-            it too, where the damage comes later.
+        UserError: nothing there, no pictures, none that can be decoded, or an array of another kind.
     """
     path = Path(path)
     if not path.exists():
@@ -52,25 +67,20 @@ def open_frames(path: str | Path) -> Frames:
     if path.is_dir():
         files = picture_files(path)
         length, names = len(files), tuple(file.stem for file in files)
-
-        def read() -> Iterator[np.ndarray]:
-            return map(read_image, files)
-
+        pictures = partial(read_pictures, files)
     elif path.suffix.lower() in (".npy", ".npz"):
         length = array_length(path)
-
-        def read() -> Iterator[np.ndarray]:
-            return read_array(path)
-
+        pictures = partial(read_array, path)
     else:
         length, rate = probe_video(path)
-
-        def read() -> Iterator[np.ndarray]:
-            return read_video(path)
-
-    first = next(read(), None)
-    if first is None:
-        raise UserError(f"{path} has no frames: give a video with at least one")
+        pictures = partial(read_video, path)
+    why = "it has no frames"
+    for picture in pictures():
+        if picture.pixels is not None:
+            break
+        why = why if why != "it has no frames" else picture.said
+    else:
+        raise UserError(f"no frame of {path} can be decoded ({why}): give a video that plays")
     # A folder given as "." or "..", too, has a name of its own.
     name = path.resolve().name if path.is_dir() else path.stem
-    return Frames(path, name, first.shape[:2], length, rate, names, read)
+    return Frames(path, name, picture.pixels.shape[:2], length, rate, names, pictures)

@@ -1,0 +1,106 @@
+"""Video files opened so that a stranger's file can do no harm, and the stream in them that a player shows.
+
+FFmpeg reads hundreds of formats, some of which open other files or addresses. Here it gets a list of
+containers and decoders that are in use and much tested, one local file, and a limit on the picture's size.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vos3d_jax.errors import UserError
+
+# FFmpeg's names. Left out on purpose: concat, hls, dash, image2 and others that open further files.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,nut,gif,apng,ivf,obu,"
+    "h264,hevc,m4v"
+)
+DECODERS = frozenset(
+    "h264 hevc libdav1d vp8 vp9 mpeg4 mpeg2video mpeg1video mjpeg ffv1 huffyuv ffvhuff utvideo prores dnxhd "
+    "dvvideo theora vc1 wmv1 wmv2 wmv3 msmpeg4 msmpeg4v2 h263 flv gif apng png qtrle rawvideo".split()
+)
+MOST_PIXELS = 2**25  # of a frame: 7680x4320 fits
+_READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv, mxf and gif are read"
+_MEND = "make one that is read: ffmpeg -i FILE out.mp4"
+_NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Gives the container and the stream that a player would show, with its decoder prepared.
+
+    Raises:
+        UserError: it is no video that is read here, has nothing but a cover picture, or frames that are too
+            large; also for whatever FFmpeg finds while the file is open.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
+    limits = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(DECODERS))}
+    try:
+        with av.open(
+            local_name(path),
+            options={**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        ) as container:
+            stream = shown_stream(path, container)
+            _check_size(path, stream)
+            context = stream.codec_context
+            context.options = limits
+            # One thread, so that an error belongs to the packet that is decoded.
+            context.thread_type, context.thread_count = "NONE", 1
+            context.copy_opaque = True
+            yield container, stream
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{path} cannot be decoded as a video ({reason}): {_READ}; give a video that plays, or {_MEND}"
+        ) from error
+
+
+def local_name(path: Path) -> str:
+    """Returns what FFmpeg takes for this file; of a bare "12:30.mp4" it takes "12" for a protocol.
+
+    Raises:
+        UserError: the name is not UTF-8, which FFmpeg needs.
+    """
+    try:
+        path.absolute().as_posix().encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{ascii(str(path))} is not UTF-8, which videos need: rename the file or folder"
+        ) from None
+    return f"file:{path.absolute()}"
+
+
+def shown_stream(path: Path, container: InputContainer) -> VideoStream:
+    """Returns the video stream that a player would show: no cover picture, thumbnails or tiles of one.
+
+    Of several, FFmpeg's choice ("best"): the default one, then the one with most frames.
+
+    Raises:
+        UserError: there is none, or its codec is not read here.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_THE_VIDEO]
+    if not streams:
+        what = "nothing but a cover picture" if container.streams.video else "no video"
+        raise UserError(f"{path} has {what} in it: give a file with a video stream")
+    best = container.streams.best("video")
+    stream = best if best in streams else max(streams, key=lambda stream: stream.frames)
+    codec = stream.codec_context and stream.codec_context.codec.name
+    if codec not in DECODERS:
+        raise UserError(f"{path} has a video of the codec {codec or 'unknown'}, which is not read: {_MEND}")
+    return stream
+
+
+def _check_size(path: Path, stream: VideoStream) -> None:
+    height, width = stream.height, stream.width
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"{path} has frames of {width}x{height}, more than {MOST_PIXELS} pixels: make them smaller: "
+            "ffmpeg -i FILE -vf scale=1920:-2 out.mp4"
+        )
