@@ -74,6 +74,7 @@ _EVALUATIONS = ("fbms.py", "visal.py")
         ("--config.stages[0].steps=100", lambda config: config.stages[0].steps == 100),
         ("--config.stages[0].batch_size=8", lambda config: config.stages[0].batch_size == 8),
         ("--config.data_dir=DIR", lambda config: config.data_dir == "DIR"),
+        ("--config.init_from=DIR", lambda config: config.init_from == "DIR"),
         ("--config.mesh.data=4", lambda config: config.mesh.data == 4),
         ("--config.mesh.space=2", lambda config: config.mesh.space == 2),
         ("--config.evaluation.every=5", lambda config: config.evaluation.every == 5),
@@ -194,3 +195,17 @@ def test_every_flag_in_the_tables_of_the_papers_makes_a_network():
     for flags in variants:
         config = stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))
         assert abstract_model(config.system, **config.model).segments
+
+
+def test_dashes_and_underscores_are_alike_in_keys_but_not_in_values_and_indices(tmp_path):
+    path = tmp_path / "small.py"
+    path.write_text(
+        "from ml_collections import ConfigDict\n"
+        "def get_config():\n"
+        "    stages = dict(log_steps=1), dict(log_steps=2)\n"
+        "    return ConfigDict(dict(batch_size=1, data_dir='', stages=stages))\n"
+    )
+    flags = ["--config.batch-size=4", "--config.data-dir=a-b", "--config.stages[-1].log-steps=7"]
+    values = configuration.load([f"--config={path}", *flags])
+    assert (values["batch_size"], values["data_dir"]) == (4, "a-b")
+    assert [stage["log_steps"] for stage in values["stages"]] == [1, 7]

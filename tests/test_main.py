@@ -80,7 +80,7 @@ def test_help_is_short_and_has_examples():
         (["--config.stages[0].size=(30,32)"], "multiples of 32"),
         (["--config.system=nothing"], "no system 'nothing'"),
         (["--config.model.width=5", "--mode=evaluate"], "holds another network"),
-        (["--mode=evaluate", "--checkpoint=nowhere"], "nowhere is not a folder"),
+        (["--mode=evaluate", "--checkpoint=nowhere"], "nowhere does not exist"),
         (["--workdir=/proc/nothing"], "cannot write to /proc/nothing"),
         (["--mode=evaluate", "--step=3"], "no checkpoint of step 3"),
         (["--mode=evaluate", "--step=best"], "was scored"),
@@ -104,8 +104,8 @@ def test_missing_data_is_named_before_anything_compiles(tmp_path, config, capsys
 
 def test_a_missing_checkpoint_leaves_no_workdir(tmp_path, config, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for flag in ([], ["--checkpoint=nowhere"]):
-        assert "is not a folder" in _error(capsys, config, "--mode=evaluate", "--workdir=run", *flag)
+    for flag, words in ([], "run is not a folder"), (["--checkpoint=nowhere"], "nowhere does not exist"):
+        assert words in _error(capsys, config, "--mode=evaluate", "--workdir=run", *flag)
     assert not (tmp_path / "run").exists()
 
 
@@ -138,7 +138,7 @@ def test_wrong_flags_end_with_status_2(config, arguments, capsys):
         ("--confg=demo.py", "unknown flag --confg=demo.py: did you mean --config?"),
         ("--confg.seed=1", "did you mean --config.seed?"),
         ("--chekpoint=x", "did you mean --checkpoint?"),
-        ("--zzz", "unknown flag --zzz\n"),
+        ("--zzz", "unknown flag --zzz (vos3d main --help explains)\n"),
     ],
 )
 def test_a_misspelt_flag_is_named_before_one_that_is_missing(argument, message, capsys):

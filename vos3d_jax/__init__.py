@@ -13,7 +13,7 @@ _HOMES = {
     "build_model": "vos3d_jax.models",
     "forward": "vos3d_jax.models",
     "load_model": "vos3d_jax.storage",
-    "Predictor": "vos3d_jax.inference",
+    "Predictor": "vos3d_jax.inference.predictor",
     "score": "vos3d_jax.evaluation",
 }
 _MODULES = {"metrics": "vos3d_jax.evaluation.metrics"}
@@ -23,6 +23,9 @@ __all__ = ["build_model", "forward", "load_model", "metrics", "score", "Predicto
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        from vos3d_jax import runtime
+
+        runtime.keep_compiled_programs()
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])

@@ -1,5 +1,6 @@
 """`python -m vos3d_jax` and `vos3d`: lists the commands, or runs the one named first."""
 
+import difflib
 import importlib
 import sys
 
@@ -19,7 +20,9 @@ def main() -> int:
         print(_usage())
         return 0
     if name not in COMMANDS:
-        print(f"vos3d: error: no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        mend = f": did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+        print(f"vos3d: error: no command {name!r}{mend}", file=sys.stderr)
         return 2
     return importlib.import_module(f"vos3d_jax.{name}").main(arguments)
 

@@ -20,6 +20,9 @@ def run(name: str, function: Callable[[list[str]], None], arguments: list[str] |
 
     Any other exception is a defect of ours and keeps its traceback (status 1).
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a character that the terminal lacks fails no finished job
+            stream.reconfigure(errors="replace")
     runtime.tune()
     try:
         function(sys.argv[1:] if arguments is None else arguments)

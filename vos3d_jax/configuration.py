@@ -129,9 +129,11 @@ def _run(path: Path, variant: str) -> ConfigDict:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """`--config X` as `--config=X`, so that one form is left."""
+    """`--config X` as `--config=X`, with underscores for dashes: one form is left."""
     result, rest = [], iter(arguments)
     for argument in rest:
+        flag, equals, value = argument.partition("=")
+        argument = re.sub(r"(?<=[a-z])-(?=[a-z])", "_", flag) + equals + value
         if argument.startswith("--config") and "=" not in argument:
             value = next(rest, None)
             if value is None:

@@ -1,11 +1,10 @@
 """`python -m vos3d_jax.main`: trains a config's stages, then scores the network; or scores only."""
 
-import argparse
-import difflib
 import sys
 from pathlib import Path
 
 from vos3d_jax import command
+from vos3d_jax.arguments import Parser, require_path
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py
@@ -29,26 +28,29 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> None:
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    unknown = [
-        argument for argument in rest if argument.startswith("-") and not argument.startswith("--config.")
-    ]
-    if unknown:
-        parser.error(f"unknown flag {unknown[0]}{_meant(unknown[0], options)}")
+    parser.refuse([one for one in rest if one.startswith("-") and not one.startswith("--config.")])
     if options.config is None:
         parser.error("the following arguments are required: --config")
-    # jax comes with these, so they wait until --help and unknown flags are dealt with.
+    if options.mode == "train":
+        for name in ("checkpoint", "step"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
+    # These bring seconds of imports, the first less than the second, so mistakes are found between them.
     from vos3d_jax import configuration
+    from vos3d_jax.data import datasets
     from vos3d_jax.training import stages
 
     config = stages.parse(configuration.load([f"--config={options.config}", *rest], stages.Config))
+    if options.checkpoint:
+        require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
+    if config.data_dir and not Path(config.data_dir).exists():
+        evaluated = config.evaluation.data
+        datasets.load(evaluated.name, evaluated.split, data_dir=config.data_dir, **evaluated.options)
     workdir = Path(options.workdir or Path("runs") / config.name)
     from vos3d_jax import storage
     from vos3d_jax.training import evaluate, held_out, loop
 
     if options.mode == "train":
-        for name in ("checkpoint", "step"):
-            if getattr(options, name) is not None:
-                parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
         config.require_stages()
         held_out.videos(config)
         model = loop.train(config, workdir, held_out.quick_score(config) if config.score_every else None)
@@ -60,21 +62,12 @@ def _run(arguments: list[str]) -> None:
     evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train")
 
 
-def _meant(flag: str, options: argparse.Namespace) -> str:
-    """The flag of ours that is nearest to the unknown `flag`, as a question; "" when none is near."""
-    name, dot, key = flag.partition("=")[0].partition(".")
-    near = difflib.get_close_matches(name, [f"--{option}" for option in vars(options)], n=1)
-    return f": did you mean {near[0]}{dot}{key}?" if near else ""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="vos3d main",
         usage="vos3d main --config=FILE[:VARIANT] [--config.KEY=VALUE ...] [options]",
         description="Trains the network of a config, stage by stage, and scores it.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--config",

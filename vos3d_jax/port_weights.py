@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from vos3d_jax import command, runtime
+from vos3d_jax.arguments import Parser, require_path
 from vos3d_jax.errors import UserError
 
 _EXAMPLES = """examples:
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
+    for name, expected in (("file", "a checkpoint"), ("folder", "a training workdir or a ported model")):
+        if name in options:
+            require_path(getattr(options, name), expected)
     options.function(options)
 
 
@@ -95,13 +99,11 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="vos3d port_weights",
         description="Published weights of PyTorch and Caffe2 in, and back out, without either.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     commands = parser.add_subparsers(
         required=True, title="commands", metavar="inspect | convert | export | compare"
@@ -162,14 +164,12 @@ def _command(commands: Any, name: str, function: Any, description: str, example:
         help=description,
         description=description,
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.set_defaults(function=function)
     return parser
 
 
-def _add_file(parser: argparse.ArgumentParser) -> None:
+def _add_file(parser: Parser) -> None:
     add = parser.add_argument
     add("file", metavar="FILE", help="a checkpoint; what it is shows from its tensors, not its name")
     add("--into", metavar="SYSTEM", help="dcseg: make a backbone file the encoder of a segmentation network")

@@ -21,7 +21,8 @@ def tune() -> None:
         return
     if "jax" not in sys.modules:
         _set_xla_flags()
-        _keep_compiled_programs()
+        _hide_compiler_alarms()
+        keep_compiled_programs()
     _set_allocator({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})
 
 
@@ -51,12 +52,23 @@ def _set_xla_flags() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=".strip()
 
 
-def _keep_compiled_programs() -> None:
-    # jax compiles a program once for all runs. Machine code of another jaxlib or CPU may not run here, so
-    # each pair has a folder of its own.
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+def _hide_compiler_alarms() -> None:
+    # After two minutes XLA prints a banner ("Very slow compile? ...") that asks for a bug report. Errors
+    # that stop a program are exceptions, and those keep their texts.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def keep_compiled_programs() -> None:
+    """Lets jax compile a program once for all runs, in the user's cache folder, unless told otherwise.
+
+    Machine code of another jaxlib or CPU may not run here, so each pair has a folder of its own.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or os.environ.get("VOS3D_TUNE") == "0":
         return
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return  # neither HOME nor an entry in /etc/passwd, as in many containers: no cache then
     cpu = hashlib.sha256(_cpu().encode()).hexdigest()[:8]
     folder = cache / "vos3d_jax" / f"jaxlib-{metadata.version('jaxlib')}-{cpu}"
     try:
@@ -64,6 +76,13 @@ def _keep_compiled_programs() -> None:
     except OSError:
         return  # a read-only home is no reason to fail: programs are compiled anew each time
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    if "jax" in sys.modules:  # too late for the environment
+        import jax
+        from jax.experimental.compilation_cache import compilation_cache
+
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+            compilation_cache.reset_cache()  # else a process that has compiled goes on without
 
 
 def _cpu() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos3d_jax import command
+from vos3d_jax.arguments import Parser, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
+    require_path(options.results, "the folder of the masks, <sequence>/<frame>.png")
+    for path, expected in (
+        (options.maps, "a folder of soft maps"),
+        (options.compare, "the scores.json of another method"),
+    ):
+        if path:
+            require_path(path, expected)
     from vos3d_jax.evaluation import benchmarks, report, scoring
     from vos3d_jax.evaluation.exclusive import exclusive
     from vos3d_jax.evaluation.progress import ScoringProgress
@@ -142,13 +150,11 @@ def _reader_options(given: list[str]) -> dict[str, Any]:
     return options
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="vos3d score",
         description="Scores masks in files as a benchmark does, and writes a report.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

@@ -1,9 +1,9 @@
 """`python -m vos3d_jax.segment`: masks for a video, a folder of frames or an array file."""
 
-import argparse
 import sys
 
 from vos3d_jax import command, runtime
+from vos3d_jax.arguments import Parser, require_path
 
 _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
+    require_path(options.input, "a video file, a folder of frames, or a .npy/.npz file")
+    require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
     runtime.bound_memory()
     from vos3d_jax.inference.segmentation import segment  # brings jax: not for --help
 
@@ -38,13 +40,11 @@ def _run(arguments: list[str]) -> None:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="vos3d segment",
         description="Finds and segments the moving objects of a video, with no hint.",
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from golden_networks import recipe_network
 
-from vos3d_jax.inference import Predictor
+from vos3d_jax.inference.predictor import Predictor
 
 GOLDEN = golden_files.load_npz("3dcseg/end_to_end.npz")
 

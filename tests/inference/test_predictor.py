@@ -8,7 +8,7 @@ from flax import nnx
 import vos3d_jax as vos
 from vos3d_jax import models
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference import Frame, Predictor
+from vos3d_jax.inference.predictor import Frame, Predictor
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import padding
 from vos3d_jax.models.description import remember

@@ -11,7 +11,7 @@ from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import report, scoring
 from vos3d_jax.evaluation.exclusive import exclusive
-from vos3d_jax.inference import Predictor
+from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.porting import convert, export
 from vos3d_jax.training import evaluate, held_out
 

@@ -7,7 +7,7 @@ from PIL import Image
 from vos3d_jax import models
 from vos3d_jax.data import moving_shapes
 from vos3d_jax.evaluation import benchmarks
-from vos3d_jax.inference import Predictor
+from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.media import masks
 from vos3d_jax.training import predictions, stages
 

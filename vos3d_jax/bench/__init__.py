@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from vos3d_jax import command
+from vos3d_jax.arguments import Parser
 from vos3d_jax.errors import UserError
 
 _EXAMPLE = """\
@@ -59,12 +60,10 @@ def _run(arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "vos3d bench",
         description=__doc__,
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--layers", action="store_true", help="only the layers of each stage")
     parser.add_argument("--network", action="store_true", help="only the whole network")

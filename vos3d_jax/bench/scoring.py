@@ -7,7 +7,6 @@ Without --results the masks are the true ones with disturbed outlines. Metrics r
 ours in turn, in processor time; both must agree. Some minutes: the plain T takes half a second a pair.
 """
 
-import argparse
 import itertools
 import json
 import multiprocessing
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from vos3d_jax import command
+from vos3d_jax.arguments import Parser
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -42,11 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         _NAME,
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--data_dir", type=Path, required=True, help="DAVIS-2016, whole or in part")
     parser.add_argument("--results", type=Path, help="masks to score: <sequence>/<frame>.png")

@@ -5,9 +5,11 @@ Each box stands in the list of every action with that action's score (specs/spec
 """
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vos3d_jax.data.readers.files import read_text
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import Run
 
@@ -31,14 +33,13 @@ def read_actions(masks_dir: Path, runs: Sequence[Run]) -> Actions | None:
     actions: dict[str, dict[str, dict[str, float]]] = {}
     for group, path in paths.items():
         labels = {run.label for run in runs if run.group == group}
+        if not path.is_file():
+            raise UserError(f"{path} is missing, but other splits have theirs: write it too")
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                for line in csv.DictReader(file):
-                    scores = {label: float(line[label]) for label in labels}
-                    actions.setdefault(f"{group}/{line['clip']}", {})[line["frame"] or ""] = scores
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing, but other splits have theirs: write it too") from None
-        except (KeyError, ValueError, TypeError) as error:
+            for line in csv.DictReader(io.StringIO(read_text(path), newline="")):
+                scores = {label: float(line[label]) for label in labels}
+                actions.setdefault(f"{group}/{line['clip']}", {})[line["frame"] or ""] = scores
+        except (csv.Error, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} has no number for {error} in a line: expected the columns clip, frame and one a "
                 "class"

@@ -5,7 +5,6 @@ the mask is the argmax of the means at the network's size (a tie gives backgroun
 to the frame's size by nearest neighbour.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, UInt8
 
 from vos3d_jax import models, storage
+from vos3d_jax.compiling import compiling, to_stderr
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
 from vos3d_jax.inference.frames import frames_of
@@ -25,7 +25,6 @@ from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.models.description import describe, settings_of
 
-_log = logging.getLogger(__name__)
 _PREPARED_SIZES = 2  # on a CPU each holds transformed weights, 1.5 GB of them for the published network
 
 
@@ -50,7 +49,7 @@ class Predictor:
         model: a network of `vos3d_jax.models`, or the folder of one (its latest step). Its weights are taken
             over when a frame size is first seen: make a new predictor after changing them.
         announce: is told when a new frame size makes a compilation necessary, and what it took; by default
-            the module's logger.
+            on stderr.
         **settings: `clip_length`, `overlap`, `tail`, `short_edge`, as `inference.settings.Settings` says.
             What is not given is as the card of the model has it, or else as published, as in the command
             `segment`: both give the same masks.
@@ -63,7 +62,7 @@ class Predictor:
         self,
         model: nnx.Module | str | os.PathLike,
         *,
-        announce: Callable[[str], None] = _log.info,
+        announce: Callable[[str], None] = to_stderr,
         **settings: Any,
     ):
         if isinstance(model, str | os.PathLike):
@@ -156,12 +155,12 @@ class Predictor:
     ) -> Float32[np.ndarray, "1 t h w classes"]:
         time_, height, width = frames.shape[1:4]
         shape = f"{time_} frames of {width}x{height}"
-        self._announce(f"compiling for clips of {shape} (once for each frame size)")
         start = time.monotonic()
         while len(self._prepared) >= _PREPARED_SIZES:
             del self._prepared[next(iter(self._prepared))]
-        run = self._prepared[height, width] = models.prepare(self._model, frames.shape)
-        probabilities = np.asarray(_softmax(run(frames)))
+        with compiling(f"for clips of {shape} (once for each frame size)", self._announce):
+            run = self._prepared[height, width] = models.prepare(self._model, frames.shape)
+            probabilities = np.asarray(_softmax(run(frames)))
         self._announce(f"first clip of {shape} after {time.monotonic() - start:.1f} s, compilation included")
         return probabilities
 

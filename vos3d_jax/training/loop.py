@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from vos3d_jax import models, runtime
+from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
@@ -186,9 +187,9 @@ def _look(state: State, config: Config, score: Score, writer: Writer, meter: Met
 
 def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:
     shape = "x".join(map(str, batch["clip"].shape))
-    writer.text(f"compiling the training step of stage {name} for clips of {shape} ...")
     start = time.monotonic()
-    compiled = step.lower(state, batch, np.float32(0)).compile()
+    with compiling(f"the training step of stage {name} for clips of {shape}", writer.text):
+        compiled = step.lower(state, batch, np.float32(0)).compile()
     runtime.release_memory()
     writer.text(f"compiled in {duration(time.monotonic() - start)}")
     return compiled

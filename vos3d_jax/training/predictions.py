@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from vos3d_jax import storage
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation.benchmarks import Run
-from vos3d_jax.inference import Predictor
+from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.progress import Progress
 from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import write_palette_png

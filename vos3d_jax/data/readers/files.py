@@ -5,6 +5,7 @@ file names, never by position; numbers are sorted as numbers; hidden files and m
 out. Listing reads headers only; pictures are decoded when they are asked for.
 """
 
+import codecs
 import functools
 import logging
 import re
@@ -192,16 +193,39 @@ def read_list(paths: Sequence[Path]) -> list[str] | None:
     and a blank at the end.
 
     Raises:
-        UserError: the list is empty.
+        UserError: the list is empty, or no text.
     """
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
-    lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     names = dict.fromkeys(Path(line.split()[0]).parent.name if "/" in line else line for line in lines)
     if not names:
         raise UserError(f"{path} is empty: expected one sequence name a line")
     return list(names)
+
+
+def read_text(path: Path) -> str:
+    """The text of a list or table, whichever editor wrote it: UTF-8, UTF-16 with its mark, else Latin-1.
+
+    Names in another encoding than these come out wrong, and are then refused as names of nothing.
+
+    Raises:
+        UserError: it cannot be read, or is no text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): expected a text file") from None
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "latin-1"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise UserError(f"{path} is no text: save it as UTF-8")
 
 
 def visible(directory: Path) -> list[Path]:

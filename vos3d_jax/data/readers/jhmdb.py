@@ -65,7 +65,7 @@ def jhmdb(split: str, *, data_dir: str | Path | None) -> list[Video]:
 def _clips(path: Path, wanted: str) -> list[str]:
     """The clips of a list that are marked `wanted`: 1 is train, 2 is test, 0 is neither."""
     clips = []
-    for line in path.read_text("utf-8-sig").splitlines():
+    for line in files.read_text(path).splitlines():
         if not line.strip():
             continue
         clip, _, mark = line.strip().rpartition(" ")
