@@ -47,12 +47,10 @@ def _run(arguments: list[str]) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     require_path(options.results, "the folder of the masks, <sequence>/<frame>.png")
-    for path, expected in (
-        (options.maps, "a folder of soft maps"),
-        (options.compare, "the scores.json of another method"),
-    ):
-        if path:
-            require_path(path, expected)
+    if options.maps:
+        require_path(options.maps, "a folder of soft maps")
+    for path in options.compare:
+        require_path(path, "the scores.json of another method")
     from vos3d_jax.evaluation import benchmarks, report, scoring
     from vos3d_jax.evaluation.exclusive import exclusive
     from vos3d_jax.evaluation.progress import ScoringProgress
