@@ -355,8 +355,8 @@ def test_maps_are_checked_like_masks(folder, capfd):
     [
         (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
         (["--benchmark=moving_shapes"], "moving_shapes is generated: give --option=count=N --option=length"),
-        (["--results=nowhere"], "nowhere is not a folder: expected <sequence>/00000.png in it"),
-        (["--maps=nowhere"], "nowhere is not a folder: expected soft maps"),
+        (["--results=nowhere"], "nowhere does not exist: give the folder of the masks"),
+        (["--maps=nowhere"], "nowhere does not exist: give a folder of soft maps"),
         (
             ["--maps=."],
             "davis2016 measures no soft maps: leave . out, or score as davis2016_all_frames, fbms",
@@ -367,7 +367,7 @@ def test_maps_are_checked_like_masks(folder, capfd):
         ),
         (["--metrics=J,S"], "davis2016 does not measure S: choose of J, F, T"),
         (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
-        (["--compare=nowhere.json"], "nowhere.json is missing: expected the scores.json"),
+        (["--compare=nowhere.json"], "nowhere.json does not exist: give the scores.json"),
         (["--defect=x"], "there is no defect 'x' to repeat: choose one of decay_8bit"),
         (["--option=x"], "--option=x is not understood: give --option=NAME=VALUE"),
         (["--option=x=1"], "cannot be read with the options"),
