@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from vos3d_jax.bench import plain_metrics
 from vos3d_jax.evaluation import metrics
 
 CASES = load_json("metrics/multi_object.json")
@@ -62,6 +63,30 @@ def test_every_pair_equals_j_and_f_of_its_two_masks(pair):
     for p, k in np.ndindex(5, 3):
         expected = metrics.j_and_f(result == p + 1, truth == k + 1, void)
         assert (j[p, k], f[p, k]) == expected
+
+
+@st.composite
+def scattered(draw):
+    """Ids 1 to 3 as small boxes anywhere in a wide image, across borders of it and of 64 pixels."""
+    height, width = draw(st.integers(20, 60)), draw(st.integers(100, 280))
+    ids = np.zeros((height, width), np.uint8)
+    for label in draw(st.lists(st.integers(1, 3), max_size=4)):
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        ids[top : top + draw(st.integers(1, 12)), left : left + draw(st.integers(1, 80))] = label
+    return ids
+
+
+@settings(max_examples=25, deadline=None)
+@given(scattered(), st.integers(-9, 9), st.integers(-70, 70))
+def test_the_windows_around_objects_change_nothing(truth, down, right):
+    result = np.roll(truth, (down, right), (0, 1))
+    pairs = {(p, k): plain_metrics.j_and_f(result == p, truth == k) for p in range(1, 4) for k in range(1, 4)}
+    for found in metrics.semi_supervised([(result, truth)], 3):
+        expected = pairs[found.object_id, found.object_id]
+        assert (*found.j_frames, *found.f_frames) == pytest.approx(expected, abs=1e-12)
+    j, f = metrics.pair_scores(result, truth, 3, 3)
+    for (p, k), expected in pairs.items():
+        assert (j[p - 1, k - 1], f[p - 1, k - 1]) == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

@@ -41,17 +41,32 @@ def count(bits: UInt64[np.ndarray, "*masks rows words"]) -> Int[np.ndarray, "*ma
     return np.asarray(np.bitwise_count(bits).sum((-2, -1), dtype=np.int64))
 
 
-def window(bits: Bitmaps, margin: int) -> tuple[slice, slice] | None:
-    """The rows and words that hold all that is set and the pixels next to it; None: nothing is set."""
+def window(bits: Bitmaps, margin: int) -> tuple[slice, slice]:
+    """The rows and words that hold all that is set and the pixels next to it; one of each if nothing is."""
     any_row = np.bitwise_or.reduce(bits, axis=0)
     rows = np.flatnonzero(np.bitwise_or.reduce(any_row, axis=1))
     if rows.size == 0:
-        return None
+        return slice(0, 1), slice(0, 1)
     words = np.flatnonzero(np.bitwise_or.reduce(any_row, axis=0))
     return (
         slice(max(int(rows[0]) - 1, 0), int(rows[-1]) + 2),
         slice(max(int(words[0]) - 1, 0), int(words[-1]) + 1 + -(-margin // _WORD)),
     )
+
+
+def grown(window: tuple[slice, slice], radius: int) -> tuple[slice, slice]:
+    """The rows and words of a `window` and of all within `radius` pixels of it."""
+    rows, words = window
+    further = -(-radius // _WORD)
+    return (
+        slice(max(rows.start - radius, 0), rows.stop + radius),
+        slice(max(words.start - further, 0), words.stop + further),
+    )
+
+
+def columns(words: slice) -> slice:
+    """The columns of the image that lie in some words."""
+    return slice(_WORD * words.start, _WORD * words.stop)
 
 
 def edges(bits: Bitmaps, first_word: int, width: int) -> Bitmaps:

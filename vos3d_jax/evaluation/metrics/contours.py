@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt64
 
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.bitmaps import Bitmaps
@@ -54,14 +54,27 @@ def boundary_f(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
 def boundary_counts(mask: Mask, truth: Mask, void: Mask | None = None) -> BoundaryCounts:
     """The integers behind F. Arguments as `boundary_f`."""
     radius = boundary_radius(*mask.shape)
-    return _counts(_pair(mask, truth, void, radius), mask.shape[1], radius)
+    return _counts(*_around(_pair(mask, truth, void, radius), radius), mask.shape[1], radius)
 
 
 def j_and_f(mask: Mask, truth: Mask, void: Mask | None = None) -> tuple[float, float]:
     """(J, F): cheaper than `region_similarity` and `boundary_f` one by one; arguments as there."""
     radius = boundary_radius(*mask.shape)
-    bits = _pair(mask, truth, void, radius)
-    return intersection_over_union(*region_counts_of(bits)), _counts(bits, mask.shape[1], radius).f
+    return j_and_f_of(_pair(mask, truth, void, radius), mask.shape[1], radius)
+
+
+def j_and_f_of(pair: Bitmaps, width: int, radius: int, first_word: int = 0) -> tuple[float, float]:
+    """(J, F) of the bitmaps of a mask and a truth.
+
+    Args:
+        pair: both, of an image or of a part that holds all that is set and the pixels next to it.
+        width: of the image.
+        radius: `boundary_radius` of the image.
+        first_word: where the part begins in the image.
+    """
+    bits, inner = _around(pair, radius)
+    counts = _counts(bits, first_word + inner, width, radius)
+    return intersection_over_union(*region_counts_of(bits)), counts.f
 
 
 def boundary_map(mask: Mask) -> Bool[np.ndarray, "h w"]:
@@ -87,11 +100,13 @@ def _pair(mask: Mask, truth: Mask, void: Mask | None, radius: int) -> Bitmaps:
     return bits
 
 
-def _counts(bits: Bitmaps, width: int, radius: int) -> BoundaryCounts:
-    window = bitmaps.window(bits, radius)
-    if window is None:
-        return BoundaryCounts(radius, 0, 0, 0, 0)
-    rows, words = window
-    edges = bitmaps.edges(np.ascontiguousarray(bits[:, rows, words]), words.start, width)
+def _around(bits: Bitmaps, radius: int) -> tuple[UInt64[np.ndarray, "masks _rows _words"], int]:
+    """The part of bitmaps that matters, and its first word."""
+    rows, words = bitmaps.window(bits, radius)
+    return np.ascontiguousarray(bits[:, rows, words]), words.start
+
+
+def _counts(bits: Bitmaps, first_word: int, width: int, radius: int) -> BoundaryCounts:
+    edges = bitmaps.edges(bits, first_word, width)
     matched = bitmaps.count(edges & bitmaps.dilate(edges, radius)[::-1])
     return BoundaryCounts(radius, *(int(number) for number in (*bitmaps.count(edges), *matched)))

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vos3d_jax.evaluation.metrics import bitmaps
-from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius
+from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius, j_and_f_of
 from vos3d_jax.evaluation.metrics.masks import check_sizes
 from vos3d_jax.evaluation.metrics.regions import intersection_over_union
 from vos3d_jax.evaluation.metrics.series import Statistics, statistics
@@ -67,9 +67,13 @@ def semi_supervised(
     values = []
     for result, truth in frames:
         _check_ids(result, objects, name)
-        tables = pair_scores(result, np.where(truth == VOID, 0, truth), objects, objects, same_ids=True)
-        values.append([np.diagonal(table) for table in tables])
-    j, f = (_stacked([value[kind] for value in values], (objects,)) for kind in (0, 1))
+        check_sizes(result, truth)
+        radius, width = boundary_radius(*result.shape), result.shape[1]
+        rows, words = bitmaps.window(bitmaps.pack([result, truth], radius), radius)
+        crops = [ids[rows, bitmaps.columns(words)] for ids in (result, truth)]
+        pairs = (bitmaps.pack([ids == k for ids in crops], radius) for k in range(1, objects + 1))
+        values.append([j_and_f_of(pair, width, radius, words.start) for pair in pairs])
+    j, f = np.moveaxis(np.array(values, np.float64).reshape(-1, objects, 2), 2, 0)
     return [_scores(k + 1, k + 1, j[:, k], f[:, k]) for k in range(objects)]
 
 
@@ -121,7 +125,6 @@ def pair_scores(
     proposals: int,
     objects: int,
     void: np.ndarray | None = None,
-    same_ids: bool = False,
 ) -> tuple[Float[np.ndarray, "proposals objects"], Float[np.ndarray, "proposals objects"]]:
     """(J, F) of every proposal 1..`proposals` and object 1..`objects` of one frame.
 
@@ -133,51 +136,64 @@ def pair_scores(
         proposals: how many rows; those that the result does not have are empty masks.
         objects: how many columns.
         void: pixels that do not count, bool [h, w], or None.
-        same_ids: only pairs of equal ids are computed, the others are NaN.
 
     Raises:
         ValueError: the sizes differ.
     """
     check_sizes(result, truth, void)
-    shape = (proposals, objects)
-    j, f = np.full(shape, np.nan), np.full(shape, np.nan)
-    sides = [_Masks(ids, count, void) for ids, count in ((result, proposals), (truth, objects))]
+    j, f = np.empty((proposals, objects)), np.empty((proposals, objects))
+    radius = boundary_radius(*result.shape)
+    crop = bitmaps.window(bitmaps.pack([result, truth], radius), radius)
+    sides = [_Masks(ids, count, void, radius, crop) for ids, count in ((result, proposals), (truth, objects))]
     for p in range(proposals):
-        for k in [p] if same_ids else range(objects):
+        for k in range(objects):
             j[p, k], f[p, k] = sides[0].compare(p, sides[1], k)
     return j, f
 
 
 class _Masks:
-    """The masks of one label map: their bits, boundaries and what is near these, areas and lengths."""
+    """The masks of one label map: their bits, boundaries and what is near these, areas and lengths.
 
-    def __init__(self, ids: np.ndarray, count: int, void: np.ndarray | None):
-        if void is not None:
-            ids = np.where(void, np.uint8(0), ids)
-        self.radius = boundary_radius(*ids.shape)
+    All is kept for the crop that holds every mask of both maps, but computed in the window around each mask.
+    """
+
+    def __init__(self, ids: np.ndarray, count: int, void: np.ndarray | None, radius: int, crop: tuple):
+        rows, words = crop
+        place = rows, bitmaps.columns(words)
+        self.radius = radius
         # At least one, so that there are arrays; ids that the map does not have are empty masks.
-        self.count = max(min(int(ids.max(initial=0)), count), 1)
-        self.bits = bitmaps.pack([ids == label for label in range(1, self.count + 1)], self.radius)
-        self.edges = bitmaps.edges(self.bits, 0, ids.shape[1])
-        self.near = bitmaps.dilate(self.edges, self.radius)
-        self.areas, self.lengths = bitmaps.count(self.bits).tolist(), bitmaps.count(self.edges).tolist()
+        self.count = max(min(int(ids[place].max(initial=0)), count), 1)
+        labels = range(1, self.count + 1)
+        self.bits = bitmaps.pack([ids[place] == label for label in labels], radius)
+        if void is not None:
+            self.bits &= ~bitmaps.pack([void[place]], radius)
+        self.edges, self.near = np.zeros_like(self.bits), np.zeros_like(self.bits)
+        self.windows = [bitmaps.window(self.bits[k : k + 1], radius) for k in range(self.count)]
+        self.areas, self.lengths = [0] * self.count, [0] * self.count
+        for k, window in enumerate(self.windows):
+            mask = np.ascontiguousarray(self.bits[k : k + 1, *window])
+            edges = bitmaps.edges(mask, words.start + window[1].start, ids.shape[1])
+            self.edges[k, *window] = edges[0]
+            self.areas[k], self.lengths[k] = int(bitmaps.count(mask)[0]), int(bitmaps.count(edges)[0])
+            around = bitmaps.grown(window, radius)
+            near = bitmaps.dilate(np.ascontiguousarray(self.edges[k : k + 1, *around]), radius)
+            self.near[k, *around] = near[0]
 
     def compare(self, mine: int, other: "_Masks", its: int) -> tuple[float, float]:
         """(J, F) of a mask of this map and one of the other; beyond the largest id, masks are empty."""
-        if mine >= self.count or its >= other.count:
-            area, length = self._size(mine)
-            its_area, its_length = other._size(its)
-            counts = BoundaryCounts(self.radius, length, its_length, 0, 0)
-            return intersection_over_union(0, area + its_area), counts.f
-        a, b = mine, its
-        intersection = int(bitmaps.count(self.bits[a] & other.bits[b]))
-        matched = bitmaps.count(self.edges[a] & other.near[b]), bitmaps.count(other.edges[b] & self.near[a])
-        counts = BoundaryCounts(self.radius, self.lengths[a], other.lengths[b], *map(int, matched))
-        return intersection_over_union(intersection, self.areas[a] + other.areas[b] - intersection), counts.f
+        (area, length), (its_area, its_length) = self._size(mine), other._size(its)
+        intersection = matched = its_matched = 0
+        if area and its_area:
+            window, its_window = self.windows[mine], other.windows[its]
+            intersection = int(bitmaps.count(self.bits[mine, *window] & other.bits[its, *window]))
+            matched = int(bitmaps.count(self.edges[mine, *window] & other.near[its, *window]))
+            its_matched = int(bitmaps.count(other.edges[its, *its_window] & self.near[mine, *its_window]))
+        counts = BoundaryCounts(self.radius, length, its_length, matched, its_matched)
+        return intersection_over_union(intersection, area + its_area - intersection), counts.f
 
-    def _size(self, index: int) -> tuple[int, int]:
+    def _size(self, k: int) -> tuple[int, int]:
         """(area, length of the boundary) of a mask."""
-        return (self.areas[index], self.lengths[index]) if index < self.count else (0, 0)
+        return (self.areas[k], self.lengths[k]) if k < self.count else (0, 0)
 
 
 def _check_ids(result: np.ndarray, allowed: int, name: str) -> None:
