@@ -1,8 +1,10 @@
 """What every command shares: settings made before jax is imported, and errors turned into one line."""
 
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from vos3d_jax import runtime
 from vos3d_jax.errors import UserError
@@ -25,7 +27,8 @@ def run(name: str, function: Callable[[list[str]], None], arguments: list[str] |
             stream.reconfigure(errors="replace")
     runtime.tune()
     try:
-        function(sys.argv[1:] if arguments is None else arguments)
+        with _warnings_as_lines():
+            function(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_MISTAKE
@@ -36,3 +39,24 @@ def run(name: str, function: Callable[[list[str]], None], arguments: list[str] |
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SUCCESS
     return SUCCESS
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Shows warnings of ours as lines on stderr, each once: a run reads the same folder for several parts."""
+    ours, handler, shown = logging.getLogger("vos3d_jax"), logging.StreamHandler(), set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        return line not in shown and not shown.add(line)
+
+    handler.addFilter(is_new)
+    handler.setLevel(logging.WARNING)
+    ours.addHandler(handler)
+    # Libraries give the root a handler whose lines begin with names of modules.
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.propagate = True

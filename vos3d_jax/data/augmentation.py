@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
-from vos3d_jax.media.masks import resize_mask_nearest
+from vos3d_jax.media.masks import VOID, resize_mask_nearest
 
 CROPS = ("clip", "published")
 
@@ -50,14 +50,18 @@ class Augmentation:
         if not 0 <= self.colour < 1:
             raise UserError(f"colour is {self.colour}: expected 0 to below 1")
 
+    def resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) that a frame of `size` has before it is cut."""
+        return size if self.short_edge is None else short_edge_size(size, self.short_edge)
+
 
 def prepare(
     settings: Augmentation, frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"]
 ) -> tuple[UInt8[np.ndarray, "h2 w2 3"], UInt8[np.ndarray, "h2 w2"]]:
     """The frame and its mask, resized to the short edge of the settings."""
-    if settings.short_edge is None:
+    size = settings.resized(mask.shape)
+    if size == mask.shape:
         return frame, mask
-    size = short_edge_size(frame.shape[:2], settings.short_edge)
     return resize_bilinear(frame, size), _resize_mask(mask, size)
 
 
@@ -71,7 +75,8 @@ def augment(
     """A clip of exactly `size` (height, width) from prepared frames [h, w, 3] and masks [h, w] of ids.
 
     Frames smaller than the crop are surrounded by black (0) and background, as the published padding does:
-    floor(missing / 2) above and on the left.
+    floor(missing / 2) above and on the left. A mask that is all void (a frame without one) stays so, and says
+    nothing of where the objects are.
 
     Raises:
         UserError: the crop size is larger than the output.
@@ -88,12 +93,13 @@ def augment(
     if published:
         places = [crop_place(_box(mask), full, cut, rng, slip=True) for mask in masks]
     else:
-        places = [crop_place(_box(np.any(masks, 0)), full, cut, rng)] * len(masks)
+        known = [mask for mask in masks if mask.min() != VOID] or masks
+        places = [crop_place(_box(np.any(known, 0)), full, cut, rng)] * len(masks)
     part = tuple(min(c, f) for c, f in zip(cut, full, strict=True))
     filled = crop_size if published or part == cut else tuple(max(1, round(p * factor)) for p in part)
     filled = tuple(min(f, c) for f, c in zip(filled, crop_size, strict=True))
     clip = np.zeros((len(frames), *size, 3), np.uint8)
-    clip_mask = np.zeros((len(frames), *size), np.uint8)
+    clip_mask = np.stack([np.full(size, VOID if mask.min() == VOID else 0, np.uint8) for mask in masks])
     y, x = ((outer - inner) // 2 for outer, inner in zip(size, filled, strict=True))
     for time, (frame, mask, (top, left)) in enumerate(zip(frames, masks, places, strict=True)):
         resize = resize_bilinear if published else _resize_quickly

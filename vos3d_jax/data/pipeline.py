@@ -16,8 +16,9 @@ from jaxtyping import UInt8
 from vos3d_jax.data.augmentation import Augmentation, augment, prepare
 from vos3d_jax.data.sampling import ClipSampling, locate
 from vos3d_jax.data.synthesis import Synthesis, synthesise
-from vos3d_jax.data.video import Video
+from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.masks import VOID
 
 KINDS = ("video", "still")
 
@@ -27,9 +28,11 @@ class Source:
     """Videos and how training clips are made from them.
 
     Attributes:
-        videos: what clips are drawn from; every frame is the start of a sample.
+        videos: what clips are drawn from; every frame is the start of a sample (unless `sparse`).
         weight: share of this source in the mixture, relative to the other sources' weights; within a
             source each sample comes once an epoch.
+        sparse: frames may be without a mask: all their pixels are then void. A sample is a frame that has one
+            and stands somewhere in the clip.
         kind: "video": frames chosen by `sampling`. "still": each frame is a picture of its own, from which
             `synthesis` makes a clip (after the augmentation, as the released code does).
         sampling: which frames make a clip.
@@ -40,6 +43,7 @@ class Source:
 
     videos: Sequence[Video]
     weight: float = 1.0
+    sparse: bool = False
     kind: str = "video"
     sampling: ClipSampling = ClipSampling()
     augmentation: Augmentation = Augmentation()
@@ -87,8 +91,12 @@ def batches(
     return iter(dataset[start_step:].to_iter_dataset(options))
 
 
-def read(video: Video, index: int) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+def read(
+    video: Video, index: int, sparse: bool = False
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
     """One frame with its mask, checked to belong together.
+
+    Where masks are `sparse` one that is missing is all void.
 
     Raises:
         UserError: one of them cannot be read, there is no mask, or their sizes differ.
@@ -98,8 +106,12 @@ def read(video: Video, index: int) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np
         frame, mask = video.read_frame(index), video.read_mask(index)
     except (OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read ({error}): mend or remove the file") from error
+    if mask is None and sparse:
+        return frame, np.full(frame.shape[:2], VOID, np.uint8)
     if mask is None:
-        raise UserError(f"{name} has no mask: training needs one for every frame")
+        raise UserError(
+            f"{name} has no mask: add it, or, where only some frames are annotated, give the data sparse=True"
+        )
     if mask.shape != frame.shape[:2]:
         sizes = [f"{width}x{height}" for height, width in (mask.shape, frame.shape[:2])]
         raise UserError(
@@ -113,14 +125,16 @@ def _dataset(
 ) -> grain.MapDataset:
     parts = []
     for number, source in enumerate(sources):
-        count = sum(video.length for video in source.videos)
-        if not count:
+        clips = _Clips(source, clip_length, size)
+        if not clips.count:
             raise UserError(
-                f"training source {number} ({source.kind}) holds no frames: check its folder and split"
+                f"training source {number} ({source.kind}) holds no frames{' with a mask' * source.sparse}:"
+                " check its folder and split"
             )
         shuffle_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        clips = _Clips(source, clip_length, size)
-        parts.append(grain.MapDataset.range(count).shuffle(seed=shuffle_seed).repeat(None).map(_Tag(clips)))
+        parts.append(
+            grain.MapDataset.range(clips.count).shuffle(seed=shuffle_seed).repeat(None).map(_Tag(clips))
+        )
     mixed = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights=[s.weight for s in sources])
     return mixed.seed(seed).random_map(_Make()).batch(batch_size, drop_remainder=True)
 
@@ -130,18 +144,23 @@ class _Clips:
 
     def __init__(self, source: Source, clip_length: int, size: tuple[int, int]):
         self._source, self._clip_length, self._size = source, clip_length, size
-        self._lengths = [video.length for video in source.videos]
+        self._samples = [
+            annotated(video) if source.sparse else range(video.length) for video in source.videos
+        ]
+        self.count = sum(map(len, self._samples))
         self._cache: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._room = source.cache_megabytes * 2**20
         self._lock = threading.Lock()
 
     def make(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         source = self._source
-        video, start = locate(self._lengths, index)
+        video, place = locate([len(samples) for samples in self._samples], index)
+        frame = self._samples[video][place]
         if source.kind == "still":
-            times = [start]
+            times = [frame]
         else:
-            times = source.sampling.draw(self._lengths[video], start, self._clip_length, rng)
+            draw = source.sampling.draw_around if source.sparse else source.sampling.draw
+            times = draw(source.videos[video].length, frame, self._clip_length, rng)
         frames, masks = zip(*(self._prepared(video, time) for time in times), strict=True)
         clip, mask = augment(source.augmentation, list(frames), list(masks), self._size, rng)
         if source.kind == "still":
@@ -153,7 +172,9 @@ class _Clips:
         known = self._cache.get((video, time))
         if known is not None:
             return known
-        pair = prepare(self._source.augmentation, *read(self._source.videos[video], time))
+        pair = prepare(
+            self._source.augmentation, *read(self._source.videos[video], time, self._source.sparse)
+        )
         cost = pair[0].nbytes + pair[1].nbytes
         with self._lock:
             if (video, time) not in self._cache and cost <= self._room:

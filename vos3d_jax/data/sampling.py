@@ -33,6 +33,16 @@ class ClipSampling:
         """The `clip_length` frame numbers of a clip, sorted, from a video of `length` frames."""
         return RULES[self.rule](length, start, clip_length, self.gap, rng)
 
+    def draw_around(self, length: int, frame: int, clip_length: int, rng: np.random.Generator) -> list[int]:
+        """As `draw`, for a clip that holds `frame`: it may begin `clip_length` - 1 frames before it.
+
+        Where the rule does not draw `frame`, the nearest one gives way to it.
+        """
+        start = max(0, frame - int(rng.integers(clip_length)))
+        times = self.draw(length, start, clip_length, rng)
+        nearest = min(range(clip_length), key=lambda place: abs(times[place] - frame))
+        return [*times[:nearest], frame, *times[nearest + 1 :]]
+
 
 def code_window(length: int, start: int, clip_length: int, gap: int) -> range:
     """The frames the released code draws from: max(gap, clip length) of them, cut at the video's end."""

@@ -49,9 +49,10 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
     """
     config.require_stages()
     mesh = sharding.make_mesh(config.mesh)
+    mixtures = [sources.load_sources(config, stage) for stage in config.stages]
+    config = sources.with_sizes(config, mixtures)
     for stage in config.stages:
         sharding.check(stage, mesh)
-    mixtures = [sources.load_sources(config, stage) for stage in config.stages]
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
     begun = None if workdirs.is_claimed(workdir) else begin(config)

@@ -1,11 +1,13 @@
 """The videos that a config names, found before anything compiles."""
 
+import collections
+import dataclasses
 from collections.abc import Sequence
 
 from vos3d_jax.data import datasets, pipeline
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.training.stages import Config, Data, Stage
+from vos3d_jax.training.stages import STRIDE, Config, Data, Stage
 
 
 def load_videos(config: Config, part: Data) -> list[Video]:
@@ -27,6 +29,7 @@ def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
         pipeline.Source(
             videos=load_videos(config, part),
             weight=part.weight,
+            sparse=part.sparse,
             kind=part.kind,
             sampling=part.sampling,
             augmentation=part.augmentation,
@@ -34,3 +37,21 @@ def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
         )
         for part in stage.data
     ]
+
+
+def with_sizes(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> Config:
+    """Returns `config` with the size of each stage that leaves it to its data (0, 0): see `Stage.size`."""
+    stages = tuple(
+        stage if any(stage.size) else dataclasses.replace(stage, size=_usual_size(mixture))
+        for stage, mixture in zip(config.stages, mixtures, strict=True)
+    )
+    return dataclasses.replace(config, stages=stages)
+
+
+def _usual_size(mixture: Sequence[pipeline.Source]) -> tuple[int, int]:
+    frames: collections.Counter[tuple[int, int]] = collections.Counter()
+    for source in mixture:
+        for video in source.videos:
+            frames[source.augmentation.resized(video.size)] += video.length
+    usual = max(frames, key=lambda size: (frames[size], size))
+    return tuple(max(STRIDE, round(side / STRIDE) * STRIDE) for side in usual)

@@ -21,7 +21,7 @@ from vos3d_jax.inference import clips
 
 _Options = Mapping[str, Any]
 # The encoder halves the frame five times.
-_STRIDE = 32
+STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Data:
       name: a row of `data.datasets.DATASETS`.
       split: which videos of it.
       kind: "video" (clips are cut from the video) or "still" (clips are made from its single frames).
+      sparse: frames may be without a mask. Then a sample is a frame that has one: a still, or, of "video", a
+        clip that holds it at a random place; the other frames of the clip count where they have masks.
       weight: the share of this part in the mixture, relative to the others.
       options: further arguments of the reader.
       sampling: which frames make a clip, for videos.
@@ -43,6 +45,7 @@ class Data:
     split: str = "train"
     kind: typing.Literal["video", "still"] = "video"
     weight: float = 1.0
+    sparse: bool = False
     options: _Options = field(default_factory=dict)
     sampling: ClipSampling = ClipSampling()
     augmentation: Augmentation = Augmentation()
@@ -112,7 +115,8 @@ class Stage:
     """One stage of training.
 
     Attributes:
-      size: (height, width) of the clips the network sees, both divisible by 32.
+      size: (height, width) of the clips the network sees, both divisible by 32; (0, 0) takes the size that
+        most frames of the data have at their short edge, each side rounded to the nearest multiple of 32.
       batch_norm: "frozen" (running statistics; scale and bias not trained) or "train" (batch statistics).
       precision: what the network computes in; parameters and losses are float32.
     """
@@ -134,9 +138,9 @@ class Stage:
                 raise UserError(f"stage {self.name}: {name} is {getattr(self, name)}: it must be at least 1")
         if not self.data:
             raise UserError(f"stage {self.name}: its data mixture is empty: name at least one data set")
-        if any(side < _STRIDE or side % _STRIDE for side in self.size):
+        if any(self.size) and any(side < STRIDE or side % STRIDE for side in self.size):
             raise UserError(
-                f"stage {self.name}: size is {self.size}: both sides must be multiples of {_STRIDE}"
+                f"stage {self.name}: size is {self.size}: both sides must be multiples of {STRIDE}, or both 0"
             )
         for part in self.data:
             crop = part.augmentation.crop_size

@@ -7,6 +7,7 @@ import jax
 from clu.parameter_overview import count_parameters
 
 from vos3d_jax.data.pipeline import Source
+from vos3d_jax.data.video import annotated
 from vos3d_jax.training import optimizers
 from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import State
@@ -46,6 +47,8 @@ def describe(
         for part, source in zip(stage.data, mixture, strict=True):
             frames = sum(video.length for video in source.videos)
             unit = "stills" if part.kind == "still" else f"frames in {len(source.videos)} videos"
+            if part.sparse:
+                unit += f", {sum(len(annotated(video)) for video in source.videos)} with a mask"
             lines.append(f"          {part.name} {part.split}: {frames} {unit}, weight {part.weight:g}")
     step = int(state.step)
     if resumed:

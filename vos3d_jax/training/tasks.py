@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -18,13 +19,18 @@ Task = Callable[[nnx.Module, dict[str, Any], Stage], tuple[Float[Array, ""], dic
 def clip_segmentation(
     model: nnx.Module, batch: dict[str, Any], stage: Stage
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Returns loss and metrics of one call on `clip` [b, t, h, w, 3] against `mask`, ids [b, t, h, w]."""
+    """Returns loss and metrics of one call on `clip` [b, t, h, w, 3] against `mask`, ids [b, t, h, w].
+
+    The loss is the mean over the frames that have a mask; one that is all void has none.
+    """
     logits = model(batch["clip"], batch_norm=stage.batch_norm)
     mask = batch["mask"]
     void = mask == _VOID
     loss = losses.segmentation_loss(
         logits, mask, kind=stage.loss.kind, bootstrap=stage.loss.bootstrap, ignore=void
     )
+    # The published mean divides by all pixels, void ones too.
+    loss = loss / jnp.maximum((~void).any((2, 3)).mean(), 1 / mask[..., 0, 0].size)
     return loss, {"loss": loss, "iou": losses.clip_iou(logits, mask, void)}
 
 

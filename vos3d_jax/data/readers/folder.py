@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import files, parts
 from vos3d_jax.data.readers.davis import other_resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
@@ -25,7 +25,9 @@ def folder(
 
     Args:
         split: "all" for every video, or the name of a list: `<split>.txt`, in the folder itself, in
-            `ImageSets`, `ImageSets/2016` or `ImageSets/<resolution>`, with one video name a line.
+            `ImageSets`, `ImageSets/2016` or `ImageSets/<resolution>`, with one video name a line. "train" and
+            "val" need no list: one that is missing holds the videos that the other does not name, and where
+            both are, every fifth video (or the last of fewer than five) is "val". Which it is, is logged.
         data_dir: the folder.
         resolution: the folder below JPEGImages and Annotations, where there is one.
         strict: every frame must have its mask, of its size, which is checked here (training); otherwise
@@ -47,19 +49,19 @@ def folder(
         make = functools.partial(_davis_video, root, middle, strict)
     else:
         videos_root, make = root, functools.partial(_plain_video, root, strict)
+    directories = [path for path in files.visible(videos_root) if path.is_dir()]
+    every = sorted((path.name for path in directories), key=natural_order)
     if split == "all":
-        directories = [path for path in files.visible(videos_root) if path.is_dir()]
-        names = sorted((path.name for path in directories), key=natural_order)
+        names = every
+    elif split in parts.NAMES:
+        lists = {name: _list(root, name, resolution) for name in parts.NAMES}
+        names = parts.of(root, every, lists)[split]
     else:
-        lists = [
-            root / f"{split}.txt",
-            *(root / "ImageSets" / kind / f"{split}.txt" for kind in ("", "2016", resolution)),
-        ]
-        names = files.read_list(lists)
+        names = _list(root, split, resolution)
         if names is None:
             raise UserError(
                 f"{root} has no list for the split {split!r}: write the names of its videos, one a line, "
-                f'into {lists[0]}, or use the split "all"'
+                f'into {root / split}.txt, or use the split "all"'
             )
     if not names:
         raise UserError(
@@ -67,6 +69,11 @@ def folder(
             "<video>/masks/00000.png, or the DAVIS layout JPEGImages/ and Annotations/"
         )
     return [make(name) for name in names]
+
+
+def _list(root: Path, split: str, resolution: str) -> list[str] | None:
+    folders = (root, *(root / "ImageSets" / kind for kind in ("", "2016", resolution)))
+    return files.read_list([folder / f"{split}.txt" for folder in folders])
 
 
 def _davis_video(root: Path, middle: str, strict: bool, name: str) -> Video:
