@@ -10,8 +10,8 @@ Expect:    J&F 84.1, dense 84.5: paper, table 4. Never reproduced by us, and not
            YouTube-VOS in stage two (here: DAVIS only).
 
 Published: network, clip length, crop, padding, Adam, first rate (1e-5, paper), loss, batch norm as meant.
-Ours: steps, decay of 0.95 an epoch (the paper states none, the released code's two decays collide, see
-spec-3dc-seg 4.4), bfloat16 in place of apex O1.
+Ours: steps, decay of 0.95 an epoch (the paper states none, the released code's two decays collide), bfloat16
+in place of apex O1.
 """
 
 from ml_collections import ConfigDict

@@ -1,9 +1,9 @@
 """The official tools' J, F and T step by step in plain Python and numpy, for ours to be measured against.
 
-Facts: specs/spec-metrics.md sections 1, 2 and 6. The steps are those of the 2016 and 2017 toolkits, without a
-thought for speed: whole images, a dilation by a disk, outlines walked from corner to corner, one histogram a
-sample, all bins of all pairs at once, Dijkstra over all pairs. Where the toolkits call compiled code, the
-plain form does too if OpenCV or SciPy has it (dilation, Dijkstra); their C++ outlines are Python here.
+The steps are those of the 2016 and 2017 toolkits, without a thought for speed: whole images, a dilation by a
+disk, outlines walked from corner to corner, one histogram a sample, all bins of all pairs at once, Dijkstra
+over all pairs. Where the toolkits call compiled code, the plain form does too if OpenCV or SciPy has it
+(dilation, Dijkstra); their C++ outlines are Python here.
 """
 
 import math

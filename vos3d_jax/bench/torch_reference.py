@@ -1,4 +1,4 @@
-"""The published network in PyTorch, written from spec-3dc-seg section 2: what the bench compares with.
+"""The published network in PyTorch, what the bench compares with.
 
 Plain modules in PyTorch's own layout [batch, channel, time, height, width], batch norm not fused. Module
 names are those of our network, so that `load` can copy its parameters by name. Needs torch.

@@ -1,8 +1,8 @@
 """From frames of any size to training clips of one size: resize, crop, flip, colour, pad.
 
-Resizing, padding and the published crop are those of specs/spec-3dc-seg.md, sections 4.4 and 4.7. What the
-released code does not do (one crop for the whole clip, flip, scale and colour jitter) is ours.
-`prepare` is deterministic, so its result can be cached; `augment` draws from the generator it is given.
+Resizing, padding and the published crop are those of 3DC-Seg's released code. What the released code does not
+do (one crop for the whole clip, flip, scale and colour jitter) is ours. `prepare` is deterministic, so its
+result can be cached; `augment` draws from the generator it is given.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which frames of a video make a training clip (specs/spec-3dc-seg.md, section 4.1).
+"""Which frames of a video make a training clip (3DC-Seg, section 3.3).
 
 One sample is a (video, start frame) pair: every frame of every video is a start. The paper and the
 released code choose the other frames by different rules; both are here by name.

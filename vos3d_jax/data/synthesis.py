@@ -1,4 +1,4 @@
-"""Training clips made from a single picture (specs/spec-3dc-seg.md, section 4.2, the released code's rule).
+"""Training clips made from a single picture (3DC-Seg, section 4.2, by the released code's rule).
 
 Frame t+1 is made from frame t, so the motion compounds, and so does the blur of the interpolation. All
 warps are maps of our own given to `cv2.remap`: `cv2.warpAffine` differs between OpenCV 4 and 5.

@@ -1,7 +1,7 @@
 """The scores of J-HMDB's actions that a method gives beside its masks, for frame-mAP.
 
-Each box stands in the list of every action with that action's score (specs/spec-hou-3dcnn.md section 6.1,
-"all_classes").
+Each box stands in the list of every action with that action's score (Hou et al., BMVC 2019, leave open which
+classes a box scores for).
 """
 
 import csv

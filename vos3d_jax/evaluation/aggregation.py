@@ -1,7 +1,7 @@
 """The headline figures of a benchmark from what its runs left, each averaged as the benchmark says.
 
-Facts: specs/spec-metrics.md sections 4, 6.7, 8 to 11. Undefined values (T without an outline, JumpCut without
-an object) are left out of means, and a note counts them.
+Means as the official tools take them. Undefined values (T without an outline, JumpCut without an object) are
+left out of means, and a note counts them.
 """
 
 import math

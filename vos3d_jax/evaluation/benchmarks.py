@@ -1,7 +1,7 @@
 """The benchmarks as data: a table of which videos, frames and objects count, and how they are averaged.
 
-Facts: specs/spec-metrics.md sections 0, 4 to 11; names of sequences: with their readers. Protocols of one
-data set differ by points on the same masks, so every result carries its own and is compared within it.
+Each row names its rule; names of sequences are with their readers. Protocols of one data set differ by points
+on the same masks, so every result carries its own and is compared within it.
 """
 
 from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, JHMDB_CLASSES, SEGTRACK_V2

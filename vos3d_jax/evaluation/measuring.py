@@ -1,7 +1,7 @@
 """Measures a method's answer to one run, frame by frame, whoever gives it, in bounded memory.
 
-Which metric sees what: specs/spec-metrics.md sections 0 and 6 to 11. T follows its own rule in every
-protocol: the results without the first and the last frame, after the true mask of the first.
+Which metric sees what is the benchmark's; only T follows its own rule in every protocol: the results without
+the first and the last frame, after the true mask of the first.
 """
 
 import hashlib

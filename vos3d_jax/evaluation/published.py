@@ -1,9 +1,8 @@
 """Published results of other methods, each with its source and protocol, to stand beside our own.
 
 The facts are in published.json: the DAVIS-2016 toolkit's table of 21 techniques, the tables of the three
-papers, and what is printed there of others (specs/spec-metrics.md section 12, spec-rgmp.md section 7,
-spec-hou-3dcnn.md section 9, spec-3dc-seg.md section 5). A table stands in one column with our figures only at
-the benchmarks whose protocol it follows; elsewhere it is context, and says that it is not comparable.
+papers, and what is printed there of others. A table stands in one column with our figures only at the
+benchmarks whose protocol it follows; elsewhere it is context, and says that it is not comparable.
 """
 
 import json

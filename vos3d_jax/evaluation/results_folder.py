@@ -1,7 +1,7 @@
 """Somebody's results in files: where they are, what is wrong with them, and the masks and maps one at a time.
 
-Nothing in the folder but the masks and maps of scored frames is ever read (specs/spec-metrics.md section 13,
-trap 27: the official tool takes CSV files it finds there for its own), and nothing is written to it.
+Nothing in the folder but the masks and maps of scored frames is ever read (the official DAVIS tool takes CSV
+files it finds there for its own), and nothing is written to it.
 """
 
 from collections.abc import Iterator, Sequence

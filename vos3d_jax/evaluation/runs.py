@@ -1,8 +1,8 @@
 """What a benchmark is, and the tasks ("runs") that it sets on a video.
 
 A run says which frames a method sees, what it is given, and which of its masks are scored, so that the
-unsupervised, the semi-supervised and the JumpCut protocols are one kind of thing to everything behind.
-Facts: specs/spec-metrics.md sections 0, 4 to 5, 7 and 8.3 to 11.
+unsupervised, the semi-supervised and the JumpCut protocols are one kind of thing to everything behind. The
+protocols are those of the benchmarks' own tools and papers; each row of `benchmarks` names its rule.
 """
 
 import functools

@@ -2,7 +2,7 @@
 
 A row holds the values of one scored unit's frames; figures are the headline numbers. How they are averaged is
 said by `average` and `rule`: DAVIS-2016 over sequences, DAVIS-2017 over objects, never over frames, which
-moves DAVIS-2016 by half a point (specs/spec-metrics.md section 4).
+moves DAVIS-2016 by half a point.
 """
 
 import json

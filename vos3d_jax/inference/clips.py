@@ -1,11 +1,10 @@
 """Which frames of a video make which clips, and which positions of a clip vote for their frame.
 
-Facts: spec-3dc-seg.md 4.7. `tail="code"` is the published program: a clip starts at every multiple of
-clip_length - overlap below the video's length, a clip that is too short repeats its first frame in
-front, and every position votes, the repeated ones too. `tail="paper"` is our reading of the paper, which
-gives no rule: clips start until one reaches the last frame, missing frames are filled with the last
-frame, and filled positions do not vote. The paper's dense mode is the code's rule with
-overlap = clip_length - 1.
+3DC-Seg, section 3.3. `tail="code"` is the published program: a clip starts at every multiple of clip_length -
+overlap below the video's length, a clip that is too short repeats its first frame in front, and every
+position votes, the repeated ones too. `tail="paper"` is our reading of the paper, which gives no rule: clips
+start until one reaches the last frame, missing frames are filled with the last frame, and filled positions do
+not vote. The paper's dense mode is the code's rule with overlap = clip_length - 1.
 
 Positions that vote name consecutive frames in both rules, so a video can be cut while it arrives: the
 frames before the start of the next clip are final.

@@ -1,8 +1,8 @@
 """The streaming predictor of clip-wise networks: frames go in, masks come out, a window is all it holds.
 
-Facts: spec-3dc-seg.md 4.7. Probabilities, not logits, are averaged over the votes of a frame, in float32;
-the mask is the argmax of the means at the network's size (a tie gives background), cropped, and brought
-to the frame's size by nearest neighbour.
+As 3DC-Seg's released inference does it: probabilities, not logits, are averaged over the votes of a frame, in
+float32; the mask is the argmax of the means at the network's size (a tie gives background), cropped, and
+brought to the frame's size by nearest neighbour.
 """
 
 import os

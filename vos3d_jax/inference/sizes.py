@@ -1,6 +1,6 @@
 """The published rules for bringing frames to the network's size and masks back to the frame's.
 
-Facts: spec-3dc-seg.md 4.7 (1, 2, 5). All resizing is Pillow's: its bilinear filter is widened when
+As 3DC-Seg's released inference does it. All resizing is Pillow's: its bilinear filter is widened when
 shrinking (antialiased), unlike OpenCV's. Masks go back by `media.masks.resize_mask_nearest`.
 """
 

@@ -1,7 +1,7 @@
 """Binary netpbm pictures (PGM P5, PPM P6) with their values as stored.
 
-FBMS-59 keeps region codes in them (specs/datasets.md section 5). Pillow scales values to the full range when
-the file's maximum is not 255 or 65535, which would change the codes.
+FBMS-59 keeps region codes in them (Ochs, Malik and Brox, PAMI 2014). Pillow scales values to the full range
+when the file's maximum is not 255 or 65535, which would change the codes.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The ASPP bridge: parallel convolutions of several dilations (spec-3dc-seg 2.2, Table 2b of the paper)."""
+"""The ASPP bridge: parallel convolutions of several dilations (3DC-Seg, section 4.3 and Table 3)."""
 
 import math
 

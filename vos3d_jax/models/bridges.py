@@ -1,4 +1,4 @@
-"""Bridges: what stands between encoder and decoder. Facts: spec-3dc-seg 2.2."""
+"""Bridges: what stands between encoder and decoder. 3DC-Seg, section 3.2."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The encoders as their authors trained them: on the classes of clips (the manifests' README).
+"""The encoders as their authors trained them: on the classes of clips.
 
 3DC-Seg's encoder starts from one; they are here so that a backbone can be checked against published logits.
 """

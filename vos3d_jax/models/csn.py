@@ -1,4 +1,4 @@
-"""Channel-separated 3D ResNets (ir-CSN, ip-CSN), the encoders of 3DC-Seg. Facts: spec-3dc-seg 2.1.
+"""Channel-separated 3D ResNets (ir-CSN, ip-CSN), the encoders of 3DC-Seg. Tran et al., ICCV 2019.
 
 The 3x3x3 convolutions are depthwise; only 1x1x1 convolutions mix channels.
 """

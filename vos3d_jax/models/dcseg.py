@@ -1,4 +1,4 @@
-"""3DC-Seg: finds and segments the moving objects of a clip. Facts: spec-3dc-seg 1, 2 and 4.6.
+"""3DC-Seg: finds and segments the moving objects of a clip. Mahadevan et al., BMVC 2020.
 
 Encoder (as published a channel-separated 3D ResNet) -> bridge -> three refinements -> two-class logits for
 every frame.
@@ -36,7 +36,7 @@ MEAN = (114.7748, 107.7354, 99.4750)
 
 
 class Features(NamedTuple):
-    """Every map of the network on its way to the logits, in the names of spec-3dc-seg 1."""
+    """Every map of the network on its way to the logits, by their names in the released code."""
 
     pool: Float[Array, "..."]
     r2: Float[Array, "..."]
@@ -153,7 +153,7 @@ class DCSeg(nnx.Module):
         batch_norm: BatchNormMode = "frozen",
     ) -> Features:
         """All the maps on the way to the logits."""
-        # The second division by 255 is the original's (spec-3dc-seg 4.6): values in about [-0.45, 0.61].
+        # The second division by 255 is the released code's: values in about [-0.45, 0.61].
         x = normalise(clip, self.mean, self.std, self.dtype) / 255
         return self.decode(self.encoder(x.astype(self.dtype), batch_norm), batch_norm)
 
@@ -167,7 +167,7 @@ class DCSeg(nnx.Module):
         pred2 = self.head(jax.nn.relu(m2))
         pred2 = pred2.astype(jnp.promote_types(pred2.dtype, jnp.float32))
         t, h, w = pred2.shape[1:4]
-        # Exactly four times the map, not the size of the clip: 50x70 gives 52x72 (spec-3dc-seg, trap 11).
+        # Exactly four times the map, not the size of the clip: 50x70 gives 52x72 in the released code.
         logits = resize_trilinear(pred2, (t, 4 * h, 4 * w))
         return Features(*encoded, bridge, m5, m4, m3, m2, pred2, logits)
 

@@ -1,4 +1,4 @@
-"""The encoders of 3DC-Seg by name, and what each can be asked for. Facts: spec-3dc-seg 2.1 and 2.4."""
+"""The encoders of 3DC-Seg by name, and what each can be asked for (Table 1 of its paper and its code)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,7 @@
 """The layers that every network here is made of: convolution with bias or batch norm, residual pairs, remat.
 
-Facts: batch norm and initialisation from spec-3dc-seg 2.1 (PyTorch's conventions, except that `momentum`
-is the share of the *old* running value). Everything is channels last, [batch, time, height, width, channels].
+Batch norm and initialisation follow PyTorch's conventions (except that `momentum` is the share of the *old*
+running value). Everything is channels last, [batch, time, height, width, channels].
 """
 
 import dataclasses

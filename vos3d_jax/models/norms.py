@@ -1,4 +1,4 @@
-"""Group norm, which some decoders of 3DC-Seg use. Facts: spec-3dc-seg 2.2 and 2.3."""
+"""Group norm, which some decoders of 3DC-Seg use. Wu and He, ECCV 2018."""
 
 import math
 

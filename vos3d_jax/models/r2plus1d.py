@@ -1,4 +1,4 @@
-"""R(2+1)D: ResNets whose 3x3x3 convolutions are a (1,3,3) and a (3,1,1) one. Facts: spec-hou-3dcnn 1."""
+"""R(2+1)D: ResNets whose 3x3x3 convolutions are a (1,3,3) and a (3,1,1) one. Tran et al., CVPR 2018."""
 
 from functools import partial
 from typing import Literal, NamedTuple

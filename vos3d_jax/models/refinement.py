@@ -1,4 +1,4 @@
-"""Refinements: the up-sampling steps of the decoder. Facts: spec-3dc-seg 2.3.
+"""Refinements: the up-sampling steps of the decoder. 3DC-Seg, section 3.2.
 
 "rf3d" and "upsampling" are in the paper; the others are in the released code only.
 """

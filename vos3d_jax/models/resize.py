@@ -1,6 +1,6 @@
 """Trilinear resizing of clips by PyTorch's two rules, without antialiasing.
 
-Position rule (spec-3dc-seg 2.3): `align_corners=False` maps output i to (i + 0.5) n / m - 0.5, clamped at 0;
+Position rule, PyTorch's: `align_corners=False` maps output i to (i + 0.5) n / m - 0.5, clamped at 0;
 `align_corners=True` maps it to i (n - 1) / (m - 1). Both interpolate between the two neighbours, clamped.
 `jax.image.resize` differs: it antialiases when it shrinks, and has no rule for corners.
 """

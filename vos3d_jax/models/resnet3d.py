@@ -1,4 +1,4 @@
-"""3D ResNets with full 3x3x3 convolutions, other encoders of 3DC-Seg. Facts: spec-3dc-seg 2.4."""
+"""3D ResNets with full 3x3x3 convolutions, other encoders of 3DC-Seg. Hara et al., CVPR 2018."""
 
 from functools import partial
 

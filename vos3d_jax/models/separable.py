@@ -1,7 +1,7 @@
 """The depthwise-separable 3D convolution: one kernel per channel, then a 1x1x1 mix of the channels.
 
-Used by channel-separated ResNets (spec-3dc-seg 2.1: batch norm and ReLU between the two steps) and by the
-separable 3D convolutions of Hou et al. (spec-hou-3dcnn 2: nothing between them).
+Used by channel-separated ResNets (ip-CSN: batch norm and ReLU between the two steps) and by the separable 3D
+convolutions of Hou et al. (BMVC 2019: nothing between them).
 """
 
 import jax

@@ -1,7 +1,7 @@
 """What all encoders here share: the maps they give, stem, and stages of equal blocks under `lax.scan`.
 
-Facts: spec-3dc-seg 2.1. Equal blocks of a stage are one block with stacked parameters (`rest`); the first
-block, with its projection, stands alone (`first`).
+Equal blocks of a stage are one block with stacked parameters (`rest`); the first block, with its projection,
+stands alone (`first`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class EncoderFeatures(NamedTuple):
 class Stem(nnx.Module):
     """Convolution (3,7,7) with stride (1,2,2), batch norm, ReLU, max pool (1,3,3) with stride (1,2,2).
 
-    `time_padding` 3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 (spec-3dc-seg 2.1). The 3D
+    `time_padding` 3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 in its released code. The 3D
     ResNets have 7 taps in time (`time_taps`), which the same padding suits.
     """
 

@@ -1,7 +1,7 @@
 """From a published file to a folder that `load_model` opens: every tensor once, or nothing.
 
-Tensors pass one at a time from the file into the arrays that are saved, so the peak of memory is the
-network and its largest tensor (spec: checkpoint-formats.md 6, spec-3dc-seg 3.1).
+Tensors pass one at a time from the file into the arrays that are saved, so the peak of memory is the network
+and its largest tensor.
 """
 
 import collections

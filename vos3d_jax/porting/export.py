@@ -1,8 +1,7 @@
 """From a model's folder back to a PyTorch state dict: the exact inverse of `convert`.
 
-Beside the parameters a file gets what its class's strict loading asks for: counters of batch norm (0),
-second names of one tensor, input constants, and zeros for layers that the function does not use
-(README-3dcseg: "an exporter writes both names with the same values").
+Beside the parameters a file gets what its class's strict loading asks for: counters of batch norm (0), second
+names of one tensor, input constants, and zeros for layers that the function does not use.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Published files that can be known by their content: the first eight hex digits of their sha256.
 
-The digits are in the files' own names (the manifests' README, "where authors publish"). They settle what a
-state dict cannot show: with which constants the network's input was normalised. None of the files was at
-hand when this was written.
+The digits are in the files' own names (docs/porting.md says where authors publish them). They settle what a
+state dict cannot show: with which constants the network's input was normalised. None of the files was at hand
+when this was written.
 """
 
 from typing import Any

@@ -1,8 +1,7 @@
 """What a checkpoint is, from its names and shapes alone: source, system, and the arguments of the network.
 
-Facts: the manifests' README ("recognise a source by its stem key"), spec-3dc-seg 2 and 3, README-r2plus1d.md.
-What a state dict cannot show (epsilon, input constants, strides) comes from the source, or from the
-published file itself, known by the start of its sha256.
+A source shows from the name of its stem. What a state dict cannot show (epsilon, input constants, strides)
+comes from the source, or from the published file itself, known by the start of its sha256.
 """
 
 import dataclasses

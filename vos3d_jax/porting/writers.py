@@ -1,6 +1,7 @@
 """Writes weights for PyTorch users, without torch: its zip archive, and safetensors.
 
-Facts: checkpoint-formats.md, sections 1 and 4. A file appears under its name only when it is whole.
+The formats are those that torch 1.6 and later, and safetensors, read. A file appears under its name only when
+it is whole.
 """
 
 import contextlib

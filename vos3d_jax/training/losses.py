@@ -1,4 +1,4 @@
-"""Losses of clip segmentation and the IoU that training logs. Facts: spec-3dc-seg 4.3."""
+"""Losses of clip segmentation and the IoU that training logs. 3DC-Seg, section 4.2 and its released code."""
 
 from typing import Literal
 

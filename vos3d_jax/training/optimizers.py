@@ -1,4 +1,4 @@
-"""Adam with a schedule and with parameter groups by path (spec-3dc-seg 4.4).
+"""Adam with a schedule and with parameter groups by path (3DC-Seg, section 4.2).
 
 Groups are found by the *unstacked* path of a parameter (`encoder/stage3/7/reduce/kernel`), although equal
 blocks are one stacked array: the rate of such an array is then a vector along its first axis. So a part

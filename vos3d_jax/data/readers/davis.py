@@ -1,7 +1,7 @@
 """DAVIS-2016 (one object, all frames annotated) and DAVIS-2017 (several objects, two annotations).
 
-Layouts, list files, sizes and traps: specs/datasets.md sections 1, 2 and 12. The names of the sequences are
-those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challenge.
+Layouts and lists are those of the releases (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017). The names of
+the sequences are those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challenge.
 """
 
 import functools

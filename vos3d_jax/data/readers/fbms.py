@@ -1,8 +1,7 @@
 """FBMS-59: 59 sequences of moving objects, of which some frames are annotated.
 
-Layout, the two kinds of masks, their definition files and exceptions: specs/datasets.md sections 5 and 12,
-trap 21. Ids follow the definition file where there is one; else they are the colours of the whole sequence in
-the order of their codes, so that a colour is one id in all its frames.
+Ochs, Malik and Brox, PAMI 2014. Ids follow the definition file where there is one; else they are the colours
+of the whole sequence in the order of their codes, so that a colour is one id in all its frames.
 """
 
 import functools

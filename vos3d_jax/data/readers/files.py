@@ -1,8 +1,8 @@
 """What the readers of folders share: files by stem and number, lists, sizes, and the way to a `Video`.
 
-Facts and traps: specs/datasets.md section 12. Frames and masks are paired by the stem or the number in their
-file names, never by position; numbers are sorted as numbers; hidden files and masks without frame are left
-out. Listing reads headers only; pictures are decoded when they are asked for.
+Frames and masks are paired by the stem or the number in their file names, never by position; numbers are
+sorted as numbers; hidden files and masks without frame are left out. Listing reads headers only; pictures are
+decoded when they are asked for.
 """
 
 import codecs

@@ -1,7 +1,6 @@
 """J-HMDB: 928 clips of 21 actions with the mask of the acting person, in three splits.
 
-Layout, the MATLAB files and traps: specs/datasets.md sections 8 and 12, traps 15, 23 and 29. Names of clips
-hold characters such as @ ( [ !, so no pattern is ever made of them.
+Jhuang et al., ICCV 2013. Names of clips hold characters such as @ ( [ !, so no pattern is ever made of them.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """JumpCut: 22 clips, every frame annotated, for transfer of masks over 8, 16 and 32 frames.
 
-Facts: specs/datasets.md section 9. Nobody here has seen the files: the names are recalled from the literature
-and the layout is given by patterns.
+Fan et al., SIGGRAPH Asia 2015. Nobody here has seen the files: the names are recalled from the literature and
+the layout is given by patterns.
 """
 
 import logging

@@ -1,7 +1,6 @@
 """SegTrack v2: 14 sequences, 24 objects, a mask file for each object.
 
-Layout, soft edges and traps: specs/datasets.md sections 7 and 12, traps 7, 8, 14, 15, 19 and 22. The counts
-of objects are recalled from the literature, not checked against files.
+Li et al., ICCV 2013. The counts of objects are recalled from the literature, not checked against files.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """ViSal: 17 sequences with about every fifth frame annotated, all masks in one folder.
 
-Layout, names and the rule that tells `boat` from `boat2`: specs/datasets.md sections 6 and 12, trap 20.
+Wang et al., TIP 2015. Masks lie in one folder for all videos, so a rule tells `boat` from `boat2`.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The metrics of video object segmentation, equal to the official tools: pure functions of arrays.
 
-Definitions and traps: specs/spec-metrics.md, read there from the tools' code. Nothing here knows files,
-videos or benchmarks: which frames count, what is one object of several or void, is decided by the caller.
+Definitions are those of the official tools; each module names its own. Nothing here knows files, videos or
+benchmarks: which frames count, what is one object of several or void, is decided by the caller.
 
 - J and F of a mask: `region_similarity`, `boundary_f`, both at once `j_and_f`; of a sequence: `statistics`
 - temporal instability T: `temporal_instability`, or pair by pair `outline_shape` and `shape_change`

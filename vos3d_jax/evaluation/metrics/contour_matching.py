@@ -1,7 +1,7 @@
 """Which samples of one contour belong to which of another, and what that costs.
 
-Facts: specs/spec-metrics.md section 6.6. The original runs Dijkstra over all pairs; all steps into a cell
-cost the same, so a dynamic programme finds the same path wherever the cheapest one is unique.
+The DAVIS-2016 toolkits run Dijkstra over all pairs; all steps into a cell cost the same, so a dynamic
+programme finds the same path wherever the cheapest one is unique.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Contour accuracy F, equal to the official DAVIS tools (specs/spec-metrics.md section 2)."""
+"""Contour accuracy F, equal to the official DAVIS tools (davis-2017's `measures`)."""
 
 import math
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """The outlines of a mask as polygons, as temporal instability T measures them.
 
-Facts: specs/spec-metrics.md sections 6.1 to 6.4 (the 2016 toolkits). Outlines run on the grid of pixel
-corners, in doubled coordinates (X = row, Y = column, corners are even) until they are done. Where four
-pixels meet like on a checker board, four border elements meet: a junction, at which the original cuts and
-joins pieces in an order of its own, which decides where a polygon starts and so what simplification leaves.
+As the DAVIS-2016 toolkits. Outlines run on the grid of pixel corners, in doubled coordinates (X = row, Y =
+column, corners are even) until they are done. Where four pixels meet like on a checker board, four border
+elements meet: a junction, at which the original cuts and joins pieces in an order of its own, which decides
+where a polygon starts and so what simplification leaves.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Frame-mAP of action detections, by the rule of ACT (Kalogeiton et al., ICCV 2017), and boxes of masks.
 
-Facts: specs/spec-metrics.md section 10. Boxes are (x1, y1, x2, y2) in pixels with inclusive ends.
+Boxes are (x1, y1, x2, y2) in pixels with inclusive ends.
 """
 
 from collections.abc import Mapping

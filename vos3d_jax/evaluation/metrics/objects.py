@@ -1,8 +1,8 @@
 """Several objects at once: J and F of every pair, as DAVIS-2017's two tasks score them.
 
-Facts: specs/spec-metrics.md sections 0 and 7. Label maps hold an id a pixel: 0 background, k object k; 255
-in a ground truth is void. The semi-supervised task compares equal ids and knows no void (those pixels are
-background); the unsupervised task compares all proposals with all objects and leaves void out.
+As davis2017-evaluation. Label maps hold an id a pixel: 0 background, k object k; 255 in a ground truth is
+void. The semi-supervised task compares equal ids and knows no void (those pixels are background); the
+unsupervised task compares all proposals with all objects and leaves void out.
 """
 
 from collections.abc import Iterable

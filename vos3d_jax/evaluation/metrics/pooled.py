@@ -1,7 +1,8 @@
 """3DC-Seg's own F and MAE: all pixels of all frames of all sequences in one list, in bounded memory.
 
-Facts: specs/spec-metrics.md section 8.2. F is the harmonic mean of precision and recall (beta^2 = 1) at the
-best of all thresholds. It differs by several points from the F of `saliency`: never put both in one column.
+As 3DC-Seg's evaluation computes its Table 5. F is the harmonic mean of precision and recall (beta^2 = 1) at
+the best of all thresholds. It differs by several points from the F of `saliency`: never put both in one
+column.
 """
 
 import math

@@ -1,7 +1,8 @@
 """IoU of SegTrack v2 and J-HMDB, and the error of JumpCut, from their papers' definitions.
 
-Facts: specs/spec-metrics.md sections 9 to 11. There are no official tools for these; which mean a paper took
-is partly open, so both are given by name.
+SegTrack v2 (Li et al., ICCV 2013), J-HMDB (Jhuang et al., ICCV 2013), JumpCut (Fan et al., SIGGRAPH Asia
+2015). There are no official tools for these; which mean a paper took is partly open, so both are given by
+name.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Region similarity J, equal to the official DAVIS tools (specs/spec-metrics.md section 1)."""
+"""Region similarity J, equal to the official DAVIS tools (davis-2017's `measures`)."""
 
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.bitmaps import Bitmaps

@@ -1,7 +1,7 @@
 """Saliency measures of one image, equal to PySODMetrics, and their means over a data set.
 
-Facts: specs/spec-metrics.md section 8.1. Predictions and truths have 8 bits, so all but weighted F follows
-from how often each value occurs on and off the object, in the four parts of the image that S looks at.
+Definitions: PySODMetrics. Predictions and truths have 8 bits, so all but weighted F follows from how often
+each value occurs on and off the object, in the four parts of the image that S looks at.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Mean, recall and decay of a sequence's values (specs/spec-metrics.md section 3)."""
+"""Mean, recall and decay of a sequence's values (Perazzi et al., CVPR 2016)."""
 
 import math
 from collections.abc import Sequence

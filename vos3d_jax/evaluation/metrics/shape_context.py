@@ -1,6 +1,6 @@
 """Shape contexts of a contour's samples, and what it costs to match two samples.
 
-Facts: specs/spec-metrics.md section 6.5 (Belongie et al., PAMI 2002, as the 2016 toolkits compute them).
+Belongie et al., PAMI 2002, as the DAVIS-2016 toolkits compute them.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Polylines with fewer points: a radial filter, then Douglas and Peucker's rule, as in T's original tool.
 
-Facts: specs/spec-metrics.md section 6.3. The rule is recursive; here all parts of all curves of one depth
-are split together, so a mask costs some tens of array operations instead of one call a point.
+The rule of the DAVIS-2016 toolkits is recursive; here all parts of all curves of one depth are split
+together, so a mask costs some tens of array operations instead of one call a point.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """Temporal instability T: how much the outline of an object changes its shape from frame to frame.
 
-Facts: specs/spec-metrics.md section 6. T looks at results only; a perfect result has the instability of the
-truth. The papers' figures come from the Matlab toolkit; the Python toolkit differs by some percent.
+T as the DAVIS-2016 toolkits compute it (Perazzi et al., CVPR 2016). It looks at results only; a perfect
+result has the instability of the truth. The papers' figures come from the Matlab toolkit; the Python toolkit
+differs by some percent.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """DAVIS-2016's attributes: what makes each sequence hard, and how a result fares with and without it.
 
-Codes: fperazzi/davis-2017, data/db_info.yaml (specs/sequence-lists.json); names: Perazzi et al., CVPR 2016.
+Codes: fperazzi/davis-2017, data/db_info.yaml; names: Perazzi et al., CVPR 2016.
 """
 
 from dataclasses import dataclass

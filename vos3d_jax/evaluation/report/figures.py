@@ -1,6 +1,6 @@
 """What each figure of a result means, which way is better, and how it is written: facts for all sheets.
 
-Names are those of `Scores.figures`; definitions: specs/spec-metrics.md.
+Names are those of `Scores.figures`; definitions: `evaluation.metrics`.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """csv files of a result: in the official 2017 tool's columns, and all figures for a spreadsheet.
 
-Columns and rounding of the official tool (davis2017-evaluation, `evaluation_method.py`; specs/spec-metrics.md
-section 4): three decimals, an empty cell for NaN. Unlike there, nothing reads them back instead of scoring.
+Columns and rounding of the official tool (davis2017-evaluation, `evaluation_method.py`): three decimals, an
+empty cell for NaN. Unlike there, nothing reads them back instead of scoring.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """How sure each headline figure is: over sequences or objects, never frames.
 
-A figure is a mean over units (specs/spec-metrics.md section 4). `units` gives the units' values and weights,
-so that their weighted mean is the figure; the bootstrap and the paired test draw units. Figures that are no
-mean over units (pooled F, frame-mAP, the saliency measures) have no interval.
+A figure is a mean over units (sequences, objects or groups, as its benchmark has it). `units` gives the
+units' values and weights, so that their weighted mean is the figure; the bootstrap and the paired test draw
+units. Figures that are no mean over units (pooled F, frame-mAP, the saliency measures) have no interval.
 """
 
 import math

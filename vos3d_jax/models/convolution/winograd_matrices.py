@@ -1,8 +1,8 @@
 """The matrices of Winograd's minimal filtering F(m, 3), in exact arithmetic.
 
-y = A^T [(G g) * (B^T d)]: m outputs of a filter g of 3 taps from m + 2 samples d with m + 2 products.
-The points decide the rounding error: those of F(4, 3) here lose a fourth of what {0, +-1, +-2} loses
-(cpu-convolutions note, 3.1). Winograd 1980; Lavin and Gray, CVPR 2016, for the use in networks.
+y = A^T [(G g) * (B^T d)]: m outputs of a filter g of 3 taps from m + 2 samples d with m + 2 products. The
+points decide the rounding error: those of F(4, 3) here lose a fourth of what {0, +-1, +-2} loses. Winograd
+1980; Lavin and Gray, CVPR 2016, for the use in networks.
 """
 
 from fractions import Fraction

@@ -1,6 +1,6 @@
 """Opens published checkpoints without torch and without executing anything in them.
 
-The four containers and what is refused: checkpoint-formats.md. Recognised by content, never by name.
+What is refused: docs/readers.md. Recognised by content, never by name.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Tensors that lie in a file until they are asked for, and the mapping of them that a checkpoint is.
 
-A tensor is a view: an offset and strides into a storage, as PyTorch saves it (checkpoint-formats.md,
-section 1). Several tensors may lie in one storage; `LazyTensor.identity` tells which are the same.
+A tensor is a view: an offset and strides into a storage, as PyTorch saves it. Several tensors may lie in one
+storage; `LazyTensor.identity` tells which are the same.
 """
 
 import math

@@ -1,6 +1,6 @@
 """A pickle of numpy arrays by name, as Caffe2 projects publish their weights.
 
-Facts: checkpoint-formats.md, section 3.
+Caffe2's model zoo stores such files.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""safetensors: a header of JSON, then the bytes of all tensors (checkpoint-formats.md, section 4)."""
+"""safetensors: a header of JSON, then the bytes of all tensors."""
 
 import collections
 import json

@@ -1,7 +1,6 @@
 """The stream that torch wrote from 0.1.10 to 1.5: five pickles without framing, then the raw storages.
 
-Facts: checkpoint-formats.md, section 2. The sizes of the storages' items are known only from the fourth
-pickle, so the raw part is walked after it.
+The sizes of the storages' items are known only from the fourth pickle, so the raw part is walked after it.
 """
 
 from vos3d_jax.errors import UserError

@@ -1,7 +1,4 @@
-"""What the two torch containers share: persistent ids of storages, and tensors over them.
-
-Facts: checkpoint-formats.md, section 1.
-"""
+"""What the two torch containers share: persistent ids of storages, and tensors over them."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
 """The archive that torch writes since 1.6: `data.pkl` and one raw record a storage, never compressed.
 
-Read by our own eyes and not by `zipfile`: torch may write checksums of 0, which `zipfile` refuses, and
-one view of the archive leaves no room for headers that disagree (checkpoint-formats.md, section 1).
+Read by our own eyes and not by `zipfile`: torch may write checksums of 0, which `zipfile` refuses, and one
+view of the archive leaves no room for headers that disagree.
 """
 
 import struct

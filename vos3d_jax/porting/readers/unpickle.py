@@ -1,6 +1,6 @@
 """A pickle machine that can build numbers, texts, lists, dicts and the values of `pickle_values`, no more.
 
-It imports no name, calls nothing, and its memory is bounded (checkpoint-formats.md, section 5).
+It imports no name, calls nothing, and its memory is bounded.
 
 Long byte strings and texts are not read but become a `Chunk` of the file, so that a pickle of arrays
 is as lazy as any other container.

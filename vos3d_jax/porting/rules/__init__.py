@@ -1,7 +1,7 @@
 """Which tensor of a published file is which of ours: one table per source, read both ways.
 
-Ours are the unstacked paths of `models.stacking.unstack` ("encoder/stage1/0/reduce/kernel"). Facts:
-spec-3dc-seg 3 and the manifests' README (every source stores the same arrays, only names differ).
+Ours are the unstacked paths of `models.stacking.unstack` ("encoder/stage1/0/reduce/kernel"). Every source
+stores the same arrays, only names differ.
 """
 
 import re

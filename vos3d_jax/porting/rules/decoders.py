@@ -1,6 +1,6 @@
 """The words of 3DC-Seg and RGMP for the decoder: {our module: (convolution, its norm)}; `{n}` is 4, 3 or 2.
 
-Facts: spec-3dc-seg 2.2, 2.3 and 3.3 (older classes), the decoder manifests.
+Names are those of 3DC-Seg's released classes, the older ones too.
 """
 
 from vos3d_jax.porting.rules.encoders import Table

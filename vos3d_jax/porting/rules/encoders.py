@@ -1,8 +1,7 @@
 """The words of every source for the parts of an encoder: {our module: (convolution, its norm)}.
 
 `{s}` is the stage (from 1), `{k}` is `{s}` + 1, `{b}` the block in the stage and `{g}` that in the network
-(both from 0).
-Facts: the manifests' README (CSN), README-r2plus1d.md, README-rgmp.md.
+(both from 0). Names are those of the published files: docs/porting.md lists them.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The kinds of files: their words, what in them is not needed, and what a state dict cannot show.
 
-Epsilon, normalisation and licences: the manifests' README; older classes of 3DC-Seg: spec-3dc-seg 3.3.
+Epsilon, normalisation and licences, with where they are from: docs/porting.md.
 """
 
 import dataclasses
