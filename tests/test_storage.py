@@ -17,7 +17,7 @@ toy_system = toy_network.toy_system
 @pytest.fixture
 def saved(tmp_path, toy_system):
     model = models.build_model("toy", seed=3, width=5)
-    storage.save_model(model, tmp_path / "ported", {"source": "a test"})
+    storage.save_model(model, tmp_path / "ported", {"source": {"title": "a test"}})
     return model, tmp_path / "ported"
 
 
@@ -40,7 +40,7 @@ def test_a_saved_model_comes_back_with_its_card(saved, inside):
     ):
         np.testing.assert_array_equal(one, other)
     card = storage.load_card(folder)
-    assert card["system"] == "toy" and card["source"] == "a test" and card["step"] == 0
+    assert card["system"] == "toy" and card["source"]["title"] == "a test" and card["step"] == 0
 
 
 def test_a_folder_that_holds_a_model_is_not_written_to(saved):

@@ -5,6 +5,41 @@ from typing import Any
 
 _GENERATED = ("moving_shapes",)  # data sets without a real video
 _EARLY = 0.1  # of a training's steps
+_NUMBER = (int, float)
+# What a card has to be where it is anything: it may be a stranger's. A list holds values of its one type.
+_FORM: dict[str, Any] = {
+    "system": str,
+    "arguments": dict,
+    "step": int,
+    "score": _NUMBER,
+    "checksums": dict,
+    "config": str,
+    "stage": str,
+    "recent": [dict],
+    "inference": {"clip_length": int, "overlap": int, "tail": str, "short_edge": (int, type(None))},
+    "trained": {"steps": int, "data": [str], "init_from": str},
+    "source": {"kind": str, "title": str, "file": str, "sha256": str, "size": int},
+    "report": {"random": [str], "allowed": [str]},
+}
+_REQUIRED = ("system", "arguments", "step", "checksums")
+
+
+def problem(card: object) -> str | None:
+    """Returns why this is no card, in one line; None for one."""
+    missing = [name for name in _REQUIRED if not (isinstance(card, dict) and name in card)]
+    return f"its card has no {missing[0]}" if missing else _misfit(card, _FORM, "its card")
+
+
+def _misfit(value: object, form: Any, name: str) -> str | None:
+    if isinstance(form, list):
+        fits = isinstance(value, list) and all(isinstance(one, form[0]) for one in value)
+        return None if fits else f"{name} is no list of {form[0].__name__}"
+    if not isinstance(form, dict):
+        return None if isinstance(value, form) else f"{name} is a {type(value).__name__}"
+    if not isinstance(value, dict):
+        return f"{name} is no mapping"
+    inner = (_misfit(value[key], form[key], f"{name}: {key}") for key in form if key in value)
+    return next((found for found in inner if found), None)
 
 
 def doubt(card: Mapping[str, Any]) -> str | None:
@@ -31,11 +66,12 @@ def doubt(card: Mapping[str, Any]) -> str | None:
             "its card names no training and no file that its weights are from: those of a new network are "
             "random, and its masks mean nothing"
         )
-    if card["step"] < _EARLY * trained["steps"]:
-        return f"only {card['step']:,} of the {trained['steps']:,} steps of its training are done"
-    if not trained["init_from"] and set(trained["data"]) <= set(_GENERATED):
+    steps, data = trained.get("steps", 0), trained.get("data", [])
+    if card["step"] < _EARLY * steps:
+        return f"only {card['step']:,} of the {steps:,} steps of its training are done"
+    if data and not trained.get("init_from") and set(data) <= set(_GENERATED):
         return (
-            f"it was trained on generated videos alone ({', '.join(trained['data'])}): that shows that all "
+            f"it was trained on generated videos alone ({', '.join(data)}): that shows that all "
             "works, but it does not know the objects of real videos"
         )
     return None

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import shutil
 import sys
@@ -26,7 +27,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import cards, models
+from vos3d_jax import cards, models, untrusted
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.models.description import remember, settings_of
@@ -37,6 +38,8 @@ _Result = TypeVar("_Result")
 # What the machine lacks or forbids says nothing about a file; Orbax and TensorStore may say it in words.
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ESTALE)
 _MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE")
+_LARGEST_GROWTH = 1000  # arrays to their files: the state of a run that begins is zeros
+_SMALL = 64 << 20  # bytes that any model may have
 _BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the largest array
 
 
@@ -67,12 +70,16 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
       folder: made if missing; it must not hold a model yet.
 
     Raises:
-      UserError: the folder holds a model already, or cannot be written.
+      UserError: the folder holds a model already, or cannot be written; a card whose values are of other
+        types than `cards` says.
     """
+    card = {**card, "step": 0}
+    if problem := cards.problem({**card, "checksums": {}}):
+        raise UserError(f"{problem}: nothing was written")
     checkpoints = refuse_occupied(folder)
     made = [path for path in (checkpoints, checkpoints.parent) if not os.path.exists(path)]
     make_folder(checkpoints)
-    items, card = _checked({"model": variables}, {**card, "step": 0}, copy=False)
+    items, card = _checked({"model": variables}, card, copy=False)
     # Orbax would compress (twice the processor time, for 8 % less), and all arrays at once beside themselves.
     largest = max(leaf.nbytes for leaf in jax.tree.leaves(variables))
     arrays = ocp.PyTreeCheckpointHandler(use_compression=False, save_concurrent_gb=(largest + _BESIDE) / 1e9)
@@ -180,7 +187,11 @@ def open_manager(
       folder: of checkpoints.
       handlers: what writes each item; None for our items and what Orbax has for them.
       **options: of Orbax.
+
+    Raises:
+      UserError: there is in it what Orbax should not open, see `untrusted`.
     """
+    untrusted.refuse_strange(folder)
     absl.logging.set_verbosity(absl.logging.FATAL)
     options = ocp.CheckpointManagerOptions(create=False, **options)
     items = {"item_names": ITEMS} if handlers is None else {"item_handlers": handlers}
@@ -198,10 +209,12 @@ def save_arguments(items: dict[str, Any], card: dict[str, Any]) -> ocp.args.Comp
 
 
 def read_card(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Returns the card of `step`; ValueError when it is damaged (other exceptions are Orbax's)."""
+    """Returns the card of `step`; ValueError when it is damaged or none (other exceptions are Orbax's)."""
     card = manager.restore(step, args=ocp.args.Composite(card=ocp.args.JsonRestore())).card
     if card.pop("crc", None) != _crc(card):
         raise ValueError("the checksum of its card differs")
+    if problem := cards.problem(card):
+        raise ValueError(problem)
     return card
 
 
@@ -209,6 +222,10 @@ def read_item(
     manager: ocp.CheckpointManager, step: int, item: str, target: Any, card: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns the numpy arrays of `item`, in the structure of `target`; ValueError when they are damaged."""
+    claimed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(target))
+    stored = untrusted.refuse_strange(Path(manager.directory) / str(step))
+    if claimed > max(_SMALL, _LARGEST_GROWTH * stored):
+        raise ValueError(f"it claims arrays of {claimed:,} bytes in files of {stored:,}")
     target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), target)
     arguments = ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
     tree = manager.restore(step, args=arguments)[item]

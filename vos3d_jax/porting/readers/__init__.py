@@ -70,6 +70,10 @@ def _no_checkpoint(head: bytes) -> str | None:
         return "is a Git LFS pointer, not the file: run `git lfs pull`"
     if head[257:262] == b"ustar":
         return "is a torch tar archive (before 0.1.10), or another tar: load and save it with a newer torch"
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "is an HDF5 file (Keras, MATLAB), which no network known here is published in: nothing to read"
+    if head.startswith(b"\x93NUMPY"):
+        return "is one numpy array, not a checkpoint: give the file that holds all tensors by name"
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         return "is a compressed file: unpack it and give the checkpoint in it"
     return None

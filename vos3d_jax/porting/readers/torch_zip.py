@@ -18,6 +18,13 @@ _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LARGEST_DIRECTORY = 16 << 20
 _MOST_MEMBERS = 100_000
 _NONE32 = 0xFFFFFFFF
+_LINK = 0o120000  # type of a symbolic link in the mode of a member
+# Archives of torch that hold a program and its weights: a record that each of them has.
+_PROGRAMS = {
+    "constants.pkl": "TorchScript archive",
+    "archive_format": ".pt2 archive of torch.export",
+    ".data/extern_modules": "package of torch.package",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,12 @@ class TorchZip:
         names, path = list(self._members), self._path
         tops = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
         tops = [top for top in tops if top and "/" not in top]
-        script = [top for top in tops if f"{top}/constants.pkl" in self._members]
-        if script or any("/code/" in f"/{name}" and name.count("/") > 1 for name in names):
-            raise UserError(
-                f"{path} is a TorchScript archive, not a state dict: save model.state_dict() instead"
-            )
+        inner = {name.partition("/")[2] for name in names}
+        program = next((what for record, what in _PROGRAMS.items() if record in inner), None)
+        if program is None and any(name.startswith("code/") for name in inner):
+            program = _PROGRAMS["constants.pkl"]
+        if program:
+            raise UserError(f"{path} is a {program}, not a state dict: save model.state_dict() instead")
         if len(tops) != 1:
             raise UserError(
                 f"{path} is a zip archive, but not one of torch ({len(tops)} records data.pkl): it holds "
@@ -165,7 +173,10 @@ def _directory(source: Source) -> tuple[dict[str, _Member], int]:
         end = record
     if start + size != end or size > _LARGEST_DIRECTORY or count > _MOST_MEMBERS:
         raise UserError(f"{path} is damaged: its central directory is not where the archive says")
-    return _members(source.read(start, size), count, path), start
+    members = _members(source.read(start, size), count, path)
+    if sum(member.size for member in members.values() if not member.method) > start:
+        raise UserError(f"{path} is damaged: its records claim more bytes than there are")
+    return members, start
 
 
 def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
@@ -174,8 +185,8 @@ def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
     for _ in range(count):
         if directory[at : at + 4] != b"PK\x01\x02" or at + 46 > len(directory):
             raise damaged
-        flags, method, crc, packed, size, name_length, extra_length, comment_length, header = (
-            struct.unpack_from("<2H4x3I3H8xI", directory, at + 8)
+        flags, method, crc, packed, size, name_length, extra_length, comment_length, mode, header = (
+            struct.unpack_from("<2H4x3I3H6xHI", directory, at + 8)
         )
         name = directory[at + 46 : at + 46 + name_length]
         extra = directory[at + 46 + name_length : at + 46 + name_length + extra_length]
@@ -189,6 +200,8 @@ def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
             raise damaged from None
         if name in members:
             raise UserError(f"{path} has the record {shown(name)} twice: refused")
+        if mode & 0o170000 == _LINK:
+            raise UserError(f"{path} has a symbolic link {shown(name)} in it: refused")
         if method == 0 and size != packed:
             raise damaged
         members[name] = _Member(header, size, crc, method, bool(flags & 1))
