@@ -17,6 +17,7 @@ from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
 from vos3d_jax.evaluation.parts import Ids, Map
 from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.media.masks import VOID, read_ids
+from vos3d_jax.media.png import png_size
 
 _FEW = 20  # more grey levels than that are no object ids
 _JPEG = (".jpg", ".jpeg")
@@ -221,8 +222,10 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
 
 def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
     try:
-        with Image.open(path) as image:
-            kind, found = image.format, (image.height, image.width)
+        kind, found = "PNG", png_size(path)
+        if found is None:
+            with Image.open(path) as image:
+                kind, found = image.format, (image.height, image.width)
     except FileNotFoundError:
         for ending in _JPEG:
             if path.with_suffix(ending).exists():

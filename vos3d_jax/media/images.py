@@ -12,6 +12,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.png import png_size
 
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
@@ -63,6 +64,9 @@ def image_size(path: str | Path) -> tuple[int, int]:
         UserError: the file is missing or no picture.
     """
     try:
+        size = png_size(path)
+        if size is not None:
+            return size
         with Image.open(path) as image:
             return image.height, image.width
     except _BROKEN as error:
