@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from vos3d_jax import runtime
 
-        runtime.keep_compiled_programs()
+        runtime.prepare_compiler()
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])

@@ -21,8 +21,7 @@ def tune() -> None:
         return
     if "jax" not in sys.modules:
         _set_xla_flags()
-        _hide_compiler_alarms()
-        keep_compiled_programs()
+        prepare_compiler()
     _set_allocator({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})
 
 
@@ -52,19 +51,22 @@ def _set_xla_flags() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=".strip()
 
 
-def _hide_compiler_alarms() -> None:
+def prepare_compiler() -> None:
+    """Lets jax compile a program once for all runs, in the user's cache folder, and hides XLA's alarms.
+
+    This much is done in Python too, when the public interface is first used; never against the user's will.
+    """
+    if os.environ.get("VOS3D_TUNE") == "0":
+        return
     # After two minutes XLA prints a banner ("Very slow compile? ...") that asks for a bug report. Errors
     # that stop a program are exceptions, and those keep their texts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        _keep_compiled_programs()
 
 
-def keep_compiled_programs() -> None:
-    """Lets jax compile a program once for all runs, in the user's cache folder, unless told otherwise.
-
-    Machine code of another jaxlib or CPU may not run here, so each pair has a folder of its own.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ or os.environ.get("VOS3D_TUNE") == "0":
-        return
+def _keep_compiled_programs() -> None:
+    # Machine code of another jaxlib or CPU may not run here, so each pair has a folder of its own.
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
