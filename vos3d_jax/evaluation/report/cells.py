@@ -1,5 +1,6 @@
 """Cells and tables of the page: numbers carry their full value for sorting (and for tests)."""
 
+import math
 from collections.abc import Sequence
 
 from vos3d_jax.evaluation.metrics import Interval
@@ -28,7 +29,7 @@ def number(
 
 def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:
     """An interval in words; "" where there is none."""
-    if found is None:
+    if found is None or math.isnan(found.low):
         return ""
     return f"{shown(figure, found.low, signed=signed)} to {shown(figure, found.high, signed=signed)}"
 

@@ -55,8 +55,9 @@ def sequences(scores: Scores, others: Sequence[Other]) -> Html | None:
         heads.append(head(f"{metric} mean", sort="ascending", class_=_weight(metric)))
         if metric in full:
             heads += [head(f"{metric} {name}", sort="ascending", class_="num minor") for name in _MINOR]
-    for other in others:
-        heads.append(head(f"{metrics[0]} less {other.name}", sort="ascending"))
+    for place, other in enumerate(others):
+        title = f"{metrics[0]} less {other.name}"
+        heads.append(head(title, sort="ascending", class_="num minor" if place else "num"))
     heads.append(head("Frames", sort="ascending", class_="num minor"))
     rows = []
     for row in worst_first(scores.rows, metrics[0]):
@@ -75,9 +76,9 @@ def sequences(scores: Scores, others: Sequence[Other]) -> Html | None:
                 for name in _MINOR:
                     value = getattr(statistics[metric], name) if metric in statistics else None
                     cells.append(number(f"{metric} {name}", value, class_="minor"))
-        for before in theirs:
+        for place, before in enumerate(theirs):
             less = means.get(metrics[0], math.nan) - before.get(row.name, math.nan)
-            cells.append(number(metrics[0], less, signed=True))
+            cells.append(number(metrics[0], less, signed=True, class_="minor" if place else ""))
         cells.append(element("td", str(len(row.frames)), class_="num minor"))
         rows.append(element("tr", *cells))
     caption = join([_key(barred), "Worst first; press a head to sort." if len(rows) > 1 else None])

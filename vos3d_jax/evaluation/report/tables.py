@@ -1,5 +1,6 @@
 """Tables for the terminal: the units of a result, its figures beside published ones, several results."""
 
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -166,6 +167,8 @@ def _published(scores: Scores) -> list[RenderableType]:
 
 
 def _range(figure: str, low: float, high: float, *, signed: bool = False) -> str:
+    if math.isnan(low):
+        return ""
     return f"{shown(figure, low, signed=signed)} to {shown(figure, high, signed=signed)}"
 
 
