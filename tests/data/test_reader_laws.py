@@ -20,6 +20,8 @@ READERS = {
     "segtrack_v2": "all",
     "jhmdb": "test1",
     "jumpcut": "all",
+    "youtube_vos": "train",
+    "sa_v": "val",
     "folder": "all",
 }
 
@@ -35,9 +37,11 @@ def tiny(tmp_path):
 
     root = tmp_path / "Daten für alle"
     frames = ("davis2016/JPEGImages/480p/lion", "davis2017/JPEGImages/480p/lion", "visal/ViSal/lion",
-              "segtrack_v2/JPEGImages/girl", "jumpcut/bear/frames", "folder/lion/frames")  # fmt: skip
+              "segtrack_v2/JPEGImages/girl", "jumpcut/bear/frames", "folder/lion/frames",
+              "youtube_vos/train/JPEGImages/lion", "sa_v/JPEGImages_24fps/lion")  # fmt: skip
     masks = ("davis2016/Annotations/480p/lion", "davis2017/Annotations/480p/lion", "visal/GroundTruth",
-             "segtrack_v2/GroundTruth/girl", "jumpcut/bear/masks", "folder/lion/masks")  # fmt: skip
+             "segtrack_v2/GroundTruth/girl", "jumpcut/bear/masks", "folder/lion/masks",
+             "youtube_vos/train/Annotations/lion", "sa_v/Annotations_6fps/lion/000")  # fmt: skip
     for number, stem in enumerate(("lion_01", "lion_02")):
         for place in frames:
             save_frame(root / place / f"{stem}.jpg")

@@ -23,6 +23,8 @@ DATASETS: dict[str, Callable[..., list[Video]]] = {
     "segtrack_v2": readers.segtrack_v2,
     "jhmdb": readers.jhmdb,
     "jumpcut": readers.jumpcut,
+    "youtube_vos": readers.youtube_vos,
+    "sa_v": readers.sa_v,
     "folder": readers.folder,
     "moving_shapes": _moving_shapes,
 }
@@ -41,8 +43,9 @@ def load(
         data_dir: the folder of the data set; `moving_shapes` is generated and needs none.
         resolution: the folder below JPEGImages and Annotations ("480p", "240p") where there is one; None or
             "" for the reader's own default.
-        options: what the reader takes besides: `task` (`davis2017`), `objects` (`segtrack_v2`), `frames` and
-            `masks` (`jumpcut`), `strict` (`folder`), `count`, `length`, `size`, `seed` (`moving_shapes`).
+        options: what the reader takes besides: `task` (`davis2017`), `complete` (`youtube_vos`), `objects`
+            (`segtrack_v2`), `frames` and `masks` (`jumpcut`), `strict` (`folder`), `count`, `length`, `size`,
+            `seed` (`moving_shapes`).
 
     Raises:
         UserError: no such data set or option; data missing or damaged (what, where it was looked for, where

@@ -1,7 +1,7 @@
 """Readers, one file a data set: `reader(split, data_dir=...)` gives a list of `Video`.
 
-A list of sequences stands with its reader. Mind that `readers.folder`, `fbms`, `visal`, `jhmdb` and `jumpcut`
-are the functions, not the modules of the same names.
+A list of sequences stands with its reader. Mind that `readers.folder`, `fbms`, `visal`, `jhmdb`, `jumpcut`,
+`sa_v` and `youtube_vos` are the functions, not the modules of the same names.
 """
 
 from vos3d_jax.data.readers.davis import (
@@ -17,8 +17,10 @@ from vos3d_jax.data.readers.files import files_by_stem
 from vos3d_jax.data.readers.folder import folder
 from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES, jhmdb
 from vos3d_jax.data.readers.jumpcut import JUMPCUT, jumpcut
+from vos3d_jax.data.readers.sa_v import sa_v
 from vos3d_jax.data.readers.segtrack import SEGTRACK_V2, segtrack_v2
 from vos3d_jax.data.readers.visal import VISAL, VISAL_REPACKED, visal
+from vos3d_jax.data.readers.youtube_vos import youtube_vos
 
 __all__ = [
     "DAVIS2016",
@@ -38,6 +40,8 @@ __all__ = [
     "folder",
     "jhmdb",
     "jumpcut",
+    "sa_v",
     "segtrack_v2",
     "visal",
+    "youtube_vos",
 ]

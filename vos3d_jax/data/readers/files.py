@@ -60,7 +60,7 @@ def present(title: str, page: str, folder: Path, names: Sequence[str]) -> list[s
     found = [name for name in names if (folder / name).is_dir()]
     if not found:
         raise UserError(
-            f"{title}: none of its {len(names)} sequences ({names[0]}, {names[1]}, ...) is a folder in "
+            f"{title}: none of its {len(names)} sequences ({', '.join(names[:2])}, ...) is a folder in "
             f"{folder}; fetch them from {page}"
         )
     if len(found) < len(names):
@@ -119,26 +119,38 @@ def by_number(paths: Mapping[str, Path]) -> dict[int, Path]:
 
 def make_video(
     name: str,
-    frames: Mapping[str, Path],
+    frames: Mapping[str, Path] | None,
     masks: Mapping[str, Any],
     decode: Callable[[Any, tuple[int, int]], UInt8[np.ndarray, "h w"]],
 ) -> Video:
     """The video of frames (stem -> file, in order) and masks (stem -> what `decode` reads, with the size).
 
-    `decode` must be picklable; it is called when a mask is asked for.
+    Without frames (None) those that have a mask, a file, are the video; they are black. `decode` must be
+    picklable; it is called when a mask is asked for.
+
+    Raises:
+        UserError: there are neither frames nor masks.
     """
-    paths = tuple(frames.values())
-    sources = tuple(masks.get(stem) for stem in frames)
+    stems = masks if frames is None else frames
+    if not stems:
+        raise UserError(f"{name!r} has neither frames nor masks: add some, or leave the video out")
+    paths = tuple(stems.values())
+    sources = tuple(masks.get(stem) for stem in stems)
     size = image_size(paths[0])
     return Video(
         name=name,
         length=len(paths),
-        read_frame=functools.partial(_read_frame, paths, size),
+        read_frame=functools.partial(*((_black, size) if frames is None else (_read_frame, paths, size))),
         read_mask=functools.partial(_read_mask, sources, size, decode),
         size=size,
-        frame_names=tuple(frames),
+        frame_names=tuple(stems),
         annotated=tuple(index for index, source in enumerate(sources) if source is not None),
     )
+
+
+def frames_if_any(name: str, directory: Path) -> dict[str, Path] | None:
+    """`frames_of`, or None where there is no such folder: masks can be scored without frames."""
+    return frames_of(name, directory) if directory.is_dir() else None
 
 
 def ids(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
@@ -228,6 +240,12 @@ def read_text(path: Path) -> str:
     raise UserError(f"{path} is no text: save it as UTF-8")
 
 
+def folders_in(directory: Path) -> list[str]:
+    """The names of the folders in a folder that hold something, in the order of their numbers."""
+    found = [path.name for path in visible(directory) if path.is_dir() and any(visible(path))]
+    return sorted(found, key=natural_order)
+
+
 def visible(directory: Path) -> list[Path]:
     """What a folder holds, without hidden files, in no order."""
     return [path for path in directory.iterdir() if not path.name.startswith(".")]
@@ -237,6 +255,10 @@ def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> U
     frame = read_image(paths[index])
     _require_frame_size(paths[index], frame.shape[:2], paths[0], size)
     return frame
+
+
+def _black(size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
+    return np.zeros((*size, 3), np.uint8)
 
 
 def _read_mask(sources: tuple, size: tuple[int, int], decode: Callable, index: int):
