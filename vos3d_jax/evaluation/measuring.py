@@ -5,6 +5,7 @@ the first and the last frame, after the true mask of the first.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -127,6 +128,7 @@ class _Meters:
         self.pixels = (0, 0)
         self.boxes: list[tuple[str, Box | None, Box]] = []
         self._shape = None
+        self._entered = not rules.skips_absent
         if "T" in self._metrics:
             first = run.video.read_mask(0)
             self._shape = None if first is None else metrics.outline_shape(first != 0)
@@ -134,6 +136,11 @@ class _Meters:
     def add(self, index: int, found: np.ndarray, truth: np.ndarray, soft: np.ndarray | None) -> None:
         """Counts one frame in."""
         asked, series = self._metrics, self.series
+        self._entered = self._entered or bool(found.any() or truth.any())
+        if not self._entered:
+            for values in series.values():
+                values.append(math.nan)
+            return
         void = truth == VOID if self._rules.void else None
         if self._rules.largest_region:
             found = metrics.largest_region(found)

@@ -62,12 +62,14 @@ class Benchmark:
         parts: (name, split) of each part where several splits make the benchmark; videos are then called
             "<part>/<video>".
         frames: which frames count: "all"; "inner", all but the first and the last; "annotated",
-            those that have a true mask; "transfers", JumpCut's end frames.
+            those that have a true mask; "annotated_inner", the same but the first and the last of them;
+            "transfers", JumpCut's end frames.
         objects: "merged", any id but 0 is the object; "given", ids must be those of the truth; "found",
             ids are proposals that are assigned to the true objects.
         void: pixels of the truth with id 255 do not count; otherwise they are foreground of merged objects
             and background of others.
         first_mask: the method is given the true mask of the first frame that has one, which is not scored.
+        skips_absent: frames before the object is in the truth or in the result have no value.
         largest_region: only the largest connected region of a result counts (J-HMDB).
         short_edge: frames and truth are resized to this short side before anything; None: never.
         metrics: what is measured: "J", "F", "T", "saliency", "pooled", "IoU", "error", "frame_map".
@@ -77,6 +79,8 @@ class Benchmark:
         number: how many videos are complete where the names are not certain; 0: not known.
         length: how many frames they have together (an excerpt of each is no benchmark); 0: not certain.
         stable: the sequences of which T is measured, and over which it is averaged; empty: all.
+        zip_root: the folder that holds those of the sequences in the zip file that its server takes; "":
+            none; None: there is no server, or its layout is not known.
     """
 
     name: str
@@ -88,10 +92,11 @@ class Benchmark:
     resolution: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
-    frames: Literal["all", "inner", "annotated", "transfers"] = "all"
+    frames: Literal["all", "inner", "annotated", "annotated_inner", "transfers"] = "all"
     objects: Literal["merged", "given", "found"] = "merged"
     void: bool = False
     first_mask: bool = False
+    skips_absent: bool = False
     largest_region: bool = False
     short_edge: int | None = None
     metrics: tuple[str, ...] = ("J", "F")
@@ -100,6 +105,7 @@ class Benchmark:
     number: int = 0
     length: int = 0
     stable: tuple[str, ...] = ()
+    zip_root: str | None = None
 
     @property
     def takes_maps(self) -> bool:
@@ -130,23 +136,22 @@ class Benchmark:
             video = resized(video, self.short_edge)
         if self.frames == "transfers":
             return self._transfers(video)
-        candidates = {
-            "all": range(video.length),
-            "inner": range(1, video.length - 1),
-            "annotated": annotated(video) if self.frames == "annotated" else (),
-        }[self.frames]
-        if self.frames == "annotated" and not candidates:
+        by_truth = self.frames.startswith("annotated")
+        candidates: Sequence[int] = annotated(video) if by_truth else range(video.length)
+        if by_truth and not candidates:
             raise UserError(
                 f"{video.name} has no true masks to score against: add some, or leave the video out"
             )
+        if self.frames.endswith("inner"):
+            candidates = candidates[1:-1]
         first = None
         if self.first_mask:
-            first = candidates[0] if self.frames == "annotated" else 0
+            first = candidates[0] if by_truth else 0
             candidates = [index for index in candidates if index > first]
         if not candidates:
             raise UserError(
                 f"{video.name} has {video.length} frames, of which {self.title} scores {self.rule}, so none: "
-                f"give at least {3 if self.frames == 'inner' else 2}"
+                f"give at least {3 if self.frames.endswith('inner') else 2}"
             )
         part, _, rest = video.name.partition("/")
         return (

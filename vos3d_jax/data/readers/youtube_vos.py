@@ -56,7 +56,7 @@ def _listed(path: Path) -> dict[str, list[str]]:
     if not path.is_file():
         return {}
     try:
-        videos = json.loads(path.read_text("utf-8-sig"))["videos"]
+        videos = json.loads(files.read_text(path))["videos"]
         return {
             str(name): list(
                 dict.fromkeys(str(frame) for item in video["objects"].values() for frame in item["frames"])
