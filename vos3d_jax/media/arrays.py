@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.reading import Picture
+from vos3d_jax.media.reading import MOST_PIXELS, Picture
 
 # What numpy and zipfile raise for damaged files, some of it undocumented.
 _DAMAGE = (
@@ -56,7 +56,10 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
                 with archive.open(members[0]) as stream:
                     yield stream, _array_shape(path, stream)
     except _DAMAGE as error:
-        raise UserError(f"{path} is not a readable array file ({error}): save it again with numpy") from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{path} is not a readable array file ({reason}): save it again with numpy"
+        ) from error
 
 
 def _array_shape(path: Path, stream: BufferedIOBase) -> tuple[int, ...]:
@@ -65,6 +68,10 @@ def _array_shape(path: Path, stream: BufferedIOBase) -> tuple[int, ...]:
     shape, fortran_order, dtype = header(stream)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
         raise UserError(f"{path} holds {dtype} {list(shape)}: save uint8 RGB frames [time, height, width, 3]")
+    if shape[1] * shape[2] > MOST_PIXELS:
+        raise UserError(
+            f"{path} has frames of {shape[2]}x{shape[1]}, more than {MOST_PIXELS} pixels: shrink them"
+        )
     if fortran_order:
         raise UserError(f"{path} is in Fortran order: save numpy.ascontiguousarray of it")
     return shape

@@ -14,18 +14,16 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.reading import MOST_PIXELS
 
-# FFmpeg's names. Left out on purpose: concat, hls, dash, image2 and others that open further files.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,nut,gif,apng,ivf,obu,"
-    "h264,hevc,m4v"
-)
+# FFmpeg's names. Left out on purpose: concat, hls, dash, image2 and others that open further files, and bare
+# streams (.h264), whose pictures have no time stamps by which a missing one could be noticed.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng"
 DECODERS = frozenset(
     "h264 hevc libdav1d vp8 vp9 mpeg4 mpeg2video mpeg1video mjpeg ffv1 huffyuv ffvhuff utvideo prores dnxhd "
     "dvvideo theora vc1 wmv1 wmv2 wmv3 msmpeg4 msmpeg4v2 h263 flv gif apng png qtrle rawvideo".split()
 )
-MOST_PIXELS = 2**25  # of a frame: 7680x4320 fits
-_READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv, mxf and gif are read"
+_READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
 _NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 
@@ -40,6 +38,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
+    opened = False
     limits = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(DECODERS))}
     try:
         with av.open(
@@ -54,9 +53,14 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             # One thread, so that an error belongs to the packet that is decoded.
             context.thread_type, context.thread_count = "NONE", 1
             context.copy_opaque = True
+            opened = True
             yield container, stream
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
+        if opened:
+            raise UserError(f"{path} is damaged ({reason}): fetch or make it again") from error
+        if isinstance(error, av.ArgumentError):
+            reason = "it is of another kind"
         raise UserError(
             f"{path} cannot be decoded as a video ({reason}): {_READ}; give a video that plays, or {_MEND}"
         ) from error

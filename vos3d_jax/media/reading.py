@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from vos3d_jax.errors import UserError
 
 BAD_FRAMES = ("repeat", "skip", "stop")
+MOST_PIXELS = 2**25  # of a frame: 7680x4320 fits, and what a decoder holds of it fits into memory
 _MOST_SAID = 10  # lines about single frames; the summary counts them all
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from vos3d_jax.media.images import resize_bilinear
 from vos3d_jax.media.reading import Picture
 
 _REORDERED = 16  # frames that a decoder may hold back to sort them, at most (H.264, HEVC)
-_LONGEST_HOLE = 1000  # frames
+_MOST_FILLED = 1000  # frames for the holes that a damaged container leaves
 _QUARTERS = ((False, 1, 1), (True, -1, 1), (False, -1, -1), (True, 1, -1))  # counterclockwise, as `upright`
 _GUESSED_RATE = Fraction(25)  # FFmpeg's, for streams that have none
 
@@ -80,19 +80,22 @@ def upright(matrix: UInt8[np.ndarray, "36"]) -> tuple[bool, int, int]:
 
 @dataclass
 class _Sent:
-    """A packet on its way through the decoder; `why` is what was said against it."""
+    """A packet on its way through the decoder, later its picture; `why` is what was said against it."""
 
     number: int
     stamp: int | None
+    failed: bool = False
     why: str = ""
+    frame: av.VideoFrame | None = None
 
 
 class _Decoding:
-    """The pictures of a stream in display order, with a place for each one that is lost.
+    """The pictures of a stream in display order, with one place for every packet that should have one.
 
-    Every packet takes a note of its own through the decoder. It is lost when the picture of a later one
-    arrives first and there is a sign of damage. Without such a sign it has no picture to show: an alternative
-    reference of VP8, say, or what stands before the first key frame of HEVC.
+    Every packet takes a note of its own through the decoder. As long as all is well, pictures are given as
+    they come. (A packet without one had none to show: an alternative reference of VP8, or what stands before
+    the first key frame.) After an error, until a key frame is good again, decoders also drop or misplace the
+    pictures that build on the lost one: then they are sorted here, and what does not come has an empty place.
     """
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream):
@@ -100,12 +103,15 @@ class _Decoding:
         self._tick = _fraction(stream.time_base)  # seconds
         self._rate = _fraction(stream.average_rate) or _GUESSED_RATE
         self._packets = 0  # that were read
-        self._waiting: dict[int, _Sent] = {}
+        self._waiting: dict[int, _Sent] = {}  # in the decoder
+        self._arrived: list[_Sent] = []  # out of it, and not given yet
         # AVI has no time stamps. FFmpeg sorts those it gives MPEG-4; H.264's all have one delay, unsorted.
         self._delays: set[int] = set()
         self._damaged: int | None = None  # the last packet with an error, until a later key frame is good
-        self._torn: int | None = None  # the packet before which the container is damaged
+        self._lacking = False  # whether a picture was lost since, on which later ones may build
+        self._torn: int | None = None  # the last packet with an error, around which others may be missing
         self._torn_why = ""
+        self._filled = 0  # frames that the container has lost
         self._first: int | None = None  # time stamps
         self._latest: int | None = None
         self._matrix = b""
@@ -118,21 +124,22 @@ class _Decoding:
             with _errors_of(self._container.format.name) as said:
                 packet = next(packets, None)
             if said:
-                self._torn, self._torn_why = self._packets, said[0]
+                self._damaged = self._torn = self._packets
+                self._torn_why = said[0]
             if packet is None:
                 break
             if packet.size:
-                yield from self._decode(packet)
-        yield from self._decode(None)
-        if self._damaged is not None:
-            yield from self._lost(list(self._waiting.values()))
+                self._decode(packet)
+                yield from self._settled()
+        self._decode(None)
+        yield from self._settled(end=True)
         said, found = self._stream.frames, self._packets
         if said > found:
             raise UserError(f"{self._path} says that it has {said} frames, and ends after {found}")
         if self._torn_why:
             raise UserError(f"{self._path} is damaged at its end ({self._torn_why}); frames may be missing")
 
-    def _decode(self, packet: av.Packet | None) -> Iterator[Picture]:
+    def _decode(self, packet: av.Packet | None) -> None:
         sent = _Sent(self._packets, packet and packet.pts)
         if packet:
             self._packets += 1
@@ -142,65 +149,94 @@ class _Decoding:
             if not packet.is_discard:
                 self._waiting[sent.number] = sent
             if packet.is_corrupt:
-                self._torn, sent.why = sent.number, "its data are damaged"
+                self._damaged, self._torn, sent.why = sent.number, sent.number, "its data are damaged"
         frames = []
         with _errors_of(self._stream.codec_context.name) as said:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError) as error:
-                self._damaged = sent.number
-                said.append(getattr(error, "strerror", None) or str(error))
+                self._damaged, self._lacking, sent.failed = sent.number, True, True
+                sent.why = getattr(error, "strerror", None) or str(error)
         if said:
-            sent.why = said[-1]
+            self._damaged, self._torn, sent.why = sent.number, sent.number, said[-1]
         for frame in frames:
-            yield from self._arrived(frame)
+            origin = frame.opaque
+            if origin and self._waiting.pop(origin.number, None):  # else its place was given away
+                origin.frame, origin.stamp = frame, frame.pts
+                self._arrived.append(origin)
 
-    def _arrived(self, frame: av.VideoFrame) -> Iterator[Picture]:
-        sent = frame.opaque or _Sent(self._packets, frame.pts)
-        stamp = frame.pts if self._in_order() else None
-        if self._damaged is not None:
-            earlier = [other for other in self._waiting.values() if _before(other, sent.number, stamp)]
-            yield from self._lost(sorted(earlier, key=lambda other: (other.stamp or 0, other.number)))
-            if frame.key_frame and sent.number > self._damaged:
-                self._damaged = None
-        self._waiting.pop(sent.number, None)
-        for number in [number for number in self._waiting if number < sent.number - 2 * _REORDERED]:
+    def _settled(self, end: bool = False) -> Iterator[Picture]:
+        """Yields what has its place now."""
+        while self._damaged is not None:
+            lost = [sent for sent in self._waiting.values() if end or self._is_lost(sent)]
+            if not (ready := lost + self._arrived):
+                return
+            if self._in_order():
+                first = min(ready, key=_place)
+                if not end and any(
+                    _place(sent) < _place(first) for sent in self._waiting.values() if sent not in lost
+                ):
+                    return
+            else:
+                first = ready[0]
+            yield from self._placed(first)
+            if first.frame and first.frame.key_frame and first.number > self._damaged:
+                self._damaged, self._lacking = None, False
+        for sent in self._arrived[:]:
+            yield from self._placed(sent)
+        for number in [number for number in self._waiting if number < self._packets - _REORDERED]:
             del self._waiting[number]
-        yield from self._placed(sent, stamp, *self._pixels(frame))
 
-    def _lost(self, lost: list[_Sent]) -> Iterator[Picture]:
-        for sent in lost:
-            del self._waiting[sent.number]
-            why = sent.why or "a frame that it builds on is lost"
-            yield from self._placed(sent, sent.stamp if self._in_order() else None, None, why)
+    def _is_lost(self, sent: _Sent) -> bool:
+        """Whether no picture will come of a packet."""
+        return (
+            sent.failed
+            or sent.number < self._packets - _REORDERED
+            or any(
+                later.frame.key_frame and later.number > sent.number and _place(later) > _place(sent)
+                for later in self._arrived
+            )
+        )
 
     def _in_order(self) -> bool:
         """Whether time stamps tell the order in which pictures are shown."""
         sorts = self._stream.codec_context.has_b_frames
         return self._container.format.name != "avi" or not sorts or len(self._delays) > 1
 
-    def _placed(
-        self, sent: _Sent, stamp: int | None, pixels: np.ndarray | None, said: str
-    ) -> Iterator[Picture]:
-        """The picture, and before it those that are missing where the container is damaged."""
+    def _placed(self, sent: _Sent) -> Iterator[Picture]:
+        """The picture of a packet, and before it those that are missing where the container is damaged."""
+        if sent.frame:
+            self._arrived.remove(sent)
+            pixels, said = self._pixels(sent.frame)
+            if self._lacking and sent.number > self._damaged and not sent.frame.key_frame:
+                said = said or sent.why or "it may build on a frame that could not be decoded"
+        else:
+            del self._waiting[sent.number]
+            pixels, said = None, sent.why or "it builds on a frame that could not be decoded"
+        stamp = sent.stamp if self._in_order() else None
         if self._torn is not None and abs(sent.number - self._torn) <= _REORDERED:
-            steps = Fraction(1)
-            if stamp is not None and self._latest is not None:
-                steps = (stamp - self._latest) * self._tick * self._rate
-            missing = round(steps) - 1
-            even = abs(steps - round(steps)) <= Fraction(1, 4)
-            if even and 0 < missing <= _LONGEST_HOLE:
-                for place in range(1, missing + 1):
-                    at = self._time(self._latest) + place / self._rate
-                    yield Picture(None, at, f"the file is damaged here ({self._torn_why or 'data are lost'})")
-                self._torn_why = ""
-            elif sent.number >= self._torn and self._torn_why:
+            missing = self._missing_before(stamp)
+            self._filled += missing
+            for place in range(1, missing + 1):
+                at = self._time(self._latest) + place / self._rate
+                yield Picture(None, at, f"the file is damaged here ({self._torn_why or 'data are lost'})")
+            if not missing and sent.number >= self._torn and self._torn_why:
                 said = said or f"the file is damaged before it ({self._torn_why}); frames may be missing"
+            if missing or sent.number >= self._torn:
                 self._torn_why = ""
         if stamp is not None:
             self._first = stamp if self._first is None else self._first
             self._latest = stamp
         yield Picture(pixels, self._time(stamp), said or sent.why, self._aspect)
+
+    def _missing_before(self, stamp: int | None) -> int:
+        """Frames for which there is room since the latest one, in containers that do not count theirs."""
+        if stamp is None or self._latest is None or self._stream.frames:
+            return 0
+        steps = (stamp - self._latest) * self._tick * self._rate
+        missing = round(steps) - 1
+        even = abs(steps - round(steps)) <= Fraction(1, 4)
+        return missing if even and 0 < missing <= _MOST_FILLED - self._filled else 0
 
     def _pixels(self, frame: av.VideoFrame) -> tuple[np.ndarray | None, str]:
         """The picture of a decoded frame, upright, or None and why not; and what is to be said of it."""
@@ -225,10 +261,8 @@ class _Decoding:
         return None if stamp is None else (stamp - self._first) * self._tick
 
 
-def _before(sent: _Sent, number: int, stamp: int | None) -> bool:
-    if stamp is None or sent.stamp is None:
-        return sent.number < number - _REORDERED
-    return sent.stamp < stamp
+def _place(sent: _Sent) -> tuple[int, int]:
+    return sent.number if sent.stamp is None else sent.stamp, sent.number
 
 
 @contextmanager
