@@ -92,7 +92,7 @@ class _Sent:
 class _Decoding:
     """The pictures of a stream in display order, with one place for every packet that should have one.
 
-    Every packet takes a note of its own through the decoder. As long as all is well, pictures are given as
+    Every packet takes its number through the decoder. As long as all is well, pictures are given as
     they come. (A packet without one had none to show: an alternative reference of VP8, or what stands before
     the first key frame.) After an error, until a key frame is good again, decoders also drop or misplace the
     pictures that build on the lost one: then they are sorted here, and what does not come has an empty place.
@@ -114,7 +114,8 @@ class _Decoding:
         self._filled = 0  # frames that the container has lost
         self._first: int | None = None  # time stamps
         self._latest: int | None = None
-        self._matrix = b""
+        self._angle: int | None = None  # of the latest picture's display matrix
+        self._turn = _QUARTERS[0]
         self._stored_aspect = self._aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
 
     def pictures(self) -> Iterator[Picture]:
@@ -145,7 +146,8 @@ class _Decoding:
             self._packets += 1
             if len(self._delays) < 2 and None not in (packet.pts, packet.dts):
                 self._delays.add(packet.pts - packet.dts)
-            packet.opaque = sent
+            # PyAV knows it by its address until the frame is freed: a new object, which holds no frame.
+            packet.opaque = [sent.number]
             if not packet.is_discard:
                 self._waiting[sent.number] = sent
             if packet.is_corrupt:
@@ -160,8 +162,8 @@ class _Decoding:
         if said:
             self._damaged, self._torn, sent.why = sent.number, sent.number, said[-1]
         for frame in frames:
-            origin = frame.opaque
-            if origin and self._waiting.pop(origin.number, None):  # else its place was given away
+            origin = self._waiting.pop(frame.opaque[0], None) if frame.opaque else None
+            if origin:  # else its place was given away
                 origin.frame, origin.stamp = frame, frame.pts
                 self._arrived.append(origin)
 
@@ -245,20 +247,27 @@ class _Decoding:
         except (av.FFmpegError, ValueError) as error:
             return None, getattr(error, "strerror", None) or str(error)
         said = ""
-        try:
-            matrix = bytes(frame.side_data.get(Type.DISPLAYMATRIX) or b"")
-            swapped, rows, columns = upright(np.frombuffer(matrix, np.uint8)) if matrix else _QUARTERS[0]
-            if matrix != self._matrix and abs((frame.rotation + 45) % 90 - 45) > 1:
-                said = f"is turned by {frame.rotation} degrees: shown at the nearest quarter turn"
-            self._matrix = matrix
-        except ValueError:  # PyAV does not know all side data (the EXIF of JPEG); it does know the angle
-            swapped, rows, columns = _QUARTERS[round(frame.rotation / 90) % 4]
+        if frame.rotation != self._angle:
+            self._angle = frame.rotation
+            self._turn = _turn(frame)
+            if abs((self._angle + 45) % 90 - 45) > 1:
+                said = f"is turned by {self._angle} degrees: shown at the nearest quarter turn"
+        swapped, rows, columns = self._turn
         self._aspect = 1 / self._stored_aspect if swapped else self._stored_aspect
         turned = np.swapaxes(stored, 0, 1) if swapped else stored
         return np.ascontiguousarray(turned[::rows, ::columns]), said
 
     def _time(self, stamp: int | None) -> Fraction | None:
         return None if stamp is None else (stamp - self._first) * self._tick
+
+
+def _turn(frame: av.VideoFrame) -> tuple[bool, int, int]:
+    """How a frame is to be turned, as `upright`; it stays in memory with its side data until a gc."""
+    try:
+        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+        return upright(np.frombuffer(matrix, np.uint8)) if matrix else _QUARTERS[0]
+    except ValueError:  # PyAV does not know all side data (the EXIF of JPEG); it does know the angle
+        return _QUARTERS[round(frame.rotation / 90) % 4]
 
 
 def _place(sent: _Sent) -> tuple[int, int]:
