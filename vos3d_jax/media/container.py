@@ -23,6 +23,8 @@ DECODERS = frozenset(
     "h264 hevc libdav1d vp8 vp9 mpeg4 mpeg2video mpeg1video mjpeg ffv1 huffyuv ffvhuff utvideo prores dnxhd "
     "dvvideo theora vc1 wmv1 wmv2 wmv3 msmpeg4 msmpeg4v2 h263 flv gif apng png qtrle rawvideo".split()
 )
+# What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
+_PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
 _NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
@@ -39,7 +41,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
     opened = False
-    limits = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(DECODERS))}
+    most = min(MOST_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
+    limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
     try:
         with av.open(
             local_name(path),
@@ -47,7 +50,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             metadata_errors="replace",
         ) as container:
             stream = shown_stream(path, container)
-            _check_size(path, stream)
+            _check_size(path, stream, most)
             context = stream.codec_context
             context.options = limits
             # One thread, so that an error belongs to the packet that is decoded.
@@ -101,10 +104,14 @@ def shown_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _check_size(path: Path, stream: VideoStream) -> None:
+def _check_size(path: Path, stream: VideoStream, most: int) -> None:
     height, width = stream.height, stream.width
     if height * width > MOST_PIXELS:
         raise UserError(
             f"{path} has frames of {width}x{height}, more than {MOST_PIXELS} pixels: make them smaller: "
             "ffmpeg -i FILE -vf scale=1920:-2 out.mp4"
+        )
+    if height * width > most:
+        raise UserError(
+            f"{path} says {width}x{height}, too large for so small a file: fetch or make it again"
         )

@@ -136,7 +136,9 @@ class _Decoding:
         yield from self._settled(end=True)
         said, found = self._stream.frames, self._packets
         if said > found:
-            raise UserError(f"{self._path} says that it has {said} frames, and ends after {found}")
+            raise UserError(
+                f"{self._path} says that it has {said} frames, and ends after {found}: fetch it again"
+            )
         if self._torn_why:
             raise UserError(f"{self._path} is damaged at its end ({self._torn_why}); frames may be missing")
 

@@ -62,7 +62,8 @@ class VideoWriter:
             self._stream = self._container.add_stream("libx264", rate=self._rate)
             self._stream.height, self._stream.width = (side + side % 2 for side in self._size)
             self._stream.pix_fmt = "yuv420p"
-            self._stream.options = {"preset": "veryfast", "crf": "18"}
+            # With B-frames mp4's length is wrong for uneven times: it takes the last frame in decoding order.
+            self._stream.options = {"preset": "veryfast", "crf": "18", "bf": "0"}
             self._stream.codec_context.time_base = self._tick
             self._stream.codec_context.sample_aspect_ratio = pixel_aspect.limit_denominator(255)
         if frame.shape[:2] != self._size:
@@ -75,7 +76,7 @@ class VideoWriter:
         picture.duration = round(1 / self._rate / self._tick)
         try:
             self._container.mux(self._stream.encode(picture))
-        except av.ArgumentError as error:
+        except (av.ArgumentError, av.ExternalError) as error:
             raise UserError(
                 f"frames of {width}x{height} cannot be encoded as H.264 ({error.strerror}): add --no-overlay"
             ) from error
