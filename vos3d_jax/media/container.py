@@ -4,8 +4,10 @@ FFmpeg reads hundreds of formats, some of which open other files or addresses. H
 containers and decoders that are in use and much tested, one local file, and a limit on the picture's size.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -25,6 +27,7 @@ DECODERS = frozenset(
 )
 # What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
+_ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
 _NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
@@ -40,17 +43,19 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
-    opened = False
     most = min(MOST_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
     limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
+    options = {**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    opened = False
     try:
-        with av.open(
-            local_name(path),
-            options={**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
-            metadata_errors="replace",
-        ) as container:
-            stream = shown_stream(path, container)
-            _check_size(path, stream, most)
+        with (
+            errors_of("IMGUTILS") as said,
+            av.open(local_name(path), options=options, metadata_errors="replace") as container,
+        ):
+            shown = shown_stream(path, container)
+        with av.open(local_name(path), options=options, metadata_errors="replace") as container:
+            stream = container.streams[shown]
+            _check(path, stream, most, said)
             context = stream.codec_context
             context.options = limits
             # One thread, so that an error belongs to the packet that is decoded.
@@ -84,34 +89,55 @@ def local_name(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
-def shown_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Returns the video stream that a player would show: no cover picture, thumbnails or tiles of one.
+def shown_stream(path: Path, container: InputContainer) -> int:
+    """Returns the index of the video stream that a player would show.
 
-    Of several, FFmpeg's choice ("best"): the default one, then the one with most frames.
+    It is no cover picture, no thumbnail and no tile of a picture. Of several it is the one that FFmpeg calls
+    best, unless that is a still and another is not; then the one with most frames. To see that, the container
+    is read: open it anew.
 
     Raises:
-        UserError: there is none, or its codec is not read here.
+        UserError: there is none.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_THE_VIDEO]
     if not streams:
         what = "nothing but a cover picture" if container.streams.video else "no video"
         raise UserError(f"{path} has {what} in it: give a file with a video stream")
     best = container.streams.best("video")
-    stream = best if best in streams else max(streams, key=lambda stream: stream.frames)
+    if len(streams) == 1:
+        return streams[0].index
+    packets = islice(container.demux(streams), _ENOUGH_PACKETS)
+    counts = Counter(packet.stream_index for packet in packets if packet.size)
+    if best in streams and counts[best.index] > 1:
+        return best.index
+    return max(streams, key=lambda stream: counts[stream.index]).index
+
+
+def _check(path: Path, stream: VideoStream, most: int, said: list[str]) -> None:
     codec = stream.codec_context and stream.codec_context.codec.name
     if codec not in DECODERS:
         raise UserError(f"{path} has a video of the codec {codec or 'unknown'}, which is not read: {_MEND}")
-    return stream
-
-
-def _check_size(path: Path, stream: VideoStream, most: int) -> None:
     height, width = stream.height, stream.width
-    if height * width > MOST_PIXELS:
+    if not height and said or height * width > most:  # 0 after FFmpeg refused it
+        size = f"{width}x{height}" if height else said[0].partition(",")[0]
+        small = ", too large for so small a file" if most < MOST_PIXELS else ""
         raise UserError(
-            f"{path} has frames of {width}x{height}, more than {MOST_PIXELS} pixels: make them smaller: "
+            f"{path} has too large pictures ({size}; at most {most} pixels{small}): make them smaller: "
             "ffmpeg -i FILE -vf scale=1920:-2 out.mp4"
         )
-    if height * width > most:
-        raise UserError(
-            f"{path} says {width}x{height}, too large for so small a file: fetch or make it again"
-        )
+
+
+@contextmanager
+def errors_of(part: str) -> Iterator[list[str]]:
+    """Collects what FFmpeg's `part` says about errors in the block: some damage it tells in no other way."""
+    found: list[str] = []
+    level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as logs:
+            yield found
+    finally:
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skip)
+        found[:0] = [text.strip() for _, name, text in logs if name == part]

@@ -1,7 +1,6 @@
 """Frames out of video files, one at a time, each in its place even where others cannot be decoded."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +13,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.container import open_video
+from vos3d_jax.media.container import errors_of, open_video
 from vos3d_jax.media.images import resize_bilinear
 from vos3d_jax.media.reading import Picture
 
@@ -122,7 +121,7 @@ class _Decoding:
         """Yields them all."""
         packets = self._container.demux(self._stream)
         while True:
-            with _errors_of(self._container.format.name) as said:
+            with errors_of(self._container.format.name) as said:
                 packet = next(packets, None)
             if said:
                 self._damaged = self._torn = self._packets
@@ -155,7 +154,7 @@ class _Decoding:
             if packet.is_corrupt:
                 self._damaged, self._torn, sent.why = sent.number, sent.number, "its data are damaged"
         frames = []
-        with _errors_of(self._stream.codec_context.name) as said:
+        with errors_of(self._stream.codec_context.name) as said:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError) as error:
@@ -274,22 +273,6 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, int, int]:
 
 def _place(sent: _Sent) -> tuple[int, int]:
     return sent.number if sent.stamp is None else sent.stamp, sent.number
-
-
-@contextmanager
-def _errors_of(part: str) -> Iterator[list[str]]:
-    """Collects what FFmpeg's `part` says about errors in the block: some damage it tells in no other way."""
-    found: list[str] = []
-    level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
-    try:
-        with av.logging.Capture() as logs:
-            yield found
-    finally:
-        av.logging.set_level(level)
-        av.logging.set_skip_repeated(skip)
-        found[:0] = [text.strip() for _, name, text in logs if name == part]
 
 
 def _fraction(number) -> Fraction | None:
