@@ -12,8 +12,9 @@ from PIL import Image
 
 from vos3d_jax import models, segment, storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.encodings import read_mask
 from vos3d_jax.media.frames import open_frames
-from vos3d_jax.media.masks import PALETTE, read_mask
+from vos3d_jax.media.masks import PALETTE
 from vos3d_jax.media.video_writer import VideoWriter
 
 
