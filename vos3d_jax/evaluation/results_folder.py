@@ -4,6 +4,8 @@ Nothing in the folder but the masks and maps of scored frames is ever read (the 
 files it finds there for its own), and nothing is written to it.
 """
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,11 +272,14 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
 def _strange_names(results: Results, run: Run) -> list[Problem]:
     """The masks that are of no frame: numbers that begin elsewhere would be scored one frame off.
 
-    J-HMDB leaves frames out at the end of clips, whose masks are none the worse.
+    Where the data have some of a video's frames alone (every fifth; none at the end of J-HMDB's clips), masks
+    of the others are none the worse.
     """
-    if run.label is not None:
-        return []
     names = run.video.frame_names
+    ends = [re.search("[0-9]+$", name) for name in names]
+    numbers = [int(end[0]) for end in ends if end is not None]
+    if run.label is not None or any(b - a != 1 for a, b in itertools.pairwise(numbers)):
+        return []
     found = files.files_by_stem(results.masks / run.folder, files.MASK_ENDINGS)
     known = frozenset(names)
     frames = f"{run.video.name}, whose frames are {names[0]} to {names[-1]}"
