@@ -17,15 +17,21 @@ def step(text: str) -> int | str:
     return text if text == "best" else int(text)
 
 
-def run(name: str, function: Callable[[list[str]], None], arguments: list[str] | None = None) -> int:
+def run(
+    name: str,
+    function: Callable[[list[str]], None],
+    arguments: list[str] | None = None,
+    *,
+    jax: bool = True,
+) -> int:
     """Returns the exit status of `function(arguments)`: 0, 2 after a `UserError`, 130 after Ctrl-C.
 
-    Any other exception is a defect of ours and keeps its traceback (status 1).
+    Any other exception is a defect of ours and keeps its traceback (status 1). `jax`: the command uses it.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a character that the terminal lacks fails no finished job
             stream.reconfigure(errors="replace")
-    runtime.tune()
+    runtime.tune(jax=jax)
     try:
         with _warnings_as_lines():
             function(sys.argv[1:] if arguments is None else arguments)

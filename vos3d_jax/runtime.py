@@ -15,11 +15,14 @@ from pathlib import Path
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
-def tune() -> None:
-    """Sets XLA flags, the compilation cache and the C allocator; `VOS3D_TUNE=0` leaves them alone."""
+def tune(*, jax: bool = True) -> None:
+    """Sets XLA flags, the compilation cache and the C allocator; `VOS3D_TUNE=0` leaves them alone.
+
+    Where jax will not be imported, the allocator alone, which takes no time.
+    """
     if os.environ.get("VOS3D_TUNE") == "0":
         return
-    if "jax" not in sys.modules:
+    if jax and "jax" not in sys.modules:
         _set_xla_flags()
         prepare_compiler()
     _set_allocator({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1})

@@ -1,6 +1,7 @@
 """The command that measures the metrics: its plain forms have the same values, and it prints its table."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vos3d_jax.bench import plain_metrics, scoring
-from vos3d_jax.evaluation import metrics
+from vos3d_jax.bench import plain_metrics, scoring, scoring_peer
+from vos3d_jax.evaluation import metrics, score
+from vos3d_jax.media.masks import read_ids
 
 MASKS = hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 
@@ -59,3 +61,21 @@ def test_the_command_measures_metrics_and_scoring_from_files(tmp_path, capsys, m
     found = json.loads((tmp_path / "found.json").read_text())
     assert [len(found["metrics"][name]) for name in ("J and F", "T of truth", "T of results")] == [4, 3, 3]
     assert found["scoring"]["frames scored with 1 workers"] == 4
+
+
+def test_whole_commands_beside_a_peer_are_refused_without_one_and_make_a_table(capsys):
+    assert scoring.main([f"--peer_python={sys.executable}"]) == 2
+    assert "has no vos-benchmark: give it one (pip install vos-benchmark)" in capsys.readouterr().err
+    row = {"case": "davis2016, 240p", "processes": 1, "peer": (2.0, 3.0), "ours": (1.0, 1.0)}
+    table = scoring_peer.markdown([{**row, "with report": (2.0, 1.5)}])
+    assert table.splitlines()[-1].endswith("| 2.00 | 3.00 | 1.00 | 1.00 | **2.0** | **3.0** | 1.0 | 2.0 |")
+
+
+def test_generated_masks_are_scored_alike_by_the_scorer_and_plain_forms(tmp_path):
+    case = scoring_peer.Case("davis2017", (60, 100), 3, 1, 4)
+    scoring_peer.write_case(case, tmp_path)
+    scores = score(tmp_path / "results", "davis2017", tmp_path / "data", workers=1)
+    assert len(scores.rows) == 3 and 0.5 < scores.figures["J&F"] < 1
+    index = [read_ids(path / "sequence00/00001.png") for path in scoring_peer.folders(tmp_path)]
+    expected = plain_metrics.j_and_f(index[1] == 2, index[0] == 2)
+    assert [scores.rows[1].series[metric][0] for metric in "JF"] == pytest.approx(expected, abs=1e-12)

@@ -1,5 +1,6 @@
 """Scoring in several processes: what happens to them."""
 
+import multiprocessing
 import os
 import threading
 from dataclasses import replace
@@ -19,7 +20,8 @@ JOBS = [workers.Job(RULES, RULES.runs(VIDEO)[0], Results(Path("results"), None),
 
 
 def dies(job):
-    os._exit(3)
+    if multiprocessing.parent_process() is not None:  # the one that asks does a share, too
+        os._exit(3)
 
 
 def test_a_process_that_dies_is_named_and_not_waited_for():
@@ -29,7 +31,7 @@ def test_a_process_that_dies_is_named_and_not_waited_for():
 
 
 def never_ends_but_for_the_first(job):
-    if job.run.name == "bear":
+    if job.run.name == "bear" or multiprocessing.parent_process() is None:
         return
     threading.Event().wait()
 
@@ -57,3 +59,21 @@ def test_parts_are_removed_and_nothing_else(tmp_path):
     workers.remove_parts(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     workers.remove_parts(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "name, frames, size, expected",
+    [
+        ("dog", 70, (240, 427), 1),  # done before a second process has started
+        ("dog", 700, (240, 427), 1),
+        ("dog", 2000, (240, 427), 2),
+        ("cows", 50, (480, 854), 2),  # T is measured of it
+        ("dog", 10_000, (1080, 1920), 64),
+    ],
+)
+def test_processes_are_started_where_their_work_is_worth_their_start(
+    monkeypatch, name, frames, size, expected
+):
+    monkeypatch.setattr(workers, "_cores", lambda: 64)
+    video = Video(name, frames, abs, abs, size, tuple(map(str, range(frames))))
+    assert workers._worth([replace(JOBS[0], run=RULES.runs(video)[0])]) == expected

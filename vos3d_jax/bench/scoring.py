@@ -2,8 +2,10 @@
 
     python -m vos3d_jax.bench.scoring --data_dir=DAVIS
     python -m vos3d_jax.bench.scoring --data_dir=DAVIS --results=masks --json=scoring.json
+    python -m vos3d_jax.bench.scoring --peer_python=PYTHON      # an interpreter that has vos-benchmark
 
-Without --results the masks are the true ones with disturbed outlines. Metrics run on one core, plain form and
+With --peer_python whole commands on generated masks beside vos-benchmark, as a table in markdown. Without
+--results the masks are the true ones with disturbed outlines. Metrics run on one core, plain form and
 ours in turn, in processor time; both must agree. Some minutes: the plain T takes half a second a pair.
 """
 
@@ -46,10 +48,26 @@ def _run(arguments: list[str]) -> None:
         _NAME,
         description=__doc__,
     )
-    parser.add_argument("--data_dir", type=Path, required=True, help="DAVIS-2016, whole or in part")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data_dir", type=Path, help="DAVIS-2016, whole or in part")
+    what.add_argument("--peer_python", metavar="PYTHON", help="measure beside the vos-benchmark that it has")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each command beside it runs (default: 3)"
+    )
     parser.add_argument("--results", type=Path, help="masks to score: <sequence>/<frame>.png")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     options = parser.parse_args(arguments)
+    if options.peer_python:
+        from vos3d_jax.bench import report, scoring_peer, timing  # bring jax: not for --help
+
+        with report.progress() as say:
+            rows = scoring_peer.measure(options.peer_python, options.rounds, say)
+        cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+        print(f"{time.strftime('%Y-%m-%d')}, {timing.processor()}, {cores} cores, load {load:.1f} at the end")
+        print("\n" + scoring_peer.markdown(rows))
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=1))
+        return
     from vos3d_jax.evaluation import scoring  # brings OpenCV: not for --help
 
     videos = scoring.benchmark_videos(scoring.find(_BENCHMARK), options.data_dir)
@@ -238,7 +256,7 @@ def _copies(videos: Sequence[Video], results: Path, data_dir: Path, folder: Path
 
 
 def _read(results: Path, video: Video, index: int) -> np.ndarray:
-    from vos3d_jax.media.encodings import read_mask
+    from vos3d_jax.media.masks import read_mask
 
     return read_mask(results / video.name / f"{video.frame_names[index]}.png")
 

@@ -33,7 +33,7 @@ def machine() -> dict[str, object]:
     device = jax.devices()[0]
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "device": device.device_kind if device.platform != "cpu" else _processor(),
+        "device": device.device_kind if device.platform != "cpu" else processor(),
         "backend": device.platform,
         "threads": len(os.sched_getaffinity(0)),
         "jax": jax.__version__,
@@ -116,7 +116,8 @@ def _resident(field):
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan"))
 
 
-def _processor():
+def processor() -> str:
+    """What the processor calls itself."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

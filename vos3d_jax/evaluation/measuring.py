@@ -41,12 +41,8 @@ def measure(
         UserError: masks or true masks are missing, too many, of another size, or have more ids than allowed.
     """
     pairs = _Pairs(rules, run, masks, maps)
-    meaning = None if run.video.meaning is None else run.video.meaning()
-    if rules.objects == "entering":
-        rows, entering = _entering_rows(run, pairs, defects)
-        return Part(rows, *pairs.fingerprints(), truth_meaning=meaning, entering=entering)
     if rules.objects != "merged":
-        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints(), truth_meaning=meaning)
+        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints())
     meters = _Meters(rules, run, measure_maps=maps is not None)
     for index, found, truth, soft in pairs:
         meters.add(index, found, truth, soft)
@@ -58,7 +54,6 @@ def measure(
         levels=meters.levels,
         boxes=tuple(meters.boxes),
         pixels=meters.pixels,
-        truth_meaning=meaning,
     )
 
 
@@ -121,10 +116,7 @@ class _Meters:
 
     def __init__(self, rules: Benchmark, run: Run, measure_maps: bool):
         self._rules, self._run = rules, run
-        left_out = set() if measure_maps else set(MAP_METRICS)
-        if rules.stable and run.video.name not in rules.stable:
-            left_out.add("T")
-        self._metrics = frozenset(rules.metrics) - left_out
+        self._metrics = rules.metrics_of(run.video) - (frozenset() if measure_maps else MAP_METRICS)
         self.series = {name: [] for name in ("J", "F", "IoU", "error", "T") if name in self._metrics}
         self.images = 0
         self.saliency = np.zeros(0)
@@ -217,32 +209,6 @@ def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, 
         _row(run, f"{run.name}_{number}", values, pairs.names, defects)
         for number, values in enumerate(series, 1)
     )
-
-
-def _entering_rows(
-    run: Run, pairs: _Pairs, defects: tuple[str, ...]
-) -> tuple[tuple[Row, ...], tuple[tuple[str, str, bool], ...]]:
-    """One row an id that occurs in the truth, from the frame after it enters; and those that enter late."""
-    video, names = run.video, pairs.names
-    frames = ((found, truth) for _, found, truth, _ in pairs)
-    try:
-        scored = metrics.entering(frames, video.read_mask(run.first_mask), run.name)
-    except ValueError as error:
-        raise UserError(f"{error}: write the ids of the true masks") from None
-    rows, entering = [], []
-    for one in scored:
-        name, start = f"{run.name}_{one.object_id}", len(names) - len(one.j_frames)
-        if start:
-            entering.append((name, names[start - 1], start < len(names)))
-        if start < len(names):
-            series = {"J": one.j_frames, "F": one.f_frames}
-            rows.append(_row(run, name, series, names[start:], defects))
-    if not rows:
-        raise UserError(
-            f"the true masks of {video.name} have no object before the last ({names[-1]}), so there is "
-            "nothing to score: leave the video out"
-        )
-    return tuple(rows), tuple(entering)
 
 
 def _allowed(frames: Iterable[tuple[Ids, Ids]], count: int, name: str) -> Iterator[tuple[Ids, Ids]]:

@@ -4,8 +4,8 @@ Processes are spawned (jax, OpenCV and threads do not survive a fork), and none 
 """
 
 import contextlib
-import dataclasses
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
@@ -13,7 +13,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -27,11 +27,13 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import measuring, parts, results_folder
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
-from vos3d_jax.evaluation.runs import Benchmark, Run
-from vos3d_jax.media.encodings import Levels
+from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.media.images import write_file
 
 _ENDING = ".part"
+# Of a core, a pixel: reading two masks, J and F; and with T or measures of soft maps (docs/performance.md).
+_SECONDS, _SECONDS_SLOW, _SLOW = 5e-9, 1e-7, frozenset(("T", *MAP_METRICS))
+_WORTH_A_START = 1.0  # seconds of work for which a process is started, which takes a third of that
 
 # (runs done, of how many, frames of the run just done) -> what to show of it.
 Progress = Callable[[int, int, int], None]
@@ -53,7 +55,7 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
 
     Args:
         jobs: what to score.
-        workers: how many processes; 1: none but this one; None: one a core.
+        workers: how many processes, this one among them; None: as many as win, at most one a core.
         progress: is told of each run that is done.
 
     Raises:
@@ -84,11 +86,9 @@ def perform(job: Job) -> Part | Problem:
         if part is not None and part.truth == measuring.truth_fingerprint(job.rules, job.run):
             return part
     maps = results_folder.maps_of(job.results, job.run) if job.results.maps is not None else None
-    seen: list[Levels] = []
     try:
-        masks = results_folder.masks_of(job.results, job.rules, job.run, seen)
+        masks = results_folder.masks_of(job.results, job.rules, job.run)
         part = measuring.measure(job.rules, job.run, masks, maps, job.defects)
-        part = dataclasses.replace(part, result_meaning=results_folder.meaning_of(job.results, seen))
     except BadResult as error:
         return error.problem
     if place is not None:
@@ -115,7 +115,6 @@ def _key(job: Job) -> str:
     digest = hashlib.sha256(
         repr((vos3d_jax.__version__, job.rules, job.defects, run.name, run.scored, run.video.size)).encode()
     )
-    digest.update(repr(job.results.mask_values).encode())
     for index in run.scored:
         paths = [job.results.mask_path(run, index)]
         paths += [job.results.map_path(run, index)] if job.results.maps is not None else []
@@ -132,20 +131,20 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
 
     Leaving it drops what has not begun; leaving it by an exception (Ctrl-C) ends the processes at once.
     """
-    workers = min(workers or _cores(), len(jobs))
-    if workers <= 1:
+    others = min(workers or _worth(jobs), len(jobs)) - 1
+    if others < 1:
         yield ((index, function(job)) for index, job in enumerate(jobs))
         return
     context = multiprocessing.get_context("spawn")
     # Closed by us, or by the system when we are gone: its end is the processes' end.
     life, our_life = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(life,))
+    pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(life,))
     try:
         # The longest first, so that none is left over at the end.
         order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].run.scored))
         with _nothing_to_import(), _deaf_to_ctrl_c():
             futures = {pool.submit(function, jobs[index]): index for index in order}
-        yield ((futures[future], future.result()) for future in as_completed(futures))
+        yield _shared(futures, function, jobs)
     except BrokenProcessPool:
         raise UserError(
             "a process that scores has died, perhaps for want of memory: give fewer (--workers=1); what is "
@@ -160,6 +159,29 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
         life.close()
 
 
+def _shared(futures: dict[Future, int], function: Callable, jobs: Sequence[Job]) -> Iterator:
+    """(index, result) as processes finish; this one does its share of what none of them has begun."""
+    left = dict(futures)
+    for future in reversed(futures):
+        if future.cancel():
+            index = left.pop(future)
+            yield index, function(jobs[index])
+            for done in [one for one in left if one.done()]:
+                yield left.pop(done), done.result()
+    for future in as_completed(left):
+        yield left[future], future.result()
+
+
+def _worth(jobs: Sequence[Job]) -> int:
+    """How many processes finish soonest, by what the jobs take, roughly: starting one takes time, too."""
+    seconds = 0.0
+    for job in jobs:
+        slow = not job.rules.metrics_of(job.run.video).isdisjoint(_SLOW)
+        cost = _SECONDS_SLOW if slow else _SECONDS
+        seconds += cost * len(job.run.scored) * math.prod(job.run.video.size)
+    return min(_cores(), 1 + int(seconds / _WORTH_A_START))
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -167,7 +189,7 @@ def _cores() -> int:
 def _begin(life: Connection) -> None:
     """What a worker does first: one thread is its share, and it ends with `life`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_ctrl_c` can do nothing
-    runtime.tune()
+    runtime.tune(jax=False)
     cv2.setNumThreads(1)
     threading.Thread(target=lambda: (wait([life]), os._exit(1)), daemon=True).start()
 
