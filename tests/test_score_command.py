@@ -276,7 +276,8 @@ def test_trap_15_more_objects_than_there_are(objects, capsys):
     write_masks(objects / "results/surf", [3 * box()] * 4)
     error = refused(objects, capsys, benchmark="folder_objects")
     assert (
-        "/results/surf/00001.png has the object id 3, but 2 is the largest allowed (the first of 3" in error
+        "/results/surf/00001.png has the object id 3, but those of the true masks are 1, 2 (the first of 3"
+        in error
     )
 
 
@@ -501,5 +502,13 @@ def test_the_stored_file_is_json_without_nan_and_holds_all_that_says_how_it_was_
     text = (folder / "out/scores.json").read_text()
     stored = json.loads(text, parse_constant=lambda name: pytest.fail(name))
     assert stored["rows"][0]["series"]["T"] == [None] * 3
-    assert set(stored["provenance"]) == {"data", "results", "model_card", "maps", "options", "versions"}
+    assert set(stored["provenance"]) == {
+        "data",
+        "results",
+        "model_card",
+        "maps",
+        "masks",
+        "options",
+        "versions",
+    }
     assert stored["rule"].startswith("all frames but the first and the last")

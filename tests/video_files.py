@@ -27,7 +27,7 @@ FORMS = {
     ("webm", "libvpx"): ("yuv420p", {"g": "6", "auto-alt-ref": "1", "lag-in-frames": "16"}),
     ("webm", "libvpx-vp9"): ("yuv420p", {"g": "6", "lag-in-frames": "16"}),
     ("mp4", "libsvtav1"): ("yuv420p", {"g": "6", "preset": "12", "svtav1-params": "lp=1"}),
-    ("mkv", "ffv1"): ("yuv420p", {}),
+    ("mkv", "ffv1"): ("yuv420p", {"g": "6"}),
     ("avi", "ffv1"): ("yuv420p", {}),
     ("avi", "huffyuv"): ("yuv422p", {}),
     ("avi", "utvideo"): ("yuv420p", {}),
@@ -52,13 +52,13 @@ def numbered_frames(length, height=48, width=64):  # libx265 crashes at 48x32
     return frames
 
 
-def write_video(path, frames, codec="libx264", rate=24, times=None, tick=None, pixel_aspect=None):
+def write_video(path, frames, codec="libx264", rate=24, times=None, tick=None, pixel_aspect=None, **options):
     """Writes the frames; `times` are in `tick`s of a second where they are not those of the rate."""
-    pixel_format, options = FORMS.get((path.suffix[1:], codec), ("yuv420p", {}))
-    with av.open(str(path), "w") as container:
+    pixel_format, encoder_options = FORMS.get((path.suffix[1:], codec), ("yuv420p", {}))
+    with av.open(str(path), "w", container_options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt, stream.options = pixel_format, options
+        stream.pix_fmt, stream.options = pixel_format, encoder_options
         if tick:
             stream.codec_context.time_base = tick
         if pixel_aspect:
@@ -69,4 +69,21 @@ def write_video(path, frames, codec="libx264", rate=24, times=None, tick=None, p
                 picture.pts, picture.time_base = times[number], tick
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+    return path
+
+
+def spoil(path, *which):
+    """Overwrites the data of packets, counted in the order of the file; the container stays as it is."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+        places = [(packet.pos, bytes(packet)) for packet in packets]
+    data = bytearray(path.read_bytes())
+    for number in which:
+        at, content = places[number]
+        if path.suffix == ".ts":  # in pieces of 188 bytes, all of which are overwritten
+            size = places[number + 1][0] - at
+        else:
+            at, size = data.index(content, at), len(content)
+        data[at : at + size] = (b"\xff\x00" * size)[:size]
+    path.write_bytes(data)
     return path

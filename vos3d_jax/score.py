@@ -36,6 +36,7 @@ Layouts of the others: jumpcut RESULTS/<clip>/key016/<frame>.png for the key fra
 jhmdb RESULTS/split1/<class>/<clip>/<frame>.png, with the actions' scores in RESULTS/split1/actions.csv
 (clip,frame,<the 21 classes>). A scoring that was killed goes on when the same command is given again."""
 _PARTS = "parts"
+_CHOICES = ("half", "ids")  # of media.encodings, which takes a while to import
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +65,12 @@ def _run(arguments: list[str]) -> None:
     protocol = scoring.protocol(rules, options.defect)
     for other in others:
         require_same_protocol((rules.name, protocol), (other.scores.benchmark, other.scores.protocol))
-    data = {"resolution": options.resolution, "split": options.split, **_reader_options(options.option)}
+    data = {
+        "resolution": options.resolution,
+        "split": options.split,
+        "mask_values": options.mask_values,
+        **_reader_options(options.option),
+    }
     if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= data.keys():
         raise UserError(
             f"{rules.name} is generated: give --option=count=N --option=length=N --option=size=[HEIGHT,WIDTH]"
@@ -179,6 +185,12 @@ def _parser() -> Parser:
         dest="report",
         action="store_false",
         help="scores.json and tables, no page and pictures",
+    )
+    add(
+        "--mask_values",
+        choices=_CHOICES,
+        help="what to make of masks whose values cannot be told for certain, which are refused otherwise: "
+        "half (soft edges are cut at the half), ids (they are ids, and 255 is void)",
     )
     add("--resolution", metavar="NAME", help='frames and masks to read ("240p"; default: the benchmark\'s)')
     add("--split", metavar="NAME", help="list of videos to read (default: the benchmark's)")

@@ -7,7 +7,7 @@ from pictures import box, counts, manifest, save, save_frame, save_ids
 
 from vos3d_jax.data import datasets
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.masks import read_mask
+from vos3d_jax.media.encodings import read_mask
 
 
 def load(data_dir, split="train", **options):

@@ -157,8 +157,12 @@ def test_signs_that_look_like_numbers_are_letters(tmp_path):
 def test_own_videos_keep_ids_and_void_and_follow_lists(davis):
     mask = np.zeros(SIZE, np.uint8)
     mask[0], mask[1], mask[2] = 1, 2, 255
-    Image.fromarray(mask).save(davis / "Annotations/480p/bear/00000.png")
-    assert np.array_equal(load(davis, "folder", "all")[0].read_mask(0), mask)
+    only_void = np.where(mask == 255, mask, 0)
+    for number, values in enumerate((mask, mask, only_void)):
+        Image.fromarray(values).save(davis / f"Annotations/480p/bear/{number:05d}.png")
+    bear = load(davis, "folder", "all")[0]
+    assert np.array_equal(bear.read_mask(0), mask)
+    assert np.array_equal(bear.read_mask(2), only_void)  # trap 4: no object, though it looks like one
     (davis / "train.txt").write_text("bear\n")
     assert [video.name for video in load(davis, "folder", "train")] == ["bear"]
     with pytest.raises(UserError, match=r"no list for the split 'test': write .*test\.txt"):
@@ -174,8 +178,9 @@ def test_empty_and_missing_folders_are_named(tmp_path, davis):
         with pytest.raises(UserError, match=expected):
             load(data_dir, "folder", "all")
     (tmp_path / "JPEGImages/480p/void").mkdir()
+    (tmp_path / "mine.txt").write_text("void\n")
     with pytest.raises(UserError, match="void holds no frames"):
-        load(davis, "folder", "all")
+        load(davis, "folder", "mine")
 
 
 def test_two_frames_of_one_name_are_named(davis):

@@ -38,55 +38,32 @@ def test_the_palette_equals_the_golden_one():
 def test_palette_files_keep_every_id_exactly(tmp_path_factory, mask):
     path = tmp_path_factory.mktemp("masks") / "new" / "00000.png"
     masks.write_palette_png(path, mask)
-    assert np.array_equal(masks.read_mask(path), mask)
+    assert np.array_equal(masks.read_ids(path), mask)
     with Image.open(path) as image:
         assert image.mode == "P"
         assert image.getpalette() == masks.PALETTE.ravel().tolist()
     assert [file.name for file in path.parent.iterdir()] == ["00000.png"]
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_trap_1_a_grey_mask_of_0_and_255_holds_object_1_whatever_its_channels(tmp_path, mode):
-    binary = np.array([[0, 255], [255, 0]], np.uint8)
-    path = save(tmp_path, binary, mode)
-    assert masks.read_mask(path).tolist() == [[0, 1], [1, 0]]
-    assert masks.read_mask(save(tmp_path, np.full((2, 2), 255, np.uint8), mode)).tolist() == [[1, 1], [1, 1]]
-    assert masks.read_mask(save(tmp_path, np.zeros((2, 2), np.uint8), mode)).tolist() == [[0, 0], [0, 0]]
-
-
-def test_a_grey_mask_of_ids_keeps_them_and_its_void(tmp_path):
-    assert np.array_equal(masks.read_mask(save(tmp_path, IDS)), IDS)
-
-
-def test_a_mask_of_one_bit_holds_object_1(tmp_path):
-    assert masks.read_mask(save(tmp_path, np.array([[True, False]]))).tolist() == [[1, 0]]
-
-
-def test_trap_4_void_in_a_palette_mask_stays_255_even_when_it_is_alone(tmp_path):
-    mask = np.array([[0, 255]], np.uint8)
-    masks.write_palette_png(tmp_path / "a.png", mask)
-    assert np.array_equal(masks.read_mask(tmp_path / "a.png"), mask)
-
-
 def test_a_mask_with_colours_is_refused_by_name(tmp_path):
     coloured = np.zeros((4, 5, 3), np.uint8)
     coloured[1, 1] = (128, 0, 0)
     with pytest.raises(UserError, match=r"a\.png has colours instead of ids: save"):
-        masks.read_mask(save(tmp_path, coloured))
+        masks.read_ids(save(tmp_path, coloured))
 
 
 def test_a_mask_of_16_bits_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"a\.png has the image mode I;16: save"):
-        masks.read_mask(save(tmp_path, np.full((2, 2), 300, np.uint16)))
+        masks.read_ids(save(tmp_path, np.full((2, 2), 300, np.uint16)))
 
 
 def test_a_damaged_png_and_a_missing_file_are_refused_by_name(tmp_path):
     path = save(tmp_path, np.random.default_rng(0).integers(0, 9, (40, 40)).astype(np.uint8))
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(UserError, match=r"a\.png cannot be read"):
-        masks.read_mask(path)
+        masks.read_ids(path)
     with pytest.raises(UserError, match=r"b\.png is missing"):
-        masks.read_mask(tmp_path / "b.png")
+        masks.read_ids(tmp_path / "b.png")
     with pytest.raises(UserError, match=r"b\.png is missing"):
         images.image_size(tmp_path / "b.png")
 
@@ -130,15 +107,7 @@ def test_brightness_is_that_of_the_colours_and_colours_are_refused(tmp_path):
         masks.read_grey(tmp_path / "a.png")
 
 
-def test_trap_3_the_mask_of_two_channels_is_read_as_its_neighbours():
-    folder = shared_data("DAVIS-defects") / "Annotations/480p/bear"
-    read = [masks.read_mask(folder / f"000{number}.png") for number in (76, 77, 78)]
-    assert [mask.shape for mask in read] == [(480, 854)] * 3
-    assert [int(mask.sum()) for mask in read] == [45655, 46035, 46411]
-    assert all(set(np.unique(mask)) == {0, 1} for mask in read)
-
-
 def test_ids_and_void_of_davis_2017_are_exact():
-    mask = masks.read_mask(shared_data("DAVIS-2017") / "Annotations/480p/tennis/00000.png")
+    mask = masks.read_ids(shared_data("DAVIS-2017") / "Annotations/480p/tennis/00000.png")
     assert set(np.unique(mask)) == {0, 1, 2, 255}
     assert np.count_nonzero(mask == 255) == 225

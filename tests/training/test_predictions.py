@@ -55,7 +55,7 @@ def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tm
         mask = tmp_path / "masks" / run.folder / name
         with Image.open(mask) as image:
             assert image.mode == "P"
-        np.testing.assert_array_equal(masks.read_mask(mask), frame.mask)
+        np.testing.assert_array_equal(masks.read_ids(mask), frame.mask)
         if name in names[1:-1]:
             with Image.open(tmp_path / "maps" / run.folder / name) as image:
                 np.testing.assert_array_equal(np.asarray(image), np.round(frame.probability * 65535))

@@ -256,7 +256,7 @@ def _copies(videos: Sequence[Video], results: Path, data_dir: Path, folder: Path
 
 
 def _read(results: Path, video: Video, index: int) -> np.ndarray:
-    from vos3d_jax.media.masks import read_mask
+    from vos3d_jax.media.encodings import read_mask
 
     return read_mask(results / video.name / f"{video.frame_names[index]}.png")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.media.encodings import Meaning
+
 
 @dataclass(frozen=True)
 class Video:
@@ -24,6 +26,8 @@ class Video:
         frame_names: one a frame, the stem of its file ("00000"); results are written under these names.
         annotated: indices of the frames that have a mask, in order, where a reader knows them from the files'
             names; None where only `read_mask` can tell.
+        meaning: tells what the values of the masks' files mean, where a reader has to decide it (all masks
+            are read for that, once); None where the data set's own rule says it.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Video:
     size: tuple[int, int]
     frame_names: tuple[str, ...]
     annotated: tuple[int, ...] | None = None
+    meaning: Callable[[], Meaning] | None = None
 
 
 def annotated(video: Video) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ left out of means, and a note counts them.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from vos3d_jax.evaluation.parts import MAP_LEVELS, Part, mean_saliency
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
 
+_FEW = 5  # names in a note
 _STATISTICS = ("mean", "recall", "decay")
 
 
@@ -67,7 +68,42 @@ def headline(
         else:
             figures["frame-mAP"] = _frame_map(runs, parts, actions)
     figures |= _of_maps(rules, parts, notes)
+    notes += _about_objects(runs, parts)
     return figures, tuple(notes)
+
+
+def _about_objects(runs: Sequence[Run], parts: Sequence[Part]) -> Iterator[str]:
+    """Notes on objects that enter late or not at all, and on results that equal the truth."""
+    late = [entry for part in parts for entry in part.entering]
+    for words, chosen in (
+        ("objects that enter late are scored from the frame after", [one for one in late if one[2]]),
+        ("objects that enter in the last frame are not scored", [one for one in late if not one[2]]),
+    ):
+        if chosen:
+            yield f"{words}: {_some(f'{name} ({frame})' for name, frame, _ in chosen)}"
+    empty = [
+        run.video.name
+        for run, part in zip(runs, parts, strict=False)
+        if part.truth_meaning is not None and not part.truth_meaning.ids
+    ]
+    if empty:
+        yield f"the true masks of {_some(empty)} hold no object"
+    equal: dict[str, bool] = {}
+    for row in (row for part in parts for row in part.rows):
+        equal[row.sequence] = equal.get(row.sequence, True) and _equals_truth(row)
+    same = [name for name, all_frames in equal.items() if all_frames]
+    if same:
+        yield f"the masks of {_some(same)} equal the true ones in every pixel: are they the same files?"
+
+
+def _equals_truth(row: Row) -> bool:
+    best = {"J": 1, "IoU": 1, "error": 0}
+    return any(set(row.series.get(metric, ())) == {value} for metric, value in best.items())
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
 def _of_maps(rules: Benchmark, parts: Sequence[Part], notes: list[str]) -> dict[str, float]:

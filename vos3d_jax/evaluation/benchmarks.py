@@ -211,14 +211,15 @@ _ROWS = (
     Benchmark(
         name="folder_objects",
         title="own videos, objects by id",
-        protocol="annotated_frames_objects",
-        rule="all frames that have a true mask but the first of them, which is given; void is background",
+        protocol="annotated_frames_entering_objects",
+        rule="all frames that have a true mask but the first of them, which is given; each id that occurs is "
+        "an object, from the frame after it enters; void is background",
         dataset="folder",
         split="all",
         resolution="480p",
         options={"strict": False},
         frames="annotated",
-        objects="given",
+        objects="entering",
         first_mask=True,
         average="objects",
     ),

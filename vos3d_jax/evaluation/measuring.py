@@ -41,8 +41,12 @@ def measure(
         UserError: masks or true masks are missing, too many, of another size, or have more ids than allowed.
     """
     pairs = _Pairs(rules, run, masks, maps)
+    meaning = None if run.video.meaning is None else run.video.meaning()
+    if rules.objects == "entering":
+        rows, entering = _entering_rows(run, pairs, defects)
+        return Part(rows, *pairs.fingerprints(), truth_meaning=meaning, entering=entering)
     if rules.objects != "merged":
-        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints())
+        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints(), truth_meaning=meaning)
     meters = _Meters(rules, run, measure_maps=maps is not None)
     for index, found, truth, soft in pairs:
         meters.add(index, found, truth, soft)
@@ -54,6 +58,7 @@ def measure(
         levels=meters.levels,
         boxes=tuple(meters.boxes),
         pixels=meters.pixels,
+        truth_meaning=meaning,
     )
 
 
@@ -209,6 +214,32 @@ def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, 
         _row(run, f"{run.name}_{number}", values, pairs.names, defects)
         for number, values in enumerate(series, 1)
     )
+
+
+def _entering_rows(
+    run: Run, pairs: _Pairs, defects: tuple[str, ...]
+) -> tuple[tuple[Row, ...], tuple[tuple[str, str, bool], ...]]:
+    """One row an id that occurs in the truth, from the frame after it enters; and those that enter late."""
+    video, names = run.video, pairs.names
+    frames = ((found, truth) for _, found, truth, _ in pairs)
+    try:
+        scored = metrics.entering(frames, video.read_mask(run.first_mask), run.name)
+    except ValueError as error:
+        raise UserError(f"{error}: write the ids of the true masks") from None
+    rows, entering = [], []
+    for one in scored:
+        name, start = f"{run.name}_{one.object_id}", len(names) - len(one.j_frames)
+        if start:
+            entering.append((name, names[start - 1], start < len(names)))
+        if start < len(names):
+            series = {"J": one.j_frames, "F": one.f_frames}
+            rows.append(_row(run, name, series, names[start:], defects))
+    if not rows:
+        raise UserError(
+            f"the true masks of {video.name} have no object before the last ({names[-1]}), so there is "
+            "nothing to score: leave the video out"
+        )
+    return tuple(rows), tuple(entering)
 
 
 def _allowed(frames: Iterable[tuple[Ids, Ids]], count: int, name: str) -> Iterator[tuple[Ids, Ids]]:

@@ -16,6 +16,9 @@ from jaxtyping import Float64, Int64, UInt8, UInt16
 
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.scores import Row
+from vos3d_jax.media.encodings import Meaning
+
+_MEANINGS = ("truth_meaning", "result_meaning")
 
 Ids = UInt8[np.ndarray, "h w"]
 Map = UInt16[np.ndarray, "h w"]
@@ -41,6 +44,9 @@ class Part:
         boxes: (frame, box of the result or None, true box) of each frame, where boxes are measured.
         pixels: sums over the frames of the intersection and the union of result and truth, where IoU is
             measured of merged objects.
+        truth_meaning, result_meaning: what the values of the masks' files mean, where that was decided.
+        entering: (row, frame, whether there are frames after it) of each object that enters after the first
+            true mask, where such objects are scored.
     """
 
     rows: tuple[Row, ...]
@@ -51,6 +57,9 @@ class Part:
     levels: Int64[np.ndarray, "m 2"] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     boxes: tuple[tuple[str, Box | None, Box], ...] = ()
     pixels: tuple[int, int] = (0, 0)
+    truth_meaning: Meaning | None = None
+    result_meaning: Meaning | None = None
+    entering: tuple[tuple[str, str, bool], ...] = ()
 
 
 def to_bytes(part: Part) -> bytes:
@@ -58,7 +67,8 @@ def to_bytes(part: Part) -> bytes:
     kept = {
         "rows": [dataclasses.asdict(row) for row in part.rows],
         "boxes": part.boxes,
-        **{name: getattr(part, name) for name in ("truth", "results", "images", "pixels")},
+        **{name: getattr(part, name) for name in ("truth", "results", "images", "pixels", "entering")},
+        **{name: (found := getattr(part, name)) and dataclasses.asdict(found) for name in _MEANINGS},
     }
     data = io.BytesIO()
     text = np.frombuffer(json.dumps(kept).encode(), np.uint8)
@@ -84,9 +94,15 @@ def from_bytes(data: bytes) -> Part | None:
         )
         boxes = tuple((name, found and tuple(found), tuple(true)) for name, found, true in kept.pop("boxes"))
         pixels = tuple(kept.pop("pixels"))
-        return Part(rows=rows, boxes=boxes, pixels=pixels, **kept, **arrays)
+        entering = tuple(map(tuple, kept.pop("entering")))
+        meanings = {name: _meaning(kept.pop(name)) for name in _MEANINGS}
+        return Part(rows=rows, boxes=boxes, pixels=pixels, entering=entering, **meanings, **kept, **arrays)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def _meaning(kept: dict | None) -> Meaning | None:
+    return kept and Meaning(kept["rule"], tuple(kept["ids"]), kept["void"])
 
 
 def mean_saliency(parts: Iterable[Part]) -> metrics.Saliency | None:

@@ -4,22 +4,26 @@ Nothing in the folder but the masks and maps of scored frames is ever read (the 
 files it finds there for its own), and nothing is written to it.
 """
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from vos3d_jax.data.readers import files
+from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
 from vos3d_jax.evaluation.parts import Ids, Map
-from vos3d_jax.evaluation.runs import Benchmark, Run
-from vos3d_jax.media.masks import VOID, read_ids
+from vos3d_jax.evaluation.runs import Benchmark, Run, annotated
+from vos3d_jax.media import encodings
+from vos3d_jax.media.encodings import Choice, Levels, Meaning
+from vos3d_jax.media.masks import FAULTS, VOID, StoredMask, UnfitMask, read_stored
 from vos3d_jax.media.png import png_size
 
-_FEW = 20  # more grey levels than that are no object ids
 _JPEG = (".jpg", ".jpeg")
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
@@ -30,19 +34,15 @@ _KINDS = {
         "write the masks of each {unit} to <results>/<{unit}>/<frame>.png (to score a part of the benchmark,"
         " see --split in docs/scoring.md)",
     ),
-    "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),
+    "JPEG": FAULTS["JPEG"],
     "file": ("{path} is missing", "write a PNG for each frame that is scored"),
+    "name": (
+        "{path} has the name of no frame of {detail}",
+        "number the masks as their frames, and keep other pictures elsewhere",
+    ),
     "damaged": ("{path} cannot be read as a picture", "make these files again"),
     "size": ("{path} is {detail}", "resize the masks with nearest neighbour"),
-    "mode": ("{path} has the image mode {detail}", "save the masks as palette or grey PNG with 8 bits"),
-    "colours": (
-        "{path} has colours instead of ids",
-        "save the masks as palette or grey PNG whose pixel values are the object ids 0, 1, 2, ...",
-    ),
-    "soft edges": (
-        "{path} has {detail} grey levels, so its edges are soft",
-        "threshold the masks in the middle and write 0 and 1 (or ids)",
-    ),
+    **FAULTS,
     "void": (
         "{path} has pixels of 255, which is void and no object",
         "write object ids, and 0 where there is none",
@@ -63,13 +63,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Results:
-    """The folders of a method's results: of masks, and of soft maps (None: it gives none)."""
+    """The folders of a method's results: of masks, and of soft maps (None: it gives none).
+
+    `mask_values` says what to make of masks whose values cannot be told for certain (`encodings.decide`).
+    """
 
     masks: Path
     maps: Path | None
+    mask_values: Choice = None
 
     @classmethod
-    def find(cls, folder: str | Path, maps: str | Path | None = None) -> "Results":
+    def find(
+        cls, folder: str | Path, maps: str | Path | None = None, mask_values: Choice = None
+    ) -> "Results":
         """The results in a folder of masks, or in one that holds `masks` (and `maps`), as `main` writes it.
 
         Raises:
@@ -83,16 +89,23 @@ class Results:
         masks = folder / "masks"
         if masks.is_dir() and any(path.is_dir() for path in masks.iterdir()):  # no video of that name
             inside = folder / "maps"
-            return cls(masks, Path(maps) if maps else inside if inside.is_dir() else None)
-        return cls(folder, Path(maps) if maps else None)
+            return cls(masks, Path(maps) if maps else inside if inside.is_dir() else None, mask_values)
+        return cls(folder, Path(maps) if maps else None, mask_values)
 
     def mask_path(self, run: Run, index: int) -> Path:
         """The file of a frame's mask."""
-        return self.masks / run.folder / f"{run.video.frame_names[index]}.png"
+        return existing(self.masks / run.folder, run.video.frame_names[index])
 
     def map_path(self, run: Run, index: int) -> Path:
         """The file of a frame's soft map; only where there are maps."""
-        return self.maps / run.folder / f"{run.video.frame_names[index]}.png"
+        return existing(self.maps / run.folder, run.video.frame_names[index])
+
+
+def existing(folder: Path, name: str) -> Path:
+    """The picture of a frame as it is called, in capitals or not; `<name>.png` where there is none."""
+    usual = folder / f"{name}.png"
+    others = (usual.with_name(name + ending) for ending in (".PNG", ".bmp", ".BMP"))
+    return usual if usual.exists() else next((path for path in others if path.exists()), usual)
 
 
 class BadResult(Exception):
@@ -115,12 +128,13 @@ def check_files(results: Results, runs: Sequence[Run]) -> None:
         problems += [Problem("folder", str(folder / name), str(folder)) for name in missing]
     if problems:
         raise _refused(problems, len({run.folder for run in runs}), "sequence")
+    strange = [problem for run in runs for problem in _strange_names(results, run)]
     for path_of in filter(None, (results.mask_path, results.map_path if results.maps else None)):
         for run in runs:
             for index in run.scored:
                 problem = _header_problem(path_of(run, index), run.video.size)
                 problems += [problem] if problem else []
-    refuse(problems, runs)
+    refuse(problems + list(dict.fromkeys(strange)), runs)
 
 
 def refuse(problems: Sequence[Problem], runs: Sequence[Run]) -> None:
@@ -134,23 +148,58 @@ def refuse(problems: Sequence[Problem], runs: Sequence[Run]) -> None:
 
 
 def problems_of(results: Results, rules: Benchmark, run: Run) -> list[Problem]:
-    """What is wrong with the pixels of a run's masks and maps, file by file."""
-    allowed, problems = allowed_ids(rules, run), []
+    """What is wrong with the pixels of a run's masks and maps, file by file; or with the masks together."""
+    allowed, problems, seen = allowed_ids(rules, run), [], []
     for index in run.scored:
         try:
-            read_result(results.mask_path(run, index), rules, allowed)
+            read_result(results, results.mask_path(run, index), allowed, seen)
             if results.maps is not None and rules.takes_maps:
                 read_map(results.map_path(run, index))
+        except BadResult as error:
+            problems.append(error.problem)
+    if not problems:
+        try:
+            meaning_of(results, seen)
         except BadResult as error:
             problems.append(error.problem)
     return problems
 
 
-def masks_of(results: Results, rules: Benchmark, run: Run) -> Iterator[Ids | None]:
-    """The ids of a run's scored frames, None for its others; raises `BadResult` at the first that is bad."""
+def masks_of(results: Results, rules: Benchmark, run: Run, seen: list[Levels]) -> Iterator[Ids | None]:
+    """The ids of a run's scored frames, None for its others; raises `BadResult` at the first that is bad.
+
+    What is read is summed up in `seen`, for `meaning_of`.
+    """
     allowed, scored = allowed_ids(rules, run), frozenset(run.scored)
+    cut = None
+    if allowed is None and results.mask_values == "half":  # whether there is anything to cut, all masks tell
+        paths = [results.mask_path(run, index) for index in run.scored]
+        cut = meaning_of(results, [encodings.levels(path, _stored(path)) for path in paths])
     for index in run.frames:
-        yield read_result(results.mask_path(run, index), rules, allowed) if index in scored else None
+        if index in scored:
+            ids = read_result(results, results.mask_path(run, index), allowed, seen)
+            yield ids if cut is None else cut.ids_of(ids)
+        else:
+            yield None
+
+
+def meaning_of(results: Results, seen: Sequence[Levels]) -> Meaning | None:
+    """What the values of all masks of a run mean; None: they are ids by the benchmark's rule.
+
+    Raises:
+        BadResult: they have no one meaning.
+    """
+    if not seen:
+        return None
+    try:
+        meaning = encodings.decide(seen, "half" if results.mask_values == "half" else None)
+    except UnfitMask as fault:
+        if fault.kind != "stray":
+            raise BadResult(Problem(fault.kind, fault.path, fault.detail)) from None
+    else:
+        if not meaning.void:
+            return meaning
+    raise BadResult(Problem("void", next(str(mask.path) for mask in seen if VOID in mask.counts)))
 
 
 def maps_of(results: Results, run: Run) -> Iterator[Map | None]:
@@ -160,38 +209,38 @@ def maps_of(results: Results, run: Run) -> Iterator[Map | None]:
         yield read_map(results.map_path(run, index)) if index in scored else None
 
 
-def allowed_ids(rules: Benchmark, run: Run) -> int | None:
-    """The largest id that a result may have; None: any, as all are one object."""
+def allowed_ids(rules: Benchmark, run: Run) -> frozenset[int] | int | None:
+    """The ids that a result may have, or the largest of them; None: any, as all are one object."""
+    video = run.video
     if rules.objects == "merged":
         return None
     if rules.objects == "found":
         return MOST_PROPOSALS
-    truth = run.video.read_mask(run.first_mask or 0)
-    return object_count(truth) if truth is not None else None
+    if rules.objects == "entering":
+        return frozenset(video.meaning().ids if video.meaning is not None else _ids_of(video))
+    truth = video.read_mask(run.first_mask or 0)
+    return object_count(truth) if truth is not None else 0
 
 
-def read_result(path: Path, rules: Benchmark, allowed: int | None) -> Ids:
+def read_result(
+    results: Results, path: Path, allowed: frozenset[int] | int | None, seen: list[Levels]
+) -> Ids:
     """The ids of a result's mask, uint8 [h, w]; of merged objects any value but 0 is the object.
 
+    What decides over all masks of a run together is appended to `seen`.
+
     Raises:
-        BadResult: it has colours, soft edges, void or more ids than `allowed`, or is damaged.
+        BadResult: it has colours, soft edges, void or ids that are not `allowed`, or is damaged.
     """
-    try:
-        ids = read_ids(path)
-    except UserError:
-        raise BadResult(_unreadable(path)) from None
-    largest = int(ids.max(initial=0))
-    if allowed is None:
-        # One value for the object, whichever: then this is its sum. Nearly all masks end here.
-        fine = cv2.sumElems(ids)[0] == largest * cv2.countNonZero(ids)
-    else:
-        fine = largest <= allowed
-    if fine:
-        return ids
-    problem = _id_problem(path, ids, largest, allowed)
-    if problem is not None:
+    mask = _stored(path)
+    if isinstance(allowed, int) and int(mask.values.max(initial=0)) <= allowed:
+        return mask.values
+    counted = encodings.levels(path, mask)
+    problem = _id_problem(counted, allowed)
+    if problem is not None and not (allowed is None and results.mask_values == "half"):
         raise BadResult(problem)
-    return ids
+    seen.append(counted)
+    return (mask.values != 0).view(np.uint8) if VOID in counted.counts and allowed else mask.values
 
 
 def read_map(path: Path) -> Map:
@@ -220,6 +269,23 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
         return "16 bits" if image.mode.startswith("I") else "8 bits"
 
 
+def _strange_names(results: Results, run: Run) -> list[Problem]:
+    """The masks that are of no frame: numbers that begin elsewhere would be scored one frame off.
+
+    Where the data have some of a video's frames alone (every fifth; none at the end of J-HMDB's clips), masks
+    of the others are none the worse.
+    """
+    names = run.video.frame_names
+    ends = [re.search("[0-9]+$", name) for name in names]
+    numbers = [int(end[0]) for end in ends if end is not None]
+    if run.label is not None or any(b - a != 1 for a, b in itertools.pairwise(numbers)):
+        return []
+    found = files.files_by_stem(results.masks / run.folder, files.MASK_ENDINGS)
+    known = frozenset(names)
+    frames = f"{run.video.name}, whose frames are {names[0]} to {names[-1]}"
+    return [Problem("name", str(found[name]), frames) for name in found if name not in known]
+
+
 def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
     try:
         kind, found = "PNG", png_size(path)
@@ -241,32 +307,35 @@ def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
     return None
 
 
-def _unreadable(path: Path) -> Problem:
-    """Why a file gives no ids."""
+def _stored(path: Path) -> StoredMask:
     try:
-        with Image.open(path) as image:
-            image.load()
-            mode = image.mode
-    except _BROKEN:
-        return Problem("damaged", str(path))
-    return Problem("colours" if mode in ("RGB", "RGBA") else "mode", str(path), mode)
+        return read_stored(path)
+    except UnfitMask as fault:
+        raise BadResult(Problem(fault.kind, fault.path, fault.detail)) from None
+    except UserError:
+        raise BadResult(Problem("damaged", str(path))) from None
 
 
-def _id_problem(path: Path, ids: np.ndarray, largest: int, allowed: int | None) -> Problem | None:
-    """What is wrong with ids of which the largest is more than expected."""
-    levels = np.flatnonzero(cv2.calcHist([ids], [0], None, [256], [0, 256])[1:]) + 1
-    if allowed is None and levels.size <= _FEW and largest < VOID:
-        return None
-    with Image.open(path) as image:
-        grey = image.mode != "P"
-    between = ((levels > _FEW) & (levels < VOID)).any()
-    if grey and (levels.size > _FEW or (largest == VOID and between)):
-        return Problem("soft edges", str(path), str(levels.size))
-    if largest == VOID:
-        return Problem("void", str(path))
-    if allowed is None:
-        return None
-    return Problem("ids", str(path), f"{largest}, but {allowed} is the largest allowed")
+def _ids_of(video: Video) -> Iterator[int]:
+    for index in annotated(video):
+        yield from set(np.unique(video.read_mask(index)).tolist()) - {0, VOID}
+
+
+def _id_problem(mask: Levels, allowed: frozenset[int] | int | None) -> Problem | None:
+    """What is wrong with a mask by itself."""
+    path, found = str(mask.path), mask.counts.keys() - {0}
+    fault = encodings.file_fault(mask)
+    if fault is not None:
+        return Problem(fault[0], path, fault[1])
+    # Black and white, where there is one object: object 1.
+    if VOID in found and not (found == {VOID} and allowed in (None, frozenset([1]))):
+        return Problem("void", path)
+    if isinstance(allowed, int):
+        return Problem("ids", path, f"{max(found)}, but {allowed} is the largest allowed")
+    if allowed is not None and not found - {VOID} <= allowed:
+        strange, ids = min(found - allowed), ", ".join(map(str, sorted(allowed))) or "none"
+        return Problem("ids", path, f"{strange}, but those of the true masks are {ids}")
+    return None
 
 
 def _refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
@@ -277,8 +346,11 @@ def _refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
     said = what.format(path=first.path, detail=first.detail)
     count = "the only one" if len(chosen) == 1 else f"the first of {len(chosen)}"
     others = ""
+    strange = next((problem for problem in problems if problem.kind == "name"), None)
     if kind in ("folder", "file") and len(chosen) == total:
         others = _found_instead(Path(first.detail) if kind == "folder" else Path(first.path).parent)
+    elif kind == "file" and strange is not None:
+        others = f"; {strange.path} has the name of no frame"
     return UserError(f"{said} ({count}, of {total} {unit}s){others}: {mend.format(unit=unit)}")
 
 

@@ -64,8 +64,9 @@ class Benchmark:
         frames: which frames count: "all"; "inner", all but the first and the last; "annotated",
             those that have a true mask; "annotated_inner", the same but the first and the last of them;
             "transfers", JumpCut's end frames.
-        objects: "merged", any id but 0 is the object; "given", ids must be those of the truth; "found",
-            ids are proposals that are assigned to the true objects.
+        objects: "merged", any id but 0 is the object; "given", ids must be those of the first true mask, all
+            numbers up to its largest; "entering", ids must be those of the truth, which count from the frame
+            after they enter; "found", ids are proposals that are assigned to the true objects.
         void: pixels of the truth with id 255 do not count; otherwise they are foreground of merged objects
             and background of others.
         first_mask: the method is given the true mask of the first frame that has one, which is not scored.
@@ -93,7 +94,7 @@ class Benchmark:
     options: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
     frames: Literal["all", "inner", "annotated", "annotated_inner", "transfers"] = "all"
-    objects: Literal["merged", "given", "found"] = "merged"
+    objects: Literal["merged", "given", "entering", "found"] = "merged"
     void: bool = False
     first_mask: bool = False
     skips_absent: bool = False

@@ -86,7 +86,7 @@ class Scores:
         defects: names of `DEFECTS` that the figures repeat.
         provenance: fingerprints (sha256) of true masks ("data") and "results", of the card of the model
             ("model_card") or None; software "versions", bits of the soft "maps" or None, "options" of the
-            data's reader.
+            data's reader; what the values of the "masks" mean, of "truth" and "results": words -> videos.
     """
 
     benchmark: str
@@ -123,6 +123,16 @@ class Scores:
             units += f", {len(self.rows)} {'object' if len(self.rows) == 1 else 'objects'}"
         caveat = "" if self.complete else ", not in full"
         return f"{self.title}{caveat}: {units}, {frames} frames at {shown}"
+
+    @property
+    def encodings(self) -> str:
+        """What the values of the masks' files mean, and of how many videos; "" where that is not known."""
+        told, parts = self.provenance.get("masks", {}), []
+        for whose, name in (("true masks", "truth"), ("results", "results")):
+            kinds = [f"{words} ({len(videos)})" for words, videos in told.get(name, {}).items()]
+            if kinds:
+                parts.append(f"{whose}: {', '.join(kinds)}")
+        return "; ".join(parts)
 
     def to_json(self) -> str:
         """The text of scores.json: all figures for readers, and all that `from_json` needs; NaN is null."""

@@ -29,6 +29,7 @@ from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores
 from vos3d_jax.evaluation.workers import Job, Progress, remove_parts
+from vos3d_jax.media.encodings import Choice, Meaning, require_choice
 
 __all__ = [
     "benchmark_videos",
@@ -48,6 +49,7 @@ def score(
     data_dir: str | Path | None = None,
     *,
     maps_dir: str | Path | None = None,
+    mask_values: Choice = None,
     metrics: Sequence[str] | None = None,
     method: str | None = None,
     workers: int | None = None,
@@ -68,6 +70,8 @@ def score(
             of the actions in `split1/actions.csv` (`clip,frame,<the 21 classes>`).
         benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count, and what is measured.
         data_dir: the benchmark's data.
+        mask_values: what to make of masks, true ones of own data and results, whose values cannot be told for
+            certain (`media.encodings.decide`): "half", "ids", or None, to refuse them.
         maps_dir: soft maps under the same names, grey PNGs of 8 or 16 bits; without them the measures that
             need them are left out. Those in the results' own `maps` are passed over where none are measured.
         metrics: those of the benchmark's metrics that are measured ("J", "F"); None: all.
@@ -90,7 +94,8 @@ def score(
     rules = find(benchmark) if metrics is None else find(benchmark).measuring(metrics)
     defects = tuple(sorted(set(defects)))
     protocol(rules, defects)  # names of defects are checked before anything is read
-    results = Results.find(results_dir, maps_dir)
+    require_choice(mask_values)
+    results = Results.find(results_dir, maps_dir, mask_values)
     if not rules.takes_maps:
         if maps_dir is not None:
             others = ", ".join(row.name for row in BENCHMARKS.values() if row.takes_maps)
@@ -98,7 +103,9 @@ def score(
             raise UserError(f"{what}: leave {maps_dir} out, or score as {others}")
         results = replace(results, maps=None)
     if videos is None:
-        videos = benchmark_videos(rules, data_dir, resolution=resolution, split=split, **options)
+        videos = benchmark_videos(
+            rules, data_dir, resolution=resolution, split=split, mask_values=mask_values, **options
+        )
     if split not in (None, rules.split):
         rules = replace(rules, title=f"{rules.title} (split {split})")
     runs = _runs(rules, videos)
@@ -113,10 +120,13 @@ def score(
         method=method or Path(results_dir).resolve().name,
         defects=defects,
         actions=actions,
+        notes=_overlap(results.masks, data_dir),
         provenance={
             "model_card": card,
             "maps": results_folder.map_bits(results, runs),
-            "options": _asked({"resolution": resolution, "split": split, **options}),
+            "options": _asked(
+                {"resolution": resolution, "split": split, "mask_values": mask_values, **options}
+            ),
         },
     )
 
@@ -161,12 +171,15 @@ def benchmark_videos(
     *,
     resolution: str | None = None,
     split: str | None = None,
+    mask_values: Choice = None,
     **options,
 ) -> list[Video]:
     """The videos of a benchmark, with their part ("split1/...") before their name if it has parts.
 
     Arguments and errors as `score`.
     """
+    if benchmark.dataset == "folder":  # the others say themselves what their masks mean
+        options = {**options, "mask_values": mask_values}
 
     def load(name: str) -> list[Video]:
         return datasets.load(
@@ -220,9 +233,10 @@ def _scores(
     method: str,
     defects: tuple[str, ...] = (),
     actions: Actions | None = None,
+    notes: tuple[str, ...] = (),
     provenance: dict[str, Any] | None = None,
 ) -> Scores:
-    figures, notes = aggregation.headline(rules, runs, measured, actions)
+    figures, found = aggregation.headline(rules, runs, measured, actions)
     return Scores(
         benchmark=rules.name,
         title=rules.title,
@@ -234,13 +248,19 @@ def _scores(
         metrics=rules.metrics,
         rows=tuple(row for part in measured for row in part.rows),
         figures=figures,
-        notes=notes,
+        notes=found + notes,
         defects=defects,
         provenance={
             "data": _fingerprint(runs, [part.truth for part in measured]),
             "results": _fingerprint(runs, [part.results for part in measured]),
             "model_card": None,
             "maps": None,
+            "masks": {
+                "truth": _meanings(
+                    runs, [part.truth_meaning for part in measured], f"by the rule of {rules.dataset}"
+                ),
+                "results": _meanings(runs, [part.result_meaning for part in measured], "ids"),
+            },
             "options": {},
             **(provenance or {}),
             "versions": {
@@ -257,6 +277,28 @@ def _scores(
 def _fingerprint(runs: Sequence[Run], digests: Sequence[str]) -> str:
     lines = (f"{run.name} {digest}\n" for run, digest in zip(runs, digests, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _overlap(masks: Path, data_dir: str | Path | None) -> tuple[str, ...]:
+    """A note where results and data lie in one another, so that one may have been taken for the other."""
+    if data_dir is None:
+        return ()
+    ours, theirs = masks.resolve(), Path(data_dir).resolve()
+    if ours.is_relative_to(theirs):
+        return (f"the results, {masks}, lie in the data, {data_dir}: see that they are no true masks",)
+    if theirs.is_relative_to(ours):
+        return (f"the data, {data_dir}, lie in the results, {masks}: see that these are no true masks",)
+    return ()
+
+
+def _meanings(runs: Sequence[Run], meanings: Sequence[Meaning | None], usual: str) -> dict[str, list[str]]:
+    """What the masks' values mean, in words, and of which videos they mean that."""
+    found: dict[str, list[str]] = {}
+    for run, meaning in zip(runs, meanings, strict=True):
+        names = found.setdefault(usual if meaning is None else meaning.words, [])
+        if run.video.name not in names:
+            names.append(run.video.name)
+    return found
 
 
 def _asked(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Processes are spawned (jax, OpenCV and threads do not survive a fork), and none 
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import math
 import multiprocessing
@@ -28,6 +29,7 @@ from vos3d_jax.evaluation import measuring, parts, results_folder
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
+from vos3d_jax.media.encodings import Levels
 from vos3d_jax.media.images import write_file
 
 _ENDING = ".part"
@@ -86,9 +88,11 @@ def perform(job: Job) -> Part | Problem:
         if part is not None and part.truth == measuring.truth_fingerprint(job.rules, job.run):
             return part
     maps = results_folder.maps_of(job.results, job.run) if job.results.maps is not None else None
+    seen: list[Levels] = []
     try:
-        masks = results_folder.masks_of(job.results, job.rules, job.run)
+        masks = results_folder.masks_of(job.results, job.rules, job.run, seen)
         part = measuring.measure(job.rules, job.run, masks, maps, job.defects)
+        part = dataclasses.replace(part, result_meaning=results_folder.meaning_of(job.results, seen))
     except BadResult as error:
         return error.problem
     if place is not None:
@@ -115,6 +119,7 @@ def _key(job: Job) -> str:
     digest = hashlib.sha256(
         repr((vos3d_jax.__version__, job.rules, job.defects, run.name, run.scored, run.video.size)).encode()
     )
+    digest.update(repr(job.results.mask_values).encode())
     for index in run.scored:
         paths = [job.results.mask_path(run, index)]
         paths += [job.results.map_path(run, index)] if job.results.maps is not None else []

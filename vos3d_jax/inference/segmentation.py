@@ -87,12 +87,15 @@ def segment(
             progress.advance()
             if progress.done % _FRAMES_BETWEEN_RELEASES == 0:
                 runtime.release_memory()
-    if summary := reading.summary():
+    if (summary := reading.summary()) and not reading.stopped:
         print(f"{video.path}: {summary}", file=sys.stderr)
     print(f"{progress.summary()}; masks in {results.masks}")
     for what, path in (("overlay", results.overlay), ("soft maps", results.soft)):
         if path:
             print(f"{what}: {path}")
     if reading.stopped:
-        raise UserError(f"{reading.stopped}: the masks before it are in {results.masks}")
+        raise UserError(
+            f"{reading.stopped}; the masks of the frames before are in {results.masks}: "
+            "--bad_frames=repeat --overwrite does the others too"
+        )
     return results

@@ -1,8 +1,10 @@
-"""Masks from and to files: id masks of every encoding in use, palette PNGs, resizing without new values.
+"""Masks from and to files: stored values of every kind of picture, palette PNGs, resizing without new values.
 
 A mask is never read through its colours: palette images give their raw index, so that ids survive exactly.
+What the values mean is told by all masks of a video together: `media.encodings`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,71 @@ from vos3d_jax.media.images import DEEP_MODES, decode, write_image
 from vos3d_jax.media.png import read_plain_png
 
 VOID = 255
+
+# What a mask's file can be that cannot be read for certain, and the mend.
+FAULTS = {
+    "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),
+    "mode": ("{path} has the image mode {detail}", "save the masks as palette or grey PNG with 8 bits"),
+    "colours": (
+        "{path} has colours instead of ids",
+        "save the masks as palette or grey PNG whose pixel values are the object ids 0, 1, 2, ...",
+    ),
+    "alpha": (
+        "{path} has its shape in the alpha channel",
+        "save that channel as a grey PNG, 0 for background and 255 for the object",
+    ),
+    "palette": (
+        "{path} shows 0, the background, brighter than {detail}",
+        "save the masks as grey PNG, 0 for background and 255 for the object, or ids 1, 2, ...",
+    ),
+    "soft edges": (
+        "{path} has {detail} grey levels, so its edges are soft",
+        "threshold the masks in the middle and write 0 and 1 (or ids); --mask_values=half cuts them there",
+    ),
+    "greys": (
+        "{path} has the greys {detail}, which are no ids",
+        "write ids 1, 2, ..., or 0 and 255 for one object; --mask_values=half cuts them there",
+    ),
+    "stray": (
+        "{path} has {detail}, in a video with more of 255 (white, or void) than of all ids",
+        "write 0 and 255 alone for one object (--mask_values=half cuts there), or say that 255 is void "
+        "(--mask_values=ids)",
+    ),
+    "background": (
+        "{path} has several greys, of which 0, the background, is not the most common ({detail} is)",
+        "write 0 for background and ids 1, 2, ... for objects",
+    ),
+    "shades": (
+        "{path} shows the ids {detail} as greys of other numbers",
+        "save the masks as grey PNG whose pixel values are the ids, or with a palette of colours",
+    ),
+    "other palette": (
+        "{path} shows the id {detail} in another colour than the masks before it",
+        "save all masks of a video with one palette, so that an id is one object",
+    ),
+}
+
+
+class UnfitMask(UserError):
+    """A mask whose values cannot be told for certain: `kind` (a row of `FAULTS`), `path` and `detail`."""
+
+    def __init__(self, kind: str, path: str | Path, detail: str = ""):
+        what, mend = FAULTS[kind]
+        super().__init__(f"{what.format(path=path, detail=detail)}: {mend}")
+        self.kind, self.path, self.detail = kind, str(path), detail
+
+
+@dataclass(frozen=True)
+class StoredMask:
+    """What a mask's file holds, whatever it means.
+
+    Attributes:
+        values: the raw index of a palette picture, else the grey value or the bit, uint8 [h, w].
+        palette: the colours of a palette picture, R, G, B of index 0, 1, ...; None of others.
+    """
+
+    values: UInt8[np.ndarray, "h w"]
+    palette: bytes | None = None
 
 
 def _voc_palette() -> UInt8[np.ndarray, "256 3"]:
@@ -29,44 +96,61 @@ def _voc_palette() -> UInt8[np.ndarray, "256 3"]:
 PALETTE = _voc_palette()
 
 
-def read_mask(path: str | Path) -> UInt8[np.ndarray, "h w"]:
-    """The ids of a mask, uint8 [h, w]: 0 background, 1.. objects, 255 void.
-
-    | encoding | ids |
-    |---|---|
-    | palette (P) | the raw index; 255 stays 255 (void) |
-    | grey (L, LA, RGB or RGBA with equal channels) | the value; but 255 is object 1 if all others are 0 |
-    | one bit (1) | 0 and 1 |
-
-    For data sets that promise ids, `read_ids` leaves 255 alone.
+def read_stored(path: str | Path) -> StoredMask:
+    """The values of a mask as they are stored: of palettes (P), one bit (1) and greys (L, LA, RGB, RGBA).
 
     Raises:
-        UserError: the file is missing, truncated, no picture, or has colours or more than 8 bits.
+        UnfitMask: it is a JPEG, has colours, more than 8 bits, or its shape in the alpha channel; or its
+            palette shows the background brighter than a grey or black object, as of tools that sort colours.
+        UserError: the file is missing, truncated or no picture.
     """
-    mode, values = _mask_values(path)
-    if mode == "P":
-        return values
-    foreground = values == VOID
-    if foreground.any() and np.array_equal(foreground, values != 0):
-        return foreground.view(np.uint8)
-    return values
+    plain = read_plain_png(path)  # nearly all masks; half of what scoring took was decoding by Pillow
+    if plain is not None:
+        values, palette = plain
+        if palette is not None:
+            _require_dark_background(path, values, palette)
+        return StoredMask(values, palette)
+    image = decode(path, "a mask (PNG with ids)")
+    palette = None
+    if image.format == "JPEG":
+        raise UnfitMask("JPEG", path)
+    if image.mode == "P":
+        values, palette = np.array(image), bytes(image.getpalette() or ())
+        _require_dark_background(path, values, palette)
+    elif image.mode == "1":
+        values = np.array(image).astype(np.uint8)
+    elif image.mode in ("L", "LA"):
+        values = np.array(image.convert("L"))
+    elif image.mode in ("RGB", "RGBA"):
+        values = _equal_channels(image)
+        if values is None:
+            raise UnfitMask("colours", path)
+    else:
+        raise UnfitMask("mode", path, image.mode)
+    _require_opaque(path, image)
+    return StoredMask(values, palette)
 
 
 def read_ids(path: str | Path) -> UInt8[np.ndarray, "h w"]:
-    """The values of an id mask as they are stored: as `read_mask`, but 255 is void in grey files too."""
-    return _mask_values(path)[1]
+    """The values of a mask of a data set that promises ids: as they are stored, 255 is void."""
+    return read_stored(path).values
 
 
 def read_grey(path: str | Path) -> UInt8[np.ndarray, "h w"]:
     """The brightness of a black and white mask, uint8 [h, w]; of a palette that of its colours.
 
     Raises:
+        UnfitMask: it has its shape in the alpha channel.
         UserError: the file is missing, truncated, no picture, or has colours or more than 8 bits.
     """
     image = decode(path, "a mask (grey PNG or BMP)")
     if image.mode in DEEP_MODES:
         raise UserError(f"{path} has more than 8 bits a channel: save it with 8 bits")
-    return _equal_channels(path, image, "save the mask in black and white")
+    values = _equal_channels(image)
+    if values is None:
+        raise UserError(f"{path} has colours instead of ids: save the mask in black and white")
+    _require_opaque(path, image)
+    return values
 
 
 def write_palette_png(path: str | Path, mask: UInt8[np.ndarray, "h w"]) -> None:
@@ -94,31 +178,36 @@ def resize_mask_nearest(
     return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _mask_values(path: str | Path) -> tuple[str, UInt8[np.ndarray, "h w"]]:
-    """The mode of a mask's file and its values; no colour is ever taken for an id."""
-    plain = read_plain_png(path)  # nearly all masks; half of what scoring took was decoding by Pillow
-    if plain is not None:
-        values, palette = plain
-        return "L" if palette is None else "P", values
-    image = decode(path, "a mask (PNG with ids)")
-    if image.mode == "P":
-        values = np.array(image)
-    elif image.mode == "1":
-        values = np.array(image).astype(np.uint8)
-    elif image.mode in ("L", "LA"):
-        values = np.array(image.convert("L"))
-    elif image.mode in ("RGB", "RGBA"):
-        mend = "save the mask as a palette or grey PNG whose pixel values are the object ids 0, 1, 2, ..."
-        values = _equal_channels(path, image, mend)
-    else:
-        raise UserError(
-            f"{path} has the image mode {image.mode}: save the mask as a palette or grey PNG with 8 bits"
-        )
-    return image.mode, values
-
-
-def _equal_channels(path: str | Path, image: Image.Image, mend: str) -> UInt8[np.ndarray, "h w"]:
+def _equal_channels(image: Image.Image) -> UInt8[np.ndarray, "h w"] | None:
+    """The grey value of a picture without colours; None of one that has some."""
     colours = np.array(image.convert("RGB"))
-    if (colours != colours[..., :1]).any():
-        raise UserError(f"{path} has colours instead of ids: {mend}")
-    return colours[..., 0].copy()
+    return colours[..., 0].copy() if (colours == colours[..., :1]).all() else None
+
+
+def _require_dark_background(path: str | Path, values: np.ndarray, palette: bytes) -> None:
+    background = sum(palette[:3])
+    if not background:
+        return
+    for value in map(int, np.flatnonzero(np.bincount(values.ravel()))):
+        colour = palette[3 * value : 3 * value + 3]
+        if value and len(set(colour)) == 1 and sum(colour) < background:
+            raise UnfitMask("palette", path, str(value))
+
+
+def _require_opaque(path: str | Path, image: Image.Image) -> None:
+    """Raises `UnfitMask` where transparency draws a shape, or hides objects and not the background."""
+    if image.mode in ("LA", "RGBA"):
+        lowest, highest = image.getchannel("A").getextrema()
+        if lowest != highest:
+            raise UnfitMask("alpha", path)
+    hidden = image.info.get("transparency")
+    if hidden is None:
+        return
+    values = np.array(image.convert("L") if image.mode == "1" else image)
+    opacity = np.full(256, 255)
+    if isinstance(hidden, bytes):
+        opacity[: len(hidden)] = list(hidden[:256])
+    else:
+        opacity[(hidden[0] if isinstance(hidden, tuple) else hidden) % 256] = 0
+    if (opacity[values] < opacity[0]).any():
+        raise UnfitMask("alpha", path)

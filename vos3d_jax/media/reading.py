@@ -10,7 +10,12 @@ from jaxtyping import UInt8
 
 from vos3d_jax.errors import UserError
 
-BAD_FRAMES = ("repeat", "skip", "stop")
+# What is done about frames that cannot be decoded, and how it is said.
+BAD_FRAMES = {
+    "repeat": "the picture before is used in the place of",
+    "skip": "no picture for",
+    "stop": "stopped at",
+}
 MOST_PIXELS = 2**25  # of a frame: 7680x4320 fits, and what a decoder holds of it fits into memory
 _MOST_SAID = 10  # lines about single frames; the summary counts them all
 _log = logging.getLogger(__name__)
@@ -72,7 +77,8 @@ class Reading:
         try:
             for number, picture in enumerate(self._pictures):
                 self._number = number + 1
-                self._say(number, picture)
+                if picture.pixels is not None or self._rule != "stop":
+                    self._say(number, picture)
                 if picture.pixels is None:
                     self._bad.append(number)
                     if self._rule == "stop":
@@ -109,11 +115,9 @@ class Reading:
         """Returns "20 of 24 frames decoded" and what came of the others; None if all is well."""
         if not self._bad and not self._early:
             return None
-        done = {"repeat": "in the place of", "skip": "no mask for", "stop": "stopped at"}[self._rule]
-        what = {"repeat": "the picture before is used ", "skip": "", "stop": ""}[self._rule]
         parts = [f"{self.decoded} of {max(self._number, self._length or 0)} frames decoded"]
         if self._bad:
-            parts.append(f"{what}{done} frame{'s' * (len(self._bad) > 1)} {_ranges(self._bad)}")
+            parts.append(f"{BAD_FRAMES[self._rule]} frame{'s' * (len(self._bad) > 1)} {_ranges(self._bad)}")
         return "; ".join([*parts, *filter(None, [self._early])])
 
     def _say(self, number: int, picture: Picture) -> None:

@@ -14,6 +14,9 @@ def load_videos(config: Config, part: Data) -> list[Video]:
     """Returns the videos of one part of a mixture; UserError when they are missing."""
     videos = datasets.load(part.name, part.split, data_dir=config.data_dir or None, **part.options)
     require_frames(videos, part)
+    for video in videos:
+        if video.meaning is not None:
+            video.meaning()  # reads all masks: what cannot be told for certain is refused before hours of it
     return videos
 
 

@@ -1,18 +1,31 @@
 """One's own videos and masks, in the layout of DAVIS or one folder a video."""
 
+import dataclasses
 import functools
+import logging
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from vos3d_jax.data.readers import files, parts
 from vos3d_jax.data.readers.davis import other_resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.encodings import Choice, Meaning, decide, levels, require_choice
 from vos3d_jax.media.images import natural_order
-from vos3d_jax.media.masks import read_mask
+from vos3d_jax.media.masks import read_stored
+
+_log = logging.getLogger(__name__)
 
 
 def folder(
-    split: str, *, data_dir: str | Path | None, resolution: str = "480p", strict: bool = True
+    split: str,
+    *,
+    data_dir: str | Path | None,
+    resolution: str = "480p",
+    strict: bool = True,
+    mask_values: Choice = None,
 ) -> list[Video]:
     """One's own videos and masks, in the DAVIS layout or one folder a video.
 
@@ -32,10 +45,13 @@ def folder(
         resolution: the folder below JPEGImages and Annotations, where there is one.
         strict: every frame must have its mask, of its size, which is checked here (training); otherwise
             `read_mask` gives None where a frame has none, and sizes are checked as files are read.
+        mask_values: what to make of masks whose values cannot be told for certain (`encodings.decide`): they
+            are refused, or "half": cut at the half, or "ids": taken for ids.
 
     Raises:
         UserError: the folder, a list, a video or one of its files is missing or damaged.
     """
+    require_choice(mask_values)
     if not data_dir:
         raise UserError(f"no folder was given for your videos: name it with {files.FLAG}")
     root = Path(data_dir)
@@ -46,13 +62,17 @@ def folder(
         middle = resolution if has_resolutions else ""
         _refuse_other_resolution(root, resolution, has_resolutions)
         videos_root = root / "JPEGImages" / middle
-        make = functools.partial(_davis_video, root, middle, strict)
+        places = functools.partial(_davis_places, root, middle)
     else:
-        videos_root, make = root, functools.partial(_plain_video, root, strict)
+        videos_root, places = root, functools.partial(_plain_places, root)
     directories = [path for path in files.visible(videos_root) if path.is_dir()]
     every = sorted((path.name for path in directories), key=natural_order)
+    empty = [name for name in every if not _holds_pictures(places(name)[0])]
+    every = [name for name in every if name not in empty]
     if split == "all":
         names = every
+        if empty:
+            _log.warning("%s: left out, as they hold no pictures: %s", videos_root, ", ".join(empty))
     elif split in parts.NAMES:
         lists = {name: _list(root, name, resolution) for name in parts.NAMES}
         names = parts.of(root, every, lists)[split]
@@ -68,7 +88,7 @@ def folder(
             f"{videos_root} holds no videos: expected one folder a video, <video>/frames/00000.jpg with "
             "<video>/masks/00000.png, or the DAVIS layout JPEGImages/ and Annotations/"
         )
-    return [make(name) for name in names]
+    return [_video(name, *places(name), strict, mask_values) for name in names]
 
 
 def _list(root: Path, split: str, resolution: str) -> list[str] | None:
@@ -76,29 +96,73 @@ def _list(root: Path, split: str, resolution: str) -> list[str] | None:
     return files.read_list([folder / f"{split}.txt" for folder in folders])
 
 
-def _davis_video(root: Path, middle: str, strict: bool, name: str) -> Video:
-    return _video(name, root / "JPEGImages" / middle / name, root / "Annotations" / middle / name, strict)
+def _davis_places(root: Path, middle: str, name: str) -> tuple[Path, Path]:
+    return root / "JPEGImages" / middle / name, root / "Annotations" / middle / name
 
 
-def _plain_video(root: Path, strict: bool, name: str) -> Video:
+def _plain_places(root: Path, name: str) -> tuple[Path, Path]:
     video = root / name
-    frames_dir = video / "frames" if (video / "frames").is_dir() else video
-    return _video(name, frames_dir, video / "masks", strict)
+    return video / "frames" if (video / "frames").is_dir() else video, video / "masks"
 
 
-def _video(name: str, frames_dir: Path, masks_dir: Path, strict: bool) -> Video:
+def _holds_pictures(directory: Path) -> bool:
+    return any(path.suffix.lower() in files.FRAME_ENDINGS for path in files.visible(directory))
+
+
+def _video(name: str, frames_dir: Path, masks_dir: Path, strict: bool, choice: Choice) -> Video:
     frames = files.frames_of(name, frames_dir)
-    masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS) if masks_dir.is_dir() else {}
+    masks = _masks(name, frames, masks_dir)
     if strict:
         files.require_pairs(frames, masks, masks_dir)
-    return files.make_video(name, frames, masks, _own_mask)
+    own = _OwnMasks(tuple(masks.get(stem) for stem in frames), choice)
+    video = files.make_video(name, frames, masks, own.read)
+    return dataclasses.replace(video, meaning=own.decided)
 
 
-def _own_mask(path: Path, size: tuple[int, int]):
-    """The ids of a mask whose encoding nobody has promised: black and white is one object."""
-    mask = read_mask(path)
-    files.require_mask_size(path, mask.shape, size)
-    return mask
+def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Path]:
+    """The masks of a video by stem, at least one of which has the name of a frame if there are any files."""
+    if not masks_dir.is_dir():
+        return {}
+    masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS)
+    others = [path.name for stem, path in masks.items() if stem not in frames]
+    if len(others) < len(masks):
+        if others:
+            _log.warning(
+                "%s: %d of %d masks have the name of no frame and are left out (the first: %s)",
+                name, len(others), len(masks), others[0],
+            )  # fmt: skip
+        return masks
+    found = others or sorted(path.name for path in files.visible(masks_dir) if path.is_file())
+    if not found:
+        return {}
+    why = "has the name of a frame" if others else f"is a mask ({' or '.join(files.MASK_ENDINGS)})"
+    raise UserError(
+        f"{name}: none of the {len(found)} files in {masks_dir} {why} ({_some(found)}; frames are "
+        f"{_some(list(frames))}): name each mask as its frame, such as {next(iter(frames))}.png"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join([*names[:2], *(["..."] if len(names) > 2 else [])])
+
+
+class _OwnMasks:
+    """The masks of one video, whose encoding nobody has promised: all of them decide it, when one is read."""
+
+    def __init__(self, paths: tuple[Path | None, ...], choice: Choice):
+        self._paths, self._choice = tuple(filter(None, paths)), choice
+
+    @functools.cached_property
+    def _meaning(self) -> Meaning:
+        return decide([levels(path, read_stored(path)) for path in self._paths], self._choice)
+
+    def decided(self) -> Meaning:
+        return self._meaning
+
+    def read(self, path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+        values = read_stored(path).values
+        files.require_mask_size(path, values.shape, size)
+        return self._meaning.ids_of(values)
 
 
 def _refuse_other_resolution(root: Path, resolution: str, has_resolutions: bool) -> None:

@@ -39,6 +39,7 @@ from vos3d_jax.evaluation.metrics.detections import (
 from vos3d_jax.evaluation.metrics.masks import Mask
 from vos3d_jax.evaluation.metrics.objects import (
     ObjectScores,
+    entering,
     object_count,
     pair_scores,
     semi_supervised,
@@ -95,6 +96,7 @@ __all__ = [
     "boundary_radius",
     "box_iou",
     "confidence_interval",
+    "entering",
     "frame_map",
     "group_means",
     "holm",

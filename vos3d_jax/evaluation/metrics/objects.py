@@ -67,14 +67,39 @@ def semi_supervised(
     values = []
     for result, truth in frames:
         _check_ids(result, objects, name)
-        check_sizes(result, truth)
-        radius, width = boundary_radius(*result.shape), result.shape[1]
-        rows, words = bitmaps.window(bitmaps.pack([result, truth], radius), radius)
-        crops = [ids[rows, bitmaps.columns(words)] for ids in (result, truth)]
-        pairs = (bitmaps.pack([ids == k for ids in crops], radius) for k in range(1, objects + 1))
-        values.append([j_and_f_of(pair, width, radius, words.start) for pair in pairs])
+        values.append(_same_ids(result, truth, range(1, objects + 1)))
     j, f = np.moveaxis(np.array(values, np.float64).reshape(-1, objects, 2), 2, 0)
     return [_scores(k + 1, k + 1, j[:, k], f[:, k]) for k in range(objects)]
+
+
+def entering(
+    frames: Iterable[tuple[Labels, Labels]], first: Labels, name: str = "the result"
+) -> list[ObjectScores]:
+    """The scores of all ids of the truth, each against the result's equal id, from the frame after it enters.
+
+    An object that enters in the last frame has no values. Ids may leave gaps. As `semi_supervised`, void is
+    background.
+
+    Args:
+        frames: (result, truth) of the frames that count, in order.
+        first: the true mask before them, which is given.
+        name: of the sequence, for the message.
+
+    Raises:
+        ValueError: the result has an id that is never one of the truth; the sizes differ.
+    """
+    values: dict[int, list[tuple[float, float]]] = {label: [] for label in _other_ids(first, [VOID])}
+    strange: set[int] = set()
+    for result, truth in frames:
+        for label, pair in zip(values, _same_ids(result, truth, values), strict=True):
+            values[label].append(pair)
+        strange |= _other_ids(result, values)
+        values |= {label: [] for label in _other_ids(truth, [*values, VOID])}
+    if strange - set(values):
+        label, labels = min(strange - set(values)), ", ".join(map(str, sorted(values)))
+        raise ValueError(f"{name} has the object id {label} but those of the true masks are {labels}")
+    tables = {label: np.reshape(values[label], (-1, 2)) for label in sorted(values)}
+    return [_scores(label, label, table[:, 0], table[:, 1]) for label, table in tables.items()]
 
 
 def unsupervised(
@@ -201,6 +226,24 @@ def _check_ids(result: np.ndarray, allowed: int, name: str) -> None:
     if largest > allowed:
         hint = " (255 is no object: write object ids, or use > 0 for one object)" if largest == VOID else ""
         raise ValueError(f"{name} has the object id {largest} but {allowed} is the largest allowed{hint}")
+
+
+def _same_ids(result: Labels, truth: Labels, labels: Iterable[int]) -> list[tuple[float, float]]:
+    """(J, F) of the masks of each of these ids in one frame, in the window around all ids."""
+    check_sizes(result, truth)
+    radius, width = boundary_radius(*result.shape), result.shape[1]
+    rows, words = bitmaps.window(bitmaps.pack([result, truth], radius), radius)
+    crops = [ids[rows, bitmaps.columns(words)] for ids in (result, truth)]
+    pairs = (bitmaps.pack([ids == k for ids in crops], radius) for k in labels)
+    return [j_and_f_of(pair, width, radius, words.start) for pair in pairs]
+
+
+def _other_ids(labels: Labels, known: Iterable[int]) -> set[int]:
+    """The ids of a map beside those that are known."""
+    table = np.ones(256, np.uint8)
+    table[[0, *known]] = 0
+    others = table[labels] != 0
+    return set(np.unique(labels[others]).tolist()) if others.any() else set()
 
 
 def _stacked(tables: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -21,6 +21,7 @@ _LABELS = {
     "results": "fingerprint of the results",
     "model_card": "fingerprint of the network's card",
     "maps": "soft maps",
+    "masks": "values of the masks",
 }
 _PREFIXES = {"versions": "version of ", "options": "option of the data: "}
 
@@ -107,7 +108,7 @@ def provenance(scores: Scores, made: Made | None) -> Html:
         ("means over", AVERAGES[scores.average]),
         ("method", scores.method),
         *(("repeated defect of the official tool", DEFECTS[name]) for name in scores.defects),
-        *_flat(scores.provenance),
+        *_flat({**scores.provenance, "masks": scores.encodings}),
     ]:
         pairs += [element("dt", label), element("dd", _shortened(value))]
     return element("dl", *pairs)

@@ -13,9 +13,11 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
+from vos3d_jax.evaluation.results_folder import existing
 from vos3d_jax.evaluation.scores import Row, Scores
+from vos3d_jax.media.encodings import CUT, file_fault, levels
 from vos3d_jax.media.images import resize_bilinear, write_jpeg
-from vos3d_jax.media.masks import VOID, read_mask, resize_mask_nearest
+from vos3d_jax.media.masks import VOID, read_stored, resize_mask_nearest
 from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels
@@ -67,12 +69,16 @@ class Scene:
 
     def path(self, masks_dir: str | Path) -> Path:
         """The file of its mask, of this result or of another one."""
-        return Path(masks_dir) / self.folder / f"{self.frame}.png"
+        return existing(Path(masks_dir) / self.folder, self.frame)
 
     def read_mask(self, masks_dir: str | Path) -> np.ndarray:
         """The mask alone; errors as `read`."""
-        mask = read_mask(self.path(masks_dir))
-        return (mask != 0).astype(np.uint8) if self.rules.objects == "merged" else mask
+        path = self.path(masks_dir)
+        mask = read_stored(path)
+        if file_fault(levels(path, mask)) is not None:  # it was scored all the same, so it was cut
+            return CUT.ids_of(mask.values)
+        values = np.where(mask.values == VOID, np.uint8(1), mask.values)  # black and white
+        return (values != 0).astype(np.uint8) if self.rules.objects == "merged" else values
 
 
 def write_pictures(

@@ -27,6 +27,7 @@ def table(scores: Scores) -> Group:
     """The scores of each sequence, object or transfer, the headline figures, and published ones."""
     parts: list[RenderableType] = [Text(heading(scores)), _rows(scores), _figures(scores)]
     parts += [Text(f"note: {note}") for note in (*scores.notes, few(scores)) if note]
+    parts += [Text(scores.encodings)] if scores.encodings else []
     parts += _published(scores)
     return Group(*parts)
 
