@@ -17,7 +17,7 @@ from PIL import Image
 import vos3d_jax
 from vos3d_jax.evaluation import measuring, report
 from vos3d_jax.evaluation.benchmarks import DAVIS2016_STABLE
-from vos3d_jax.evaluation.exclusive import exclusive
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.media.images import write_file
 from vos3d_jax.media.masks import PALETTE
 
@@ -70,15 +70,39 @@ def test_it_writes_scores_tables_and_a_report_and_shows_the_table(folder, capsys
     assert vos3d_jax.score(folder / "results", data_dir=folder / "data", workers=1).rows == scores.rows
 
 
+def test_scores_of_something_else_are_not_replaced_unless_told(folder, capsys):
+    assert run(folder) == 0
+    before = (folder / "out/scores.json").read_bytes()
+    write_masks(folder / "other" / "bear", moving())
+    write_masks(folder / "other" / "surf", moving())
+    for options, words in (
+        ([f"--results={folder / 'other'}"], "other results"),
+        (["--defect=nan_recall"], "protocol toolkit (now toolkit+nan_recall)"),
+    ):
+        assert run(folder, *options) == 2
+        error = capsys.readouterr().err
+        assert (
+            f"scores.json is there already, with {words}: give another --output, or add --overwrite" in error
+        )
+    assert (folder / "out/scores.json").read_bytes() == before
+    assert run(folder, f"--results={folder / 'other'}", "--overwrite") == 0
+    assert (folder / "out/scores.json").read_bytes() != before
+    write_masks(folder / "other" / "surf", moving(shift=1))
+    before = (folder / "out/scores.json").read_bytes()
+    # Trap: the same command is about masks that may have changed, so their old scores would be wrong.
+    assert run(folder, f"--results={folder / 'other'}") == 0
+    assert (folder / "out/scores.json").read_bytes() != before
+
+
 def test_chosen_metrics_have_the_values_they_have_among_all(folder):
     assert run(folder) == 0
     every = report.read(folder / "out")
-    assert run(folder, "--metrics=J", "--method=again", f"--compare={folder / 'out'}") == 0
+    assert run(folder, "--overwrite", "--metrics=J", "--method=again", f"--compare={folder / 'out'}") == 0
     scores = report.read(folder / "out")
     assert scores.metrics == ("J",) and set(scores.figures) == {"J mean", "J recall", "J decay"}
     assert [row.series for row in scores.rows] == [{"J": row.series["J"]} for row in every.rows]
     assert scores.provenance == every.provenance
-    assert run(folder, "--metrics=F", f"--compare={folder / 'out'}") == 0  # nothing in common
+    assert run(folder, "--overwrite", "--metrics=F", f"--compare={folder / 'out'}") == 0  # nothing in common
 
 
 @pytest.mark.parametrize("metrics", ["J", "F", "T"])

@@ -12,10 +12,13 @@ from PIL import Image
 
 from vos3d_jax import models, segment, storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.exclusive import exclusive
+from vos3d_jax.inference import results
 from vos3d_jax.media.encodings import read_mask
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.masks import PALETTE
 from vos3d_jax.media.video_writer import VideoWriter
+from vos3d_jax.models.description import remember
 
 
 class _Brightness(nnx.Module):
@@ -29,24 +32,25 @@ def _prepare(model, shape):
 
 
 def _load_model_and_card(folder, step=None):
-    return _Brightness(), {"system": "dcseg", "step": 300}
+    """The stand-in, in the folders that these tests name."""
+    if not folder.endswith("model"):
+        raise UserError(f"{folder} is missing: give a folder that holds a model")
+    model, card = _Brightness(), {"system": "dcseg", "step": 300 if step is None else step, "config": "davis"}
+    if folder.startswith("own"):
+        remember(model, {"clip_length": 4, "overlap": 1}, "a test")
+    if folder.startswith("classifier"):
+        model.system, model.segments = "csn_classifier", False
+    if folder.startswith("demo"):
+        card["trained"] = {"steps": 300, "data": ["moving_shapes"], "init_from": ""}
+    return model, card
 
 
 @pytest.fixture
 def _stand_in(monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("models"))
-    for name in ("model", "own-model", "classifier-model"):
+    for name in ("model", "own-model", "classifier-model", "demo-model"):
         os.mkdir(name)
-
-    def load_card(folder, step=None):
-        if not folder.endswith("model"):
-            raise UserError(f"{folder} is missing: give a folder that holds a model")
-        card = {"system": "csn_classifier" if folder.startswith("classifier") else "dcseg", "arguments": {}}
-        own = {"inference": {"clip_length": 4, "overlap": 1}} if folder.startswith("own") else {}
-        return {**card, **own}
-
     monkeypatch.setattr(models, "prepare", _prepare)
-    monkeypatch.setattr(storage, "load_card", load_card)
     monkeypatch.setattr(storage, "load_model_and_card", _load_model_and_card)
 
 
@@ -87,7 +91,7 @@ def test_a_network_is_run_as_it_was_trained_unless_told_otherwise(video, monkeyp
 
 def test_a_network_that_gives_no_masks_is_refused_before_anything_is_made(video, capsys):
     assert _segment(video, "square.npy", "--checkpoint=classifier-model") == 2
-    assert "holds a csn_classifier, which gives no masks" in capsys.readouterr().err
+    assert "a csn_classifier gives no masks: give a dcseg" in capsys.readouterr().err
     assert not (video / "out").exists()
 
 
@@ -107,15 +111,15 @@ def test_the_step_that_is_asked_for_is_the_one_that_is_loaded(video, monkeypatch
 def test_the_opening_lines_say_which_step_the_network_is_of(video, capsys):
     assert _segment(video, "square.npy", "--short_edge=0") == 0
     said = capsys.readouterr().err.splitlines()
-    assert said[0].endswith("square.npy: 11 frames of 64x48")
-    assert said[1] == "model: the dcseg of step 300"
+    assert said[0] == "model: the dcseg of step 300"
+    assert said[1].endswith("square.npy: 11 frames of 64x48")
 
 
 def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(video, capsys):
     assert _segment(video, "square.npy", "--short_edge=0", "--soft") == 0
     out = video / "out"
     names = [f"{index:05d}.png" for index in range(11)]
-    assert sorted(path.name for path in out.iterdir()) == ["soft", "square", "square.mp4"]
+    assert sorted(path.name for path in out.iterdir()) == ["soft", "square", "square.json", "square.mp4"]
     assert sorted(path.name for path in (out / "square").iterdir()) == names
     for index, name in enumerate(names):
         with Image.open(out / "square" / name) as image:
@@ -146,15 +150,181 @@ def test_a_video_keeps_its_rate_and_a_folder_its_names(tmp_path, _stand_in):
     assert not (out / "folder.mp4").exists()
 
 
-def test_results_that_are_there_are_refused_unless_told_otherwise(video, capsys):
+def _state(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_what_is_finished_is_not_made_again_and_what_is_of_something_else_not_replaced(video, capsys):
     assert _segment(video, "square.npy", "--short_edge=0") == 0
-    before = {path: path.stat().st_mtime_ns for path in (video / "out").rglob("*")}
-    assert _segment(video, "square.npy") == 2
-    assert "out/square is there already: give another --output, or add --overwrite" in capsys.readouterr().err
-    assert {path: path.stat().st_mtime_ns for path in (video / "out").rglob("*")} == before
+    before = _state(video / "out")
+    assert _segment(video, "square.npy", "--short_edge=0", "--no-overlay") == 0
+    said = capsys.readouterr().out
+    assert "segmented before, with these weights, settings and input; masks in" in said
+    for options, words in (
+        ([], r", with short_edge 0 (now 480)"),
+        (["--short_edge=0", "--step=7"], ", with step 300 (now 7), other weights"),
+        (["--short_edge=0", "--soft"], ", without soft maps"),
+    ):
+        assert _segment(video, "square.npy", *options) == 2
+        said = capsys.readouterr().err
+        assert f"out/square is there already{words}: give another --output, or add --overwrite" in said
     np.save(video / "square.npy", _square(3))
+    assert _segment(video, "square.npy", "--short_edge=0") == 2
+    assert "is there already, with other input: " in capsys.readouterr().err
+    assert _state(video / "out") == before
     assert _segment(video, "square.npy", "--short_edge=0", "--overwrite") == 0
     assert len(list((video / "out" / "square").iterdir())) == 3
+
+
+def test_files_of_somebody_else_are_not_replaced(video, capsys):
+    (video / "out").mkdir()
+    (video / "out" / "square.mp4").write_bytes(b"mine")
+    assert _segment(video, "square.npy", "--short_edge=0") == 2
+    assert "out/square.mp4 is there already: give another --output" in capsys.readouterr().err
+    assert _everything_in(video / "out") == ["square.mp4"]
+
+
+@contextlib.contextmanager
+def _killed_after(frames):
+    """A run ends, with all that it has written, before it writes the mask of frame number `frames`."""
+    write = results.Results.write
+
+    def killed(self, frame, picture):
+        if frame.index == frames:
+            raise KeyboardInterrupt
+        write(self, frame, picture)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results.Results, "write", killed)
+        yield
+
+
+@pytest.mark.parametrize("frames", [1, 5, 7, 10])
+@pytest.mark.parametrize("soft", [True, False])
+def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(video, monkeypatch, capsys, frames, soft):
+    clips = []
+
+    def prepare(model, shape):
+        run = _prepare(model, shape)
+        return lambda clip: clips.append(1) or run(clip)
+
+    options = ["--short_edge=0", *(["--soft"] if soft else [])]
+    assert _segment(video, "square.npy", *options, f"--output={video / 'whole'}") == 0
+    monkeypatch.setattr(models, "prepare", prepare)
+    with _killed_after(frames):
+        assert _segment(video, "square.npy", *options) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert [path.name for path in (video / "out").iterdir()] == [".square.partial"]
+    clips.clear()
+    capsys.readouterr()
+    assert _segment(video, "square.npy", *options) == 0
+    assert f"going on: the masks of {frames} frames are done" in capsys.readouterr().err
+    assert len(clips) == {1: 3, 5: 3, 7: 3, 10: 2}[frames]  # of 3: those that vote for what is not done
+    assert _everything_in(video / "out") == _everything_in(video / "whole")
+    for path in (video / "whole").rglob("*.png"):
+        again = video / "out" / path.relative_to(video / "whole")
+        assert again.read_bytes() == path.read_bytes()
+    one, other = (open_frames(video / folder / "square.mp4") for folder in ("out", "whole"))
+    np.testing.assert_array_equal(list(one.read()), list(other.read()))
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        (lambda folder: np.save(folder / "square.npy", 255 - _square()), ["--short_edge=0"]),
+        (lambda folder: None, ["--short_edge=0", "--overlap=1"]),
+        (lambda folder: None, ["--short_edge=0", "--step=7"]),
+        (lambda folder: None, ["--short_edge=0", "--soft"]),  # no soft maps of what is done
+    ],
+)
+def test_what_was_begun_with_something_else_is_never_gone_on_with(video, capsys, change, options):
+    with _killed_after(7):
+        assert _segment(video, "square.npy", "--short_edge=0") == 130
+    change(video)
+    assert _segment(video, "square.npy", *options) == 0
+    assert "going on" not in capsys.readouterr().err
+    assert _segment(video, "square.npy", *options, f"--output={video / 'new'}") == 0
+    for path in (video / "new").rglob("*.png"):
+        assert (video / "out" / path.relative_to(video / "new")).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("rule", ["repeat", "skip"])
+def test_it_goes_on_at_the_right_frame_where_some_could_not_be_decoded(video, capsys, rule):
+    # Trap: a frame that is skipped has a number and no mask, so that masks are fewer than frames.
+    (video / "frames").mkdir()
+    for index, frame in enumerate(_square()):
+        Image.fromarray(frame).save(video / "frames" / f"{index:02d}.png")
+    (video / "frames" / "03.png").write_bytes(b"no picture")
+    options = ["--short_edge=0", f"--bad_frames={rule}", "--clip_length=4", "--overlap=1"]
+    assert _segment(video, "frames", *options, f"--output={video / 'whole'}") == 0
+    with _killed_after(8):
+        assert _segment(video, "frames", *options) == 130
+    assert _segment(video, "frames", *options) == 0
+    said = capsys.readouterr().err
+    assert f"going on: the masks of {8 if rule == 'repeat' else 7} frames are done" in said
+    assert said.splitlines()[-1].startswith(f"{video / 'frames'}: 10 of 11 frames decoded")
+    whole = sorted((video / "whole" / "frames").iterdir())
+    assert [path.name for path in whole] == [
+        path.name for path in sorted((video / "out" / "frames").iterdir())
+    ]
+    for path in whole:
+        assert (video / "out" / "frames" / path.name).read_bytes() == path.read_bytes()
+    assert (video / "out" / "frames.mp4").read_bytes() == (video / "whole" / "frames.mp4").read_bytes()
+
+
+def test_two_commands_never_write_the_same_results_at_once(video, capsys):
+    with exclusive(video / "out" / ".square.partial"):
+        assert _segment(video, "square.npy") == 2
+        assert "another command is writing to" in capsys.readouterr().err
+        assert _segment(video, "square.npy", f"--output={video / 'other'}") == 0
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_several_inputs_one_that_fails_does_not_stop_the_others(video, capsys, together):
+    def run(*names):
+        paths = [str(video / name) for name in names]
+        inputs = ["--input", *paths] if together else [f"--input={path}" for path in paths]
+        output = ["--checkpoint=model", f"--output={video / 'out'}"]
+        return segment.main([*output, "--short_edge=0", "--no-overlay", *inputs])
+
+    (video / "sizes").mkdir()
+    for index, height in enumerate((48, 48, 40)):
+        Image.fromarray(_square(height=height)[0]).save(video / "sizes" / f"{index}.png")
+    np.save(video / "third.npy", _square(3))
+    assert run("nothing.mp4", "sizes", "third.npy") == 2
+    said = capsys.readouterr().err
+    assert "failed: " in said and "nothing.mp4 does not exist" in said and "frame 2 is 64x40" in said
+    assert said.splitlines()[-1].startswith("vos3d segment: error: 2 of 3 inputs failed, as said above: ")
+    assert sorted(path.name for path in (video / "out").iterdir()) == ["third", "third.json"]
+    (video / "sizes" / "2.png").unlink()
+    assert run("sizes", "third.npy") == 0
+    assert "segmented before" in capsys.readouterr().out
+    assert run("nothing.mp4", "none.mp4") == 2
+
+
+def test_inputs_whose_results_would_have_one_name_are_refused_before_anything_is_made(video, capsys):
+    (video / "other").mkdir()
+    np.save(video / "other" / "Square.npy", _square(3))
+    assert _segment(video, "square.npy", f"--input={video / 'other' / 'Square.npy'}") == 2
+    assert "would both have results called Square: rename one" in capsys.readouterr().err
+    assert not (video / "out").exists()
+
+
+def test_a_network_whose_masks_cannot_be_good_is_named_and_the_next_step_too(video, capsys):
+    assert _segment(video, "square.npy", "--short_edge=0", "--checkpoint=demo-model") == 0
+    said = capsys.readouterr()
+    assert "warning: its masks cannot be good: it was trained on generated videos alone" in said.err
+    assert f"score --benchmark=folder --results={video / 'out'} --data_dir=DIR" in said.out.splitlines()[-1]
+
+
+def test_probabilities_that_are_not_finite_stop_it_and_nothing_is_left(video, monkeypatch, capsys):
+    # Trap: the argmax of NaN is 0, and masks of background alone look as if nothing was found.
+    monkeypatch.setattr(
+        models, "prepare", lambda model, shape: lambda clip: jnp.full((*clip.shape[:4], 2), jnp.nan)
+    )
+    assert _segment(video, "square.npy", "--short_edge=0", "--soft") == 2
+    assert "error: frame 0: the network's probabilities are not finite" in capsys.readouterr().err
+    assert not (video / "out").exists()
 
 
 def test_the_input_is_never_overwritten(tmp_path, _stand_in, capsys):
@@ -171,7 +341,7 @@ def test_what_a_killed_run_left_is_cleared(video):
     partial.mkdir(parents=True)
     (partial / "99999.png").write_bytes(b"half")
     assert _segment(video, "square.npy", "--short_edge=0", "--no-overlay") == 0
-    assert sorted(path.name for path in (video / "out").iterdir()) == ["square"]
+    assert sorted(path.name for path in (video / "out").iterdir()) == ["square", "square.json"]
     assert not (video / "out" / "square" / "99999.png").exists()
 
 
@@ -179,7 +349,6 @@ def test_what_a_killed_run_left_is_cleared(video):
     ("options", "words"),
     [
         (["--checkpoint=nothing"], "nothing does not exist"),
-        (["--input=nothing.mp4"], "nothing.mp4 does not exist"),
         (["--overlap=8"], "overlap is 8"),
         (["--short_edge=-1"], "short_edge is -1: give a number of pixels, or 0 to keep the frames' size"),
         (["--output={folder}/square.npy"], "a file stands where a folder is needed"),
@@ -196,14 +365,23 @@ def test_a_mistake_gives_one_line_and_leaves_nothing(video, capsys, options, wor
     assert _everything_in(video) == before
 
 
+def test_an_input_that_is_not_there_is_one_line_too(video, capsys):
+    assert _segment(video, "nothing.mp4") == 2
+    assert capsys.readouterr().err.startswith("vos3d segment: error: ")
+    assert _everything_in(video) == ["square.npy"]
+
+
 @pytest.mark.parametrize(("rule", "status"), [("repeat", 0), ("skip", 0), ("stop", 2)])
 def test_what_was_done_before_a_video_ends_too_early_is_kept_and_the_end_is_told(video, capsys, rule, status):
     data = (video / "square.npy").read_bytes()
     (video / "square.npy").write_bytes(data[:-100])
-    assert _segment(video, "square.npy", "--short_edge=0", f"--bad_frames={rule}") == status
-    said = capsys.readouterr().err
-    assert ("10 of 11 frames decoded" in said) == (rule != "stop") and "ends within frame 10 of 11" in said
-    assert len(list((video / "out" / "square").iterdir())) == 10
+    for _ in range(2):  # also by a command that finds it finished
+        assert _segment(video, "square.npy", "--short_edge=0", f"--bad_frames={rule}") == status
+        said = capsys.readouterr().err
+        assert ("10 of 11 frames decoded" in said) == (
+            rule != "stop"
+        ) and "ends within frame 10 of 11" in said
+        assert len(list((video / "out" / "square").iterdir())) == 10
 
 
 @pytest.mark.slow
@@ -233,3 +411,13 @@ def _resident_megabytes(pid):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
         return 0.0
+
+
+def test_help_and_a_wrong_flag_do_not_wait_for_jax():
+    script = """import sys
+from vos3d_jax import segment
+try: segment.main(sys.argv[1:])
+finally: print('jax' in sys.modules)"""
+    for flag, status in (("--help", 0), ("--unknown", 2)):
+        done = subprocess.run([sys.executable, "-c", script, flag], capture_output=True, text=True)
+        assert done.returncode == status and done.stdout.endswith("False\n")

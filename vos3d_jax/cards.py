@@ -1,5 +1,7 @@
 """What the card of a model tells people: where its weights are from, and why masks cannot be good."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,3 +93,8 @@ def origin(card: Mapping[str, Any]) -> str:
     if source := card.get("source"):
         return f"converted from {source.get('file')} ({source.get('title')})"
     return "from a folder whose card names no training and no file"
+
+
+def digest(card: Mapping[str, Any]) -> str:
+    """Returns the sha256 of a card: as it holds a checksum of every array, that of the network."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()

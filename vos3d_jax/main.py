@@ -14,10 +14,12 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/davis.py:dense --config.data_dir=DAVIS --mode=evaluate \\
       --checkpoint=DIR --workdir=OUT
 
-A killed run goes on when the same command is given again, in training and in evaluation. A finished
-evaluation is shown again, not repeated; --mode=evaluate with other settings or weights needs another
---workdir, or WORKDIR/evaluation removed. --config.KEY=VALUE overrides one value of the config
-(--config.batch_size=4, --config.stages[0].steps=100), also one that its file leaves to the default."""
+A run that was killed goes on when the same command is given again, in training and in evaluation, and what
+is finished is shown again, not made again. Results of something else (another config, network or setting)
+are refused; --mode=evaluate replaces them with --overwrite.
+
+--config.KEY=VALUE overrides one value of the config (--config.batch_size=4, --config.stages[0].steps=100),
+also one that its file leaves to the default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,8 +34,8 @@ def _run(arguments: list[str]) -> None:
     if options.config is None:
         parser.error("the following arguments are required: --config")
     if options.mode == "train":
-        for name in ("checkpoint", "step"):
-            if getattr(options, name) is not None:
+        for name in ("checkpoint", "step", "overwrite"):
+            if getattr(options, name):
                 parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
     # These bring seconds of imports, the first less than the second, so mistakes are found between them.
     from vos3d_jax import configuration
@@ -59,7 +61,7 @@ def _run(arguments: list[str]) -> None:
         held_out.videos(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
-    evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train")
+    evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train" or options.overwrite)
 
 
 def _parser() -> Parser:
@@ -93,6 +95,11 @@ def _parser() -> Parser:
         type=command.step,
         metavar="N|best",
         help="which checkpoint of it (default: the latest)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results of something else that are there already (--mode=evaluate)",
     )
     return parser
 

@@ -16,7 +16,10 @@ _EXAMPLES = """examples:
   python -m vos3d_jax.port_weights compare models/dcseg bmvc_final.pth
 
   Reads .pth (both formats of torch), Caffe2 .pkl and safetensors; nothing in a file is executed. Where the
-  published files are, and what was proved: docs/porting.md."""
+  published files are, and what was proved: docs/porting.md.
+
+  What is finished is not made again. A model or file of something else (another checkpoint or setting) that
+  is there already is refused without --overwrite."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,6 +56,7 @@ def _convert(options: argparse.Namespace) -> None:
         settings=_settings(options),
         allow=options.allow,
         root=options.root,
+        overwrite=options.overwrite,
     )
     tables.print_converted(plan, options.output)
 
@@ -60,7 +64,7 @@ def _convert(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from vos3d_jax.porting.export import export, forgotten
 
-    tensors = export(options.folder, options.output, naming=options.naming)
+    tensors = export(options.folder, options.output, naming=options.naming, overwrite=options.overwrite)
     print(f"{options.output}: {len(tensors)} tensors, in the words of {_naming(options)}")
     if values := forgotten(options.output, options.folder):
         given = " ".join(f"--set={name}={json.dumps(value)}" for name, value in values.items())
@@ -128,6 +132,7 @@ def _parser() -> Parser:
     )
     _add_file(convert)
     convert.add_argument("--output", required=True, metavar="DIR", help="folder for the model")
+    _add_overwrite(convert)
 
     export = _command(
         commands,
@@ -138,6 +143,7 @@ def _parser() -> Parser:
     )
     export.add_argument("folder", metavar="DIR", help="a training workdir or a ported model")
     export.add_argument("--output", required=True, metavar="FILE", help="ends in .safetensors, .pth or .pt")
+    _add_overwrite(export)
     export.add_argument(
         "--naming",
         metavar="SOURCE",
@@ -167,6 +173,12 @@ def _command(commands: Any, name: str, function: Any, description: str, example:
     )
     parser.set_defaults(function=function)
     return parser
+
+
+def _add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace results of something else that are there already"
+    )
 
 
 def _add_file(parser: Parser) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vos3d_jax import command
+from vos3d_jax import command, records
 from vos3d_jax.arguments import Parser, require_path
 from vos3d_jax.errors import UserError
 
@@ -34,8 +34,17 @@ _EXAMPLES = """examples:
 
 Layouts of the others: jumpcut RESULTS/<clip>/key016/<frame>.png for the key frame 16 and frames 24, 32, 48;
 jhmdb RESULTS/split1/<class>/<clip>/<frame>.png, with the actions' scores in RESULTS/split1/actions.csv
-(clip,frame,<the 21 classes>). A scoring that was killed goes on when the same command is given again."""
-_PARTS = "parts"
+(clip,frame,<the 21 classes>).
+
+A scoring that was killed goes on when the same command is given again; a finished one is made again, as
+masks may have changed. Scores of something else (other results, data or settings) are refused without
+--overwrite."""
+_PARTS, _RECORD = "parts", "key.json"
+# Flags that change no score, or are in the record by what they mean.
+_BESIDE = (
+    "output", "overwrite", "results", "maps", "data_dir", "defect", "method", "workers", "compare", "percent",
+    "report",
+)  # fmt: skip
 _CHOICES = ("half", "ids")  # of media.encodings, which takes a while to import
 
 
@@ -53,10 +62,11 @@ def _run(arguments: list[str]) -> None:
     for path in options.compare:
         require_path(path, "the scores.json of another method")
     from vos3d_jax.evaluation import benchmarks, report, scoring
-    from vos3d_jax.evaluation.exclusive import exclusive
     from vos3d_jax.evaluation.progress import ScoringProgress
     from vos3d_jax.evaluation.results_folder import Results
     from vos3d_jax.evaluation.scores import require_same_protocol
+    from vos3d_jax.exclusive import exclusive
+    from vos3d_jax.media.images import write_file
 
     rules = benchmarks.find(options.benchmark)
     results, output = Results.find(options.results, options.maps), Path(options.output)
@@ -78,7 +88,16 @@ def _run(arguments: list[str]) -> None:
         )
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
     typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
+    key = {
+        "protocol": protocol,
+        "results": [str(path and path.resolve()) for path in (results.masks, results.maps)],
+        "data": str(Path(options.data_dir or "").resolve()),
+        **{name: value for name, value in vars(options).items() if name not in _BESIDE},
+    }
     with exclusive(output):
+        before = records.read(output / _RECORD)
+        if (output / "scores.json").exists() and not records.same(before, key) and not options.overwrite:
+            raise records.occupied(output / "scores.json", records.differences(before, key))
         with ScoringProgress() as progress, _told_how_to_go_on():
             scores = scoring.score(
                 options.results,
@@ -94,6 +113,8 @@ def _run(arguments: list[str]) -> None:
                 defects=tuple(options.defect),
                 **data,
             )
+        # Before the scores, so that a kill in between leaves none that nobody may replace.
+        write_file(output / _RECORD, (json.dumps(key, indent=1) + "\n").encode())
         with report.in_percent(options.percent):
             report.write(
                 scores,
@@ -171,6 +192,7 @@ def _parser() -> Parser:
     add("--results", required=True, metavar="DIR", help="the masks, <sequence>/<frame>.png")
     add("--data_dir", metavar="DIR", help="the benchmark's data")
     add("--output", required=True, metavar="DIR", help="folder for scores.json, tables and report.html")
+    add("--overwrite", action="store_true", help="replace results of something else that are there already")
     add("--maps", metavar="DIR", help="soft maps under the same names, grey PNG of 8 or 16 bits")
     add("--method", metavar="NAME", help="what tables call it (default: the results' folder)")
     add("--workers", type=_count, metavar="N", help="processes (default: as many as win)")

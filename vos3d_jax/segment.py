@@ -9,6 +9,10 @@ _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
   writes OUT/clip/00000.png, 00001.png, ... (palette PNG, ids) and OUT/clip.mp4 (overlay)
 
+  A run that was killed goes on when the same command is given again, and what is finished is not made
+  again. Results of something else (another input, network or setting) are refused without --overwrite.
+  Of several inputs, --input=A.mp4 --input=B.mp4, one that fails does not stop the others.
+
   The network's own settings are used where you give none: those it was trained for, else the published
   ones (clips of 8 frames that share 3, short edge 480). More in docs/inference.md."""
 _SETTINGS = ("clip_length", "overlap", "tail", "short_edge")
@@ -21,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
-    require_path(options.input, "a video file, a folder of frames, or a .npy/.npz file")
+    if len(options.input) == 1:  # of several, one that is missing stops no other
+        require_path(options.input[0], "a video file, a folder of frames, or a .npy/.npz file")
     require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
     runtime.bound_memory()
     from vos3d_jax.inference.segmentation import segment  # brings jax: not for --help
@@ -54,8 +59,10 @@ def _parser() -> Parser:
     add(
         "--input",
         required=True,
+        nargs="+",
+        action="extend",
         metavar="PATH",
-        help="a video, a folder of frames, or .npy/.npz [t, h, w, 3] uint8",
+        help="videos, folders of frames, or .npy/.npz [t, h, w, 3] uint8; one or several",
     )
     add("--output", required=True, metavar="DIR", help="folder for the results; made if missing")
     add("--clip_length", type=int, metavar="N", help="frames of a clip")
@@ -88,7 +95,7 @@ def _parser() -> Parser:
     )
     add("--no-overlay", dest="overlay", action="store_false", help="do not write the overlay video")
     add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")
-    add("--overwrite", action="store_true", help="replace results that are there already")
+    add("--overwrite", action="store_true", help="replace results of something else that are there already")
     return parser
 
 

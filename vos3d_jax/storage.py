@@ -101,14 +101,19 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
     return checkpoints
 
 
+def holds_model(folder: str | Path) -> bool:
+    """Whether there is a model in `folder`, as `save_variables` writes it."""
+    checkpoints = Path(folder).absolute() / "checkpoints"
+    return os.path.isdir(checkpoints) and bool(_steps(checkpoints))  # a file: `make_folder` says so
+
+
 def refuse_occupied(folder: str | Path) -> Path:
     """Returns where the checkpoints of `folder` go; UserError when it holds a model already."""
     if not os.fspath(folder):
         raise UserError("the name of the folder to write is empty: give one")
-    checkpoints = Path(folder).absolute() / "checkpoints"
-    if os.path.isdir(checkpoints) and _steps(checkpoints):  # a file of that name: `make_folder` says so
+    if holds_model(folder):
         raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
-    return checkpoints
+    return Path(folder).absolute() / "checkpoints"
 
 
 def load_model(folder: str | Path, step: Step = None) -> nnx.Module:

@@ -108,6 +108,23 @@ def test_a_frame_leaves_as_soon_as_no_later_clip_can_vote_for_it():
     assert [newest[index] for index in range(15, 20)] == [19] * 5
 
 
+@pytest.mark.parametrize("tail", ["code", "paper"])
+@pytest.mark.parametrize(("length", "clip_length", "overlap"), [(11, 4, 1), (12, 4, 0), (9, 4, 3), (7, 3, 2)])
+def test_a_stream_that_is_taken_up_in_the_middle_ends_as_one_from_the_start(
+    tail, length, clip_length, overlap
+):
+    frames = _video(length)
+    predictor = Predictor(_Brightness(), clip_length=clip_length, overlap=overlap, tail=tail, short_edge=None)
+    whole = list(predictor.stream(frames))
+    for done in range(length):
+        start = predictor.restart(done)
+        assert done - clip_length < start <= done
+        again = [one for one in predictor.stream(frames[start:], first=start) if one.index >= done]
+        assert [one.index for one in again] == list(range(done, length))
+        for one, other in zip(again, whole[done:], strict=True):
+            np.testing.assert_array_equal(one.probability, other.probability)
+
+
 def test_it_compiles_once_for_each_frame_size_and_says_so():
     said, model = [], _Brightness()
     predictor = Predictor(model, short_edge=None, announce=said.append)
@@ -152,7 +169,7 @@ def test_a_video_without_frames_gives_nothing():
 
 def test_frames_of_another_size_are_named():
     predictor = Predictor(_Brightness(), short_edge=None)
-    with pytest.raises(UserError, match="frame 9 is 33x21 but frame 0 is 33x20"):
+    with pytest.raises(UserError, match="frame 9 is 33x21 but those before are 33x20"):
         list(predictor.stream(iter([*_video(9), _video(1, 21)[0]])))
 
 

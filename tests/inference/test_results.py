@@ -1,4 +1,4 @@
-"""Results replace older ones altogether or not at all."""
+"""Results replace older ones altogether or not at all, and a run that was killed goes on."""
 
 import errno
 import os
@@ -22,13 +22,16 @@ def video(tmp_path):
 
 def segment(video, output, value, **options):
     options = {"overlay": False, "soft": True, "overwrite": True} | options
-    with Results(output, video, **options) as results:
+    key = {"value": value}
+    with Results(output, video, key, **options) as results:
         mask = np.full((8, 8), value, np.uint8)
         results.write(Frame(0, mask, mask.astype(np.float32)), Picture(np.zeros((8, 8, 3), np.uint8)))
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but those of a run that can go on."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".square.partial" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def fail_at(monkeypatch, number, error):
@@ -44,7 +47,7 @@ def fail_at(monkeypatch, number, error):
     monkeypatch.setattr(Path, "rename", counted)
 
 
-@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("number", range(1, 8))
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_when_a_rename_fails_the_old_results_are_as_before(video, tmp_path, monkeypatch, number, error):
     output = tmp_path / "out"
@@ -54,7 +57,10 @@ def test_when_a_rename_fails_the_old_results_are_as_before(video, tmp_path, monk
     with pytest.raises(UserError if isinstance(error, OSError) else KeyboardInterrupt):
         segment(video, output, 1)
     assert contents(output) == before
-    assert sorted(path.name for path in output.iterdir()) == ["soft", "square"]
+    segment(video, tmp_path / "new", 1)
+    segment(video, output, 1)  # what was made is kept for the same command
+    assert contents(output) == contents(tmp_path / "new")
+    assert sorted(path.name for path in output.iterdir()) == ["soft", "square", "square.json"]
 
 
 def test_when_a_rename_fails_new_results_beside_old_ones_go_too(video, tmp_path, monkeypatch):
@@ -67,7 +73,7 @@ def test_when_a_rename_fails_new_results_beside_old_ones_go_too(video, tmp_path,
     assert contents(output) == before
 
 
-@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("number", range(1, 8))
 def test_after_a_kill_between_renames_the_next_run_puts_the_old_results_back(
     video, tmp_path, monkeypatch, number
 ):
@@ -78,15 +84,30 @@ def test_after_a_kill_between_renames_the_next_run_puts_the_old_results_back(
     with monkeypatch.context() as patch:
         fail_at(patch, number, KeyboardInterrupt())
         patch.setattr(Results, "_put_back", lambda self: None)
-        patch.setattr(Results, "_clean_up", lambda self: None)
         with pytest.raises(KeyboardInterrupt):
             segment(video, output, 1)
-    assert number == 1 or any((output / ".square.partial").glob("*.old"))
-    with pytest.raises(UserError, match="is there already"):
-        segment(video, output, 1, overwrite=False)
+    with pytest.raises(UserError, match="is there already, with value 0"):
+        segment(video, output, 2, overwrite=False)
     assert contents(output).items() >= before.items()
     segment(video, output, 0)
     assert contents(output) == before
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_after_a_kill_between_renames_that_replaced_nothing_the_same_run_ends_as_it_would_have(
+    video, tmp_path, monkeypatch, number
+):
+    # Trap: what is in its place already would be taken for the results of somebody else.
+    segment(video, tmp_path / "whole", 1)
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        fail_at(patch, number, KeyboardInterrupt())
+        patch.setattr(Results, "_put_back", lambda self: None)
+        with pytest.raises(KeyboardInterrupt):
+            segment(video, output, 1)
+    with Results(output, video, {"value": 1}, overlay=False, soft=True, overwrite=False) as results:
+        assert results.done == 1 and not results.finished
+    assert contents(output) == contents(tmp_path / "whole")
 
 
 def test_old_results_that_cannot_be_put_back_are_kept_for_the_next_run(video, tmp_path, monkeypatch):
@@ -120,7 +141,7 @@ def test_half_deleted_old_results_never_come_back(video, tmp_path):
         segment(video, output, 0, overwrite=False)
     assert contents(output) == new
     segment(video, output, 1)
-    assert sorted(path.name for path in output.iterdir()) == ["soft", "square"]
+    assert sorted(path.name for path in output.iterdir()) == ["soft", "square", "square.json"]
 
 
 @pytest.mark.parametrize("name", ["soft", "Soft"])  # the same folder on many a Mac

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from vos3d_jax import cards, storage
+from vos3d_jax import cards, models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import open_checkpoint, plan, published, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
@@ -321,12 +321,33 @@ def test_what_a_file_cannot_show_can_be_set(tmp_path):
         convert(path, tmp_path / "other", settings={"strides": 1})
 
 
-def test_a_folder_that_holds_a_model_is_left_alone(dcseg):
+def test_the_same_is_not_converted_twice_and_another_model_not_replaced_unless_told(dcseg, caplog):
+    def state():
+        return {path: path.stat().st_mtime_ns for path in dcseg.folder.rglob("*")}
+
     dcseg()
-    before = sorted(str(path) for path in dcseg.folder.rglob("*"))
-    with pytest.raises(UserError, match="holds a model already"):
-        dcseg()
-    assert sorted(str(path) for path in dcseg.folder.rglob("*")) == before
+    before = state()
+    dcseg()
+    assert "model was converted before, from this file and with these settings" in caplog.text
+    with pytest.raises(
+        UserError, match=r"model is there already, with epsilon 1e-05 \(now 0.001\): give ano"
+    ):
+        dcseg(settings={"epsilon": 1e-3})
+    assert state() == before
+    dcseg(settings={"epsilon": 1e-3}, overwrite=True)
+    assert storage.load_card(dcseg.folder)["arguments"]["epsilon"] == 1e-3
+    assert [path.name for path in dcseg.folder.iterdir()] == ["checkpoints"]
+    name = next(name for name in dcseg.tensors if name.endswith("conv1.weight"))
+    dcseg.tensors[name] = dcseg.tensors[name] + 1
+    with pytest.raises(UserError, match="other sha256"):
+        dcseg(settings={"epsilon": 1e-3})
+
+
+def test_a_trained_network_is_never_replaced_by_a_converted_one(dcseg):
+    storage.save_model(models.build_model("dcseg", **DCSEG), dcseg.folder, {"config": "mine"})
+    with pytest.raises(UserError, match="holds a network that was trained, which is never replaced"):
+        dcseg(overwrite=True)
+    assert storage.load_card(dcseg.folder)["config"] == "mine"
 
 
 def test_every_target_must_be_written(dcseg, monkeypatch):

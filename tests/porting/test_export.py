@@ -77,8 +77,15 @@ def test_names_that_do_not_fit_and_files_that_are_there_are_refused(folder):
     with pytest.raises(UserError, match="suffixes"):
         export(folder, folder.parent / "weights.bin")
     (folder.parent / "weights.pth").write_bytes(b"mine")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="is there already, and holds something else: give another --output"):
         export(folder, folder.parent / "weights.pth")
+    assert (folder.parent / "weights.pth").read_bytes() == b"mine"
+    for name in ("weights.pth", "weights.safetensors"):
+        export(folder, folder.parent / name, overwrite=True)
+        written = (folder.parent / name).stat().st_mtime_ns
+        export(folder, folder.parent / name)  # the same again
+        assert (folder.parent / name).stat().st_mtime_ns == written
+    assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
     with pytest.raises(UserError, match="3dcseg_old"):
         export(folder, folder.parent / "other.pth", naming="nobody")
 

@@ -10,7 +10,7 @@ from PIL import Image
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import report, scoring
-from vos3d_jax.evaluation.exclusive import exclusive
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.porting import convert, export
 from vos3d_jax.training import evaluate, held_out
@@ -66,7 +66,7 @@ def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
     assert again.rows == scores.rows and again.figures == scores.figures
     assert again.provenance["results"] == scores.provenance["results"]
     assert report.read(folder) == scores
-    assert scores.provenance["model_card"] == json.loads((folder / "key.json").read_text())["card"]
+    assert scores.provenance["model_card"] == json.loads((folder / "key.json").read_text())["weights"]
     assert {"scores.json", "report.html", "masks", "pictures", "key.json"} <= {
         p.name for p in folder.iterdir()
     }
@@ -105,7 +105,7 @@ def test_a_finished_evaluation_is_shown_again_and_not_repeated(tmp_path, monkeyp
     monkeypatch.setattr(Predictor, "stream", None)
     lines = []
     assert evaluate.evaluate(*setting, tmp_path, say=lines.append) == first
-    assert "evaluated before" in lines[0] and "remove" in lines[0] and "J mean" in lines[-1]
+    assert "evaluated before" in lines[0] and "J mean" in lines[-1]
 
 
 def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path, setting):
@@ -113,14 +113,18 @@ def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path
     evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
     files = _files(tmp_path / "run")
     changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
-    with pytest.raises(UserError, match=r"evaluation with overlap 1 \(now 0\): give another --workdir"):
+    with pytest.raises(
+        UserError, match=r"evaluation is there already, with overlap 1 \(now 0\): give another"
+    ):
         evaluate.evaluate(changed, model, card, tmp_path / "run", say=lambda line: None)
     storage.save_model(models.build_model("toy", seed=1, **config.model), tmp_path / "other")
-    with pytest.raises(UserError, match="evaluation with other weights: "):
+    with pytest.raises(UserError, match="evaluation is there already, with other weights: "):
         others = evaluate.load_model(config, tmp_path / "other")
         evaluate.evaluate(config, *others, tmp_path / "run", say=lambda line: None)
     (tmp_path / "run" / "evaluation" / "key.json").unlink()
-    with pytest.raises(UserError, match="evaluation of something else: "):
+    with pytest.raises(
+        UserError, match="evaluation is there already: give another --workdir, or add --overwrite"
+    ):
         evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
     del files["evaluation/key.json"]
     assert _files(tmp_path / "run") == files

@@ -21,8 +21,10 @@ from vos3d_jax.media.images import rgb
 _FRAME = "a frame is uint8 RGB [height, width, 3]"
 
 
-def frames_of(video: Any) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Returns the frames of a path (as the command's `--input`), of an array [time, h, w, 3] or an iterable.
+
+    The first is called frame `first`.
 
     Raises:
         UserError: `video` can be no video; while iterating: a frame can be no frame.
@@ -36,7 +38,7 @@ def frames_of(video: Any) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
             f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
             "iterable of frames"
         )
-    return (frame_of(index, frame) for index, frame in enumerate(video))
+    return (frame_of(index, frame) for index, frame in enumerate(video, first))
 
 
 def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:

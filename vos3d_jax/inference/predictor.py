@@ -70,7 +70,7 @@ class Predictor:
         if not getattr(model, "segments", True):
             raise UserError(f"a {model.system} gives no masks: give a dcseg")
         self.settings = Settings().changed(settings_of(model), "the model's card: ").changed(settings)
-        self._model, self._announce = model, announce
+        self._model, self.announce = model, announce
         self._prepared: dict[tuple[int, int], Callable[[Array], Array]] = {}
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class Predictor:
         network, size, _ = describe(self._model).split("\n")
         return f"Predictor of {network}\n{size}\n  {self.settings}"
 
-    def stream(self, video: Any) -> Iterator[Frame]:
+    def stream(self, video: Any, first: int = 0) -> Iterator[Frame]:
         """Returns an iterator over the `Frame` of each frame, in order, each as soon as it is final.
 
         That is when no later clip can vote for it: with the published cut 3 to 7 frames after it came; at
@@ -87,34 +87,46 @@ class Predictor:
         Args:
             video: a path, as the command's `--input`; uint8 RGB [time, height, width, 3]; or an iterable of
                 frames, uint8 RGB [height, width, 3] or pictures of Pillow.
+            first: the index that the first of them has.
 
         Raises:
             UserError: that is no video; while iterating: a frame is of another kind, or not of the first
                 one's size; the network's probabilities are not finite.
         """
-        return map(_as_frame, self.mean_probabilities(video))
+        return map(_as_frame, self.mean_probabilities(video, first))
 
-    def mean_probabilities(self, video: Any) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
+    def restart(self, index: int) -> int:
+        """Returns where to begin a stream that is to give the same as a whole one from frame `index` on.
+
+        That is the start of the first clip that votes for it; for the frames before it votes are missing.
+        """
+        stride = self.settings.clip_length - self.settings.overlap
+        return max(0, -(-(index - self.settings.clip_length + 1) // stride) * stride)
+
+    def mean_probabilities(
+        self, video: Any, first: int = 0
+    ) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
         """Returns what yields (index, mean probability of each class, fit) at the network's size, no padding.
 
         These are the maps that the soft measures of the paper are computed on. Otherwise as `stream`.
         """
-        return self._run(frames_of(video))
+        return self._run(frames_of(video, first), first)
 
     def _run(
-        self, frames: Iterator[UInt8[np.ndarray, "h w 3"]]
+        self, frames: Iterator[UInt8[np.ndarray, "h w 3"]], first: int
     ) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
         schedule = clips.ClipSchedule(self.settings.clip_length, self.settings.overlap, self.settings.tail)
-        window: dict[int, _Seen] = {}
+        window: dict[int, _Seen] = {}  # by their place in the schedule, which begins at 0
         fit = None
 
         def leave(final: int) -> Iterator[tuple[int, np.ndarray, Fit]]:
-            for index in [index for index in window if index < final]:
-                yield index, fit.crop(window.pop(index).mean()), fit
+            for place in [place for place in window if place < final]:
+                seen = window.pop(place)
+                yield seen.index, fit.crop(seen.mean()), fit
 
-        for index, frame in enumerate(frames):
-            fit = self._fit(index, frame, fit)
-            window[index] = _Seen(fit.enter(frame))
+        for place, frame in enumerate(frames):
+            fit = self._fit(first + place, frame, fit)
+            window[place] = _Seen(first + place, fit.enter(frame))
             if clip := schedule.arrive():
                 self._vote(clip, window, fit)
                 yield from leave(schedule.final)
@@ -129,26 +141,28 @@ class Predictor:
             return Fit(size, self.settings.short_edge or None)
         if size != fit.original:
             raise UserError(
-                f"frame {index} is {size[1]}x{size[0]} but frame 0 is {fit.original[1]}x{fit.original[0]}: "
-                "give a video of one size, or cut it where the size changes"
+                f"frame {index} is {size[1]}x{size[0]} but those before are "
+                f"{fit.original[1]}x{fit.original[0]}: give a video of one size, or cut it where "
+                "the size changes"
             )
         return fit
 
     def _vote(self, clip: clips.Clip, window: dict[int, "_Seen"], fit: Fit) -> None:
-        frames = np.stack([window[index].frame for index in clip.frames])[None]
+        seen = [window[place] for place in clip.frames]
+        frames = np.stack([one.frame for one in seen])[None]
         if fit.network in self._prepared:
             probabilities = np.asarray(_softmax(self._prepared[fit.network](frames)))
         else:
             probabilities = self._prepare_and_run(frames)
-        for index, votes, probability in zip(clip.frames, clip.votes, probabilities[0], strict=True):
+        for one, votes, probability in zip(seen, clip.votes, probabilities[0], strict=True):
             if not np.isfinite(probability.sum()):  # one pass: what is not finite stays so in the sum
                 raise UserError(
-                    f"frame {index}: the network's probabilities are not finite, so there is no mask: its "
-                    "training diverged or its file is damaged: give an earlier --step, or convert the file "
-                    "again, which names such tensors"
+                    f"frame {one.index}: the network's probabilities are not finite, so there is no mask: "
+                    "its training diverged or its file is damaged: give an earlier --step, or convert the "
+                    "file again, which names such tensors"
                 )
             if votes:
-                window[index].add(probability)
+                one.add(probability)
 
     def _prepare_and_run(
         self, frames: UInt8[np.ndarray, "1 t h w 3"]
@@ -158,10 +172,10 @@ class Predictor:
         start = time.monotonic()
         while len(self._prepared) >= _PREPARED_SIZES:
             del self._prepared[next(iter(self._prepared))]
-        with compiling(f"for clips of {shape} (once for each frame size)", self._announce):
+        with compiling(f"for clips of {shape} (once for each frame size)", self.announce):
             run = self._prepared[height, width] = models.prepare(self._model, frames.shape)
             probabilities = np.asarray(_softmax(run(frames)))
-        self._announce(f"first clip of {shape} after {time.monotonic() - start:.1f} s, compilation included")
+        self.announce(f"first clip of {shape} after {time.monotonic() - start:.1f} s, compilation included")
         return probabilities
 
 
@@ -174,8 +188,8 @@ def _as_frame(found: tuple[int, Float32[np.ndarray, "h w classes"], Fit]) -> Fra
 class _Seen:
     """A frame as the network sees it, and the sum of the votes it has had."""
 
-    def __init__(self, frame: np.ndarray):
-        self.frame = frame
+    def __init__(self, index: int, frame: np.ndarray):
+        self.index, self.frame = index, frame
         self._sum: np.ndarray | None = None
         self._count = 0
 

@@ -1,27 +1,35 @@
-"""The files that a segmented video leaves: masks in DAVIS layout, an overlay video, soft maps.
+"""The files that a segmented video leaves: masks in DAVIS layout, an overlay video, soft maps, a record.
 
-OUT/<video>/<frame>.png are palette PNGs of ids, OUT/<video>.mp4 is the overlay, and
-OUT/soft/<video>/<frame>.png are 16-bit grey PNGs of the foreground probability (65535 is 1). All of them
-are made in OUT/.<video>.partial and appear under their names when the last frame is written. What they
-replace waits there until all of them are in place; after an error, or a kill in between, it is put back.
+OUT/<video>/<frame>.png are palette PNGs of ids, OUT/<video>.mp4 is the overlay, OUT/soft/<video>/<frame>.png
+are 16-bit grey PNGs of the foreground probability (65535 is 1), and OUT/<video>.json says what they are of.
+All of them are made in OUT/.<video>.partial and appear under their names when the last frame is written. What
+they replace waits there until all of them are in place; after an error, or a kill in between, it is put back.
 """
 
 import errno
+import json
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import numpy as np
+
+from vos3d_jax import records
 from vos3d_jax.errors import UserError
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.media.frames import Frames
-from vos3d_jax.media.images import write_map_png
-from vos3d_jax.media.masks import write_palette_png
+from vos3d_jax.media.images import write_file, write_map_png
+from vos3d_jax.media.masks import read_ids, write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
 from vos3d_jax.media.reading import Picture
 from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 
 _SOFT = "soft"  # the folder of OUT with the soft maps of all videos
+_PLACING = "placing"  # in a partial folder: names of what goes into its place, and is there if it is not here
 # What to do about an output folder that cannot be written to; for anything else, another one.
 _NOT_YOURS = "give an --output folder that you may write to"
 _FULL = "free some space, or give an --output folder on another disk"
@@ -34,136 +42,209 @@ _MENDS = {
 
 
 class Results:
-    """Writes the results of one video; a context manager that leaves everything or nothing.
+    """The results of one video; a context manager that leaves all of them or none, and goes on after a kill.
 
-    First of all it puts back the results that a killed run had taken away and not replaced.
+    Entering it puts back what a killed run had taken away and not replaced, and says where to begin:
+    `finished` if the results are there, made of the same, and else `done`, the number of the first frames
+    whose masks an unfinished run of the same has left. What can go on is kept, as after a kill, Ctrl-C, or a
+    full disk. After an error of the input or the weights nothing is left of a run that began with nothing.
 
     Args:
         output: the folder OUT; made if it is missing.
         video: the frames that are segmented: their names, their rate, and what must not be overwritten.
+        key: what the masks depend on, see `records`.
         overlay: whether to write the overlay video.
         soft: whether to write the foreground probabilities.
-        overwrite: whether results that are there already are replaced (at the end, when the new ones are
+        overwrite: whether results of something else are replaced (at the end, when the new ones are
             complete) or refused.
 
     Raises:
-        UserError: results are there already, or cannot be written; the video is called `soft`.
+        UserError: the video is called `soft`; on entering: results of something else are there, or they
+            cannot be written, or another command is writing them.
     """
 
-    def __init__(self, output: Path, video: Frames, *, overlay: bool, soft: bool, overwrite: bool):
+    def __init__(
+        self,
+        output: Path,
+        video: Frames,
+        key: Mapping[str, Any],
+        *,
+        overlay: bool,
+        soft: bool,
+        overwrite: bool,
+    ):
         if video.name.casefold() == _SOFT:  # its masks would stand among, or replace, the others' soft maps
             raise UserError(
                 f"{video.path} would have its masks in {output / video.name}, where soft maps go: "
                 "rename the input"
             )
-        self._output, self._video = output, video
-        places = self._places()
-        self.masks = places["masks"]
-        self.overlay = places["overlay.mp4"] if overlay else None
-        self.soft = places["soft"] if soft else None
+        self._output, self._video, self._key, self._overwrite = output, video, key, overwrite
+        self.masks = output / video.name
+        self.overlay = output / f"{video.name}.mp4" if overlay else None
+        self.soft = output / _SOFT / video.name if soft else None
         self._partial = output / f".{video.name}.partial"
         self._replaced = output / f".{video.name}.replaced"
-        try:
-            self._put_back()
-        except OSError as error:
-            raise self._unwritable(error) from error
-        for path in filter(None, (self.masks, self.overlay, self.soft)):
-            if path.exists() and path.samefile(video.path):
-                raise UserError(f"{path} is the input itself: give another --output")
-            if path.exists() and not overwrite:
-                raise UserError(f"{path} is there already: give another --output, or add --overwrite")
+        self.finished, self.done = False, 0
+        # What else stands in the record is for people, who may move the input: `same` leaves it out.
+        self.record = {**key, "path": str(video.path)}
+        self._keep = True  # the partial folder, which may be another's
 
     def __enter__(self) -> "Results":
         self._made_output = not self._output.exists()
-        self._stack = ExitStack()
+        self._lock, self._closing = ExitStack(), ExitStack()
         try:
-            for left in (self._partial, self._replaced):
-                if left.exists():
-                    shutil.rmtree(left)  # of a run that was killed
-            (self._partial / "masks").mkdir(parents=True)
-            if self.soft:
-                (self._partial / "soft").mkdir()
-            if self.overlay:
-                writer = VideoWriter(self._partial / "overlay.mp4", self._video.rate or DEFAULT_RATE)
-                self._writer = self._stack.enter_context(writer)
+            self._partial.mkdir(parents=True, exist_ok=True)
+            self._lock.enter_context(exclusive(self._partial))
+            self._keep = any(self._partial.iterdir())
+            self._put_back()
+            self.finished = self._look()
+            if not self.finished:
+                self._begin()
         except OSError as error:
-            self._clean_up()
+            self._leave()
             raise self._unwritable(error) from error
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def write(self, frame: Frame, picture: Picture) -> None:
         """Writes what was found in `picture`, which has pixels."""
-        name = f"{self._video.frame_name(frame.index)}.png"
         try:
-            write_palette_png(self._partial / "masks" / name, frame.mask)
-            if self.overlay:
-                shown = draw_overlay(picture.pixels, frame.mask)
-                self._writer.write(shown, picture.time, picture.pixel_aspect)
             if self.soft:
-                probability = frame.probability
-                if probability.ndim == 3:
-                    probability = 1 - probability[..., 0]
-                write_map_png(self._partial / "soft" / name, probability)
-        except OSError as error:
-            raise self._unwritable(error) from error
+                soft = frame.probability
+                write_map_png(self._file("soft", frame.index), soft if soft.ndim == 2 else 1 - soft[..., 0])
+            write_palette_png(self._file("masks", frame.index), frame.mask)
+            self._draw(picture, frame.mask)
+        except UserError:
+            self._keep = True  # there may be room for it later
+            raise
+
+    def show(self, index: int, picture: Picture) -> None:
+        """Shows in the overlay, which is made anew, the mask of a frame that is done."""
+        if self.overlay:
+            self._draw(picture, read_ids(self._file("masks", index)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Whatever may not be so the next time: a kill, a full disk.
+        self._keep |= kind is not None and not issubclass(kind, UserError)
         try:
-            self._stack.__exit__(kind, error, trace)
-            if kind is None:
+            self._closing.__exit__(kind, error, trace)
+            if kind is None and not self.finished:
+                self._keep = True
                 self._put_in_place()
-        except OSError as error:
-            raise self._unwritable(error) from error
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
         finally:
-            self._clean_up()
+            self._leave()
 
-    def _clean_up(self) -> None:
-        shutil.rmtree(self._replaced, ignore_errors=True)
-        if not any(self._partial.glob("*.old")):  # else the next run puts them back
+    def _look(self) -> bool:
+        """Whether the results are there, made of the same."""
+        places = self._places(chosen=True)
+        there = [path for path in places.values() if path.exists()]
+        for path in there:
+            if path.samefile(self._video.path):
+                raise UserError(f"{path} is the input itself: give another --output")
+        if self._overwrite or not there:
+            return False
+        before = records.read(places["record.json"])
+        difference = records.differences(before, self._key)
+        if records.same(before, self._key):
+            wanted = {"masks": self.masks, "an overlay": self.overlay, "soft maps": self.soft}
+            missing = [what for what, path in wanted.items() if path and not path.exists()]
+            if not missing:
+                self._keep, self.record = False, before
+                return True
+            difference = f"without {' and '.join(missing)}"
+        raise records.occupied(self.masks if self.masks.exists() else there[0], difference)
+
+    def _begin(self) -> None:
+        """Takes what an unfinished run of the same has left, or clears what one of something else has."""
+        if self._replaced.exists():
+            shutil.rmtree(self._replaced)
+        if records.same(records.read(self._partial / "record.json"), self._key):
+            for begun in self._partial.glob("*/.*"):  # files that were being written
+                begun.unlink()
+            # Masks are written in the order of the frames, each behind its soft map.
+            masks = (self._partial / "masks").glob("*.png")
+            self.done = sum(not self.soft or (self._partial / "soft" / path.name).exists() for path in masks)
+        else:
+            for left in self._partial.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            self._keep = False
+        self._write_record()
+        (self._partial / "masks").mkdir(exist_ok=True)
+        if self.soft:
+            (self._partial / "soft").mkdir(exist_ok=True)
+        if self.overlay:
+            writer = VideoWriter(self._partial / "overlay.mp4", self._video.rate or DEFAULT_RATE)
+            self._writer = self._closing.enter_context(writer)
+
+    def _write_record(self) -> None:
+        text = json.dumps(self.record, indent=1) + "\n"
+        write_file(self._partial / "record.json", text.encode())
+
+    def _file(self, kind: str, index: int) -> Path:
+        return self._partial / kind / f"{self._video.frame_name(index)}.png"
+
+    def _draw(self, picture: Picture, mask: np.ndarray) -> None:
+        if self.overlay:
+            try:
+                shown = draw_overlay(picture.pixels, mask)
+                self._writer.write(shown, picture.time, picture.pixel_aspect)
+            except OSError as error:
+                raise self._unwritable(error) from error
+
+    def _leave(self) -> None:
+        if not self._keep:
             shutil.rmtree(self._partial, ignore_errors=True)
         if self._made_output and self._output.is_dir() and not any(self._output.iterdir()):
             self._output.rmdir()
+        self._lock.close()
 
     def _put_in_place(self) -> None:
-        chosen = self._chosen()
-        first = [name for name, path in chosen.items() if not path.exists()]
+        self._write_record()
+        places = self._places(chosen=True)
+        # From here on what the partial folder lacks is in place, until it has another name.
+        write_file(self._partial / _PLACING, json.dumps(list(places)).encode())
         try:
-            for name, path in chosen.items():
+            for name, path in places.items():
                 path.parent.mkdir(exist_ok=True)
                 if path.exists():
                     path.rename(self._partial / f"{name}.old")
                 (self._partial / name).rename(path)
-            # From here on the old results are no more to be put back, however far deleting them gets.
             self._partial.rename(self._replaced)
         except BaseException:
-            for name in first:
-                if not (self._partial / name).exists():
-                    chosen[name].rename(self._partial / name)
             self._put_back()
             raise
+        shutil.rmtree(self._replaced, ignore_errors=True)
 
     def _put_back(self) -> None:
-        """Undoes what a run that did not get to its end has replaced, with whichever options it ran."""
-        for name, path in self._places().items():
-            old = self._partial / f"{name}.old"
+        """Undoes what a run that did not get to its end has put in place, with whichever options it ran."""
+        placing = self._partial / _PLACING
+        if not placing.exists():
+            return
+        for name in json.loads(placing.read_bytes()):
+            path, new, old = self._places()[name], self._partial / name, self._partial / f"{name}.old"
+            if path.exists() and not new.exists():
+                path.rename(new)
             if old.exists():
-                if path.exists():
-                    path.rename(self._partial / name)
                 old.rename(path)
+        placing.unlink()
 
-    def _places(self) -> dict[str, Path]:
+    def _places(self, chosen: bool = False) -> dict[str, Path]:
+        """Where what is in the partial folder goes: all of it, or what was chosen. The record comes last."""
         name = self._video.name
-        return {
+        places = {
             "overlay.mp4": self._output / f"{name}.mp4",
             "soft": self._output / _SOFT / name,
-            "masks": self._output / name,
+            "masks": self.masks,
+            "record.json": self._output / f"{name}.json",
         }
-
-    def _chosen(self) -> dict[str, Path]:
-        wanted = (self.overlay, self.soft, self.masks)
-        return {name: path for name, path in self._places().items() if path in wanted}
+        wanted = (self.overlay, self.soft, self.masks, places["record.json"])
+        return {name: path for name, path in places.items() if path in wanted} if chosen else places
 
     def _unwritable(self, error: OSError) -> UserError:
         reason = error.strerror or error

@@ -7,8 +7,10 @@ and its largest tensor.
 import collections
 import dataclasses
 import hashlib
+import logging
 import math
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +20,7 @@ import jax
 import numpy as np
 
 import vos3d_jax
-from vos3d_jax import models, storage
+from vos3d_jax import models, records, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan as plans
 from vos3d_jax.porting import published, rules, targets
@@ -26,6 +28,7 @@ from vos3d_jax.porting.plan import Plan
 from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
 from vos3d_jax.porting.readers.source import shown
 
+_log = logging.getLogger(__name__)
 _INPUTS = 8  # channels that are copied at once: what is read for them stays in the cache
 _LARGEST_GROWTH = 8  # float16 grows twofold; no published file shares storage between live tensors
 
@@ -38,21 +41,24 @@ def convert(
     settings: Mapping[str, Any] | None = None,
     allow: Sequence[str] = (),
     root: str | None = None,
+    overwrite: bool = False,
 ) -> Plan:
     """Writes the network of a published file to `folder` and returns what became of every tensor.
 
     Args:
       path: the file, of any container that `open_checkpoint` reads.
-      folder: for `storage.load_model`; it must not hold a model yet.
+      folder: for `storage.load_model`; where the same was converted before, nothing is written.
       into: "dcseg" makes a backbone file the encoder of a segmentation network with random decoder.
       settings: arguments that the file cannot show, instead of the source's own.
       allow: patterns of names or of our paths whose problems are accepted.
       root: the wrapper that holds the weights, for a file of several.
+      overwrite: replace another converted model that `folder` holds, once the new one is complete.
 
     Raises:
-      UserError: all problems of the file in one line; nothing is written then.
+      UserError: all problems of the file in one line; `folder` holds another model. Nothing is written then.
     """
-    storage.refuse_occupied(folder)
+    if not os.fspath(folder):
+        raise UserError("the name of the folder to write is empty: give one")
     checkpoint = open_checkpoint(path, root=root)
     plan = plans.make(checkpoint, into=into, settings=settings, allow=allow)
     plans.refuse(checkpoint, plan)
@@ -65,7 +71,7 @@ def convert(
     name, hidden = published.find(digest) or (None, {})
     if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
         plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
-    storage.save_variables(variables, card(checkpoint, plan, digest, name), folder)
+    _save(variables, card(checkpoint, plan, digest, name), Path(folder), overwrite)
     return plan
 
 
@@ -98,6 +104,35 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     ]
     rows = plans.with_allowed(rows, allow)
     return variables, Plan(plan.recognised, plan.system, plan.arguments, rows)
+
+
+def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, overwrite: bool) -> None:
+    """Writes the model, unless it is there already; another one makes way if it may be replaced."""
+    if not storage.holds_model(folder):
+        storage.save_variables(variables, made, folder)
+        return
+    try:
+        before = storage.load_card(folder)
+    except UserError:  # damaged
+        before = {}
+    if records.same(before, made) and not overwrite:
+        _log.warning("%s was converted before, from this file and with these settings", folder)
+        return
+    if "config" in before:
+        raise UserError(
+            f"{folder} holds a network that was trained, which is never replaced: give another --output"
+        )
+    if not overwrite:
+        raise records.occupied(folder, records.differences(before, made))
+    new, old = folder / ".new", folder / ".old"
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+    storage.save_variables(variables, made, new)
+    with storage.writing(folder):
+        (folder / "checkpoints").rename(old)
+        (new / "checkpoints").rename(folder / "checkpoints")
+        shutil.rmtree(old)
+        shutil.rmtree(new)
 
 
 def refuse_inflated(checkpoint: Checkpoint, plan: Plan) -> None:

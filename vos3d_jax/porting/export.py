@@ -4,7 +4,9 @@ Beside the parameters a file gets what its class's strict loading asks for: coun
 names of one tensor, input constants, and zeros for layers that the function does not use.
 """
 
+import filecmp
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +15,13 @@ from typing import Any
 import numpy as np
 
 import vos3d_jax
-from vos3d_jax import storage
+from vos3d_jax import records, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan, rules, targets
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.writers import write_pth, write_safetensors
 
+_log = logging.getLogger(__name__)
 FORMATS = (".safetensors", ".pth", ".pt")
 # Whose names a network of ours can have; the other sources have none of our heads, or no network here.
 NAMINGS = (
@@ -35,7 +38,7 @@ _PRETRAINED_CLASSES = 400
 
 
 def export(
-    folder: str | os.PathLike, path: str | os.PathLike, *, naming: str | None = None
+    folder: str | os.PathLike, path: str | os.PathLike, *, naming: str | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
     """Writes the weights of a model's folder as a file for PyTorch users and returns its tensors by name.
 
@@ -44,21 +47,28 @@ def export(
       path: the new file, `.safetensors`, or `.pth` as `torch.load(weights_only=True)` opens it.
       naming: whose words to use, one of `NAMINGS`; None takes those that the weights came with,
         else the usual ones of the system.
+      overwrite: replace a file that is there already and holds something else.
 
     Raises:
-      UserError: no model there, a suffix or naming that does not fit, or a file that is there already.
+      UserError: no model there, a suffix or naming that does not fit, or another file is there already.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path} has none of the suffixes {', '.join(FORMATS)}: they say what is written")
-    if os.path.exists(path):  # unlike Path.exists, False for a name that no file can have
-        raise UserError(f"{path} is there already: give another name, or remove it")
+    there = os.path.exists(path)  # unlike Path.exists, False for a name that no file can have
     variables, card = storage.load_variables(folder)
     tensors = state_dict(variables, card, naming or default_naming(card))
+    new = path.with_name(f".{path.name}.new") if there and not overwrite else path
     if path.suffix == ".safetensors":
-        write_safetensors(path, tensors, {"converter": f"vos3d_jax {vos3d_jax.__version__}"})
+        write_safetensors(new, tensors, {"converter": f"vos3d_jax {vos3d_jax.__version__}"})
     else:
-        write_pth(path, tensors)
+        write_pth(new, tensors)
+    if new != path:  # the same tensors give the same bytes
+        same = path.is_file() and filecmp.cmp(new, path, shallow=False)
+        new.unlink()
+        if not same:
+            raise records.occupied(path, "and holds something else")
+        _log.warning("%s was exported before, from these weights", path)
     return tensors
 
 

@@ -4,7 +4,6 @@ An evaluation is made in `<workdir>/evaluation.tmp` and renamed. Its `key.json` 
 settings, data), so that a killed one goes on where it stood, and one of something else is never mixed in.
 """
 
-import hashlib
 import json
 import math
 import shutil
@@ -15,13 +14,13 @@ from typing import Any
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import models, storage
+from vos3d_jax import cards, models, records, storage
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
-from vos3d_jax.evaluation.exclusive import exclusive
 from vos3d_jax.evaluation.progress import ScoringProgress
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.media.images import write_file
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.training import held_out, predictions
@@ -67,7 +66,7 @@ def evaluate(
     The folder holds what `report.write` writes (`scores.json`, tables, `report.html`, pictures), what
     `predictions.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
     killed goes on where it stood; one that is finished is shown again and not repeated, and one of something
-    else is only replaced where that is asked for.
+    else is only replaced where that is asked for: the rule of `records`.
 
     Args:
       config: its `evaluation` says what is done.
@@ -86,19 +85,17 @@ def evaluate(
     key = _key(config, card, videos)
     with exclusive(output):
         if (folder / "scores.json").exists():
-            if _key_of(folder) == key:
-                say(f"evaluated before, with these weights, settings and data; to repeat it, remove {folder}")
+            before = records.read(folder / "key.json")
+            if records.same(before, key):
+                say(f"evaluated before, with these weights, settings and data: {folder}")
                 return _show(folder, say)
             if not replace:
-                raise UserError(
-                    f"{folder} holds a finished evaluation {_differences(_key_of(folder), key)}: give another"
-                    f" --workdir (and this one as --checkpoint), or remove {folder}"
-                )
-        if _key_of(unfinished) == key:
+                raise records.occupied(folder, records.differences(before, key), "--workdir")
+        if records.same(records.read(unfinished / "key.json"), key):
             say(f"going on with the evaluation that was begun in {unfinished}")
         else:
             _remove(unfinished)
-            write_file(unfinished / "key.json", key.encode())
+            write_file(unfinished / "key.json", (json.dumps(key, indent=1) + "\n").encode())
         rules = benchmarks.find(settings.benchmark)
         if settings.baselines:
             _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
@@ -151,7 +148,7 @@ def _score_files(
             work_dir=folder / _PARTS,
             progress=progress,
             videos=videos,
-            card=_digest(card),
+            card=cards.digest(card),
             **held_out.reader_arguments(config),
         )
 
@@ -173,11 +170,11 @@ def _show(folder: Path, say: Callable[[str], None]) -> Scores:
     return scores
 
 
-def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> str:
-    """What an evaluation is of, as the text of key.json. The card holds a checksum of every array."""
+def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> dict[str, Any]:
+    """What an evaluation is of, as key.json keeps it."""
     data = config.evaluation.data
-    key = {
-        "card": _digest(card),
+    return {
+        "weights": cards.digest(card),
         "step": card.get("step"),
         "benchmark": config.evaluation.benchmark,
         "predictor": config.evaluation.predictor,
@@ -186,38 +183,6 @@ def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> st
         "videos": [[video.name, video.length, *video.size] for video in videos],
         "version": vos3d_jax.__version__,
     }
-    return json.dumps(key, indent=1) + "\n"
-
-
-def _differences(old: str | None, new: str) -> str:
-    """What sets the key of another evaluation apart from ours, in words."""
-    try:
-        before, ours = json.loads(old or ""), json.loads(new)
-        # The predictor's settings stand for themselves; of weights and videos only that they differ is said.
-        before, ours = ({**key.pop("predictor"), **key} for key in (before, ours))
-    except (ValueError, AttributeError, KeyError, TypeError):
-        return "of something else"
-    named = [
-        f"{name} {before.get(name)} (now {ours.get(name)})"
-        for name in sorted(before.keys() | ours.keys())
-        if before.get(name) != ours.get(name) and name not in ("card", "videos")
-    ]
-    if before.get("card") != ours["card"] and before.get("step") == ours["step"]:
-        named.append("other weights")
-    if before.get("videos") != ours["videos"] and before.get("data") == ours["data"]:
-        named.append("other videos")
-    return f"with {', '.join(named)}" if named else "of something else"
-
-
-def _digest(card: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
-
-
-def _key_of(folder: Path) -> str | None:
-    try:
-        return (folder / "key.json").read_text()
-    except (OSError, ValueError):
-        return None
 
 
 def _replace(folder: Path, unfinished: Path) -> None:

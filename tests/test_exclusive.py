@@ -3,7 +3,7 @@
 import pytest
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.exclusive import exclusive
+from vos3d_jax.exclusive import exclusive
 
 
 def test_a_second_command_is_refused_until_the_first_has_ended(tmp_path):
