@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import toy_network
+from mask_folders import box, write_grey, write_own
 
 from vos3d_jax import main, models, storage
 
@@ -99,6 +101,20 @@ def test_missing_data_is_named_before_anything_compiles(tmp_path, config, capsys
         capsys, "--config=davis_small.py", "--config.data_dir=nowhere", f"--workdir={tmp_path}/run"
     )
     assert "nowhere" in error and "data_dir" in error and "davischallenge.org" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("soft", ["bear", "surf"])  # trained on, held out
+def test_soft_masks_are_named_before_anything_compiles(tmp_path, capsys, monkeypatch, soft):
+    monkeypatch.chdir(tmp_path)
+    write_own("data", {name: [box() * np.uint8(255)] * 3 for name in ("bear", "surf")})
+    for split, name in (("train", "bear"), ("val", "surf")):
+        (tmp_path / f"data/{split}.txt").write_text(name)
+    mask = box() * np.uint8(255)
+    mask[4], mask[15] = 85, 170
+    write_grey(f"data/{soft}/masks/00001.png", mask)
+    error = _error(capsys, "--config=folder.py", "--config.data_dir=data", "--workdir=run")
+    assert f"data/{soft}/masks/00001.png has 3 grey levels, so its edges are soft: threshold the" in error
     assert not (tmp_path / "run").exists()
 
 

@@ -90,6 +90,43 @@ def test_the_windows_around_objects_change_nothing(truth, down, right):
 
 
 @settings(max_examples=40, deadline=None)
+@given(volumes(), st.permutations([1, 2, 3, 128, 254]))
+def test_each_id_that_occurs_is_scored_from_the_frame_after_it_enters(pair, names):
+    result, truth = (np.where(ids == 4, 0, ids) for ids in pair)
+    names = np.array([0, *names[:3], *[255] * 252], np.uint8)  # ids with gaps, in any order
+    result, truth = names[np.where(result == 255, 0, result)], names[truth]
+    occurring = set(truth.ravel().tolist()) - {0, 255}
+    result = np.where(np.isin(result, list(occurring)), result, 0).astype(np.uint8)
+    found = metrics.entering(zip(result[1:], truth[1:], strict=True), truth[0])
+    assert [one.object_id for one in found] == sorted(occurring)
+    for one in found:
+        k = one.object_id
+        start = 1 + next(index for index, ids in enumerate(truth) if (ids == k).any())
+        expected = [plain_metrics.j_and_f(r == k, t == k) for r, t in zip(result, truth, strict=True)][start:]
+        values = list(zip(one.j_frames, one.f_frames, strict=True))
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
+        assert one.proposal_id == k
+
+
+@settings(max_examples=20, deadline=None)
+@given(volumes())
+def test_objects_that_are_all_there_at_first_score_as_in_davis_2017(pair):
+    result, truth = pair
+    truth[0].ravel()[:3], result = range(1, 4)[: truth[0].size], np.where(result == 4, 0, result)
+    frames = list(zip(result, truth, strict=True))
+    assert metrics.entering(frames, truth[0]) == metrics.semi_supervised(frames, 3)
+
+
+@pytest.mark.parametrize("wrong", [3, 255])
+def test_an_id_that_the_truth_never_has_is_refused(wrong):
+    truth, result = np.array([[0, 1], [2, 0]], np.uint8), np.array([[0, 1], [wrong, 0]], np.uint8)
+    with pytest.raises(
+        ValueError, match=f"bear has the object id {wrong} but those of the true masks are 1, 2"
+    ):
+        metrics.entering([(result, truth)], truth, "bear")
+
+
+@settings(max_examples=40, deadline=None)
 @given(volumes())
 def test_the_assignment_is_the_best_of_all_and_no_more_empty_proposals_compete_than_officially(pair):
     result, truth = pair

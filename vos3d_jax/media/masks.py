@@ -35,16 +35,16 @@ FAULTS = {
     ),
     "soft edges": (
         "{path} has {detail} grey levels, so its edges are soft",
-        "threshold the masks in the middle and write 0 and 1 (or ids); --mask_values=half cuts them there",
+        "threshold the masks in the middle and write 0 and 1 (or ids); mask_values=half cuts them there",
     ),
     "greys": (
         "{path} has the greys {detail}, which are no ids",
-        "write ids 1, 2, ..., or 0 and 255 for one object; --mask_values=half cuts them there",
+        "write ids 1, 2, ..., or 0 and 255 for one object; mask_values=half cuts them there",
     ),
     "stray": (
         "{path} has {detail}, in a video with more of 255 (white, or void) than of all ids",
-        "write 0 and 255 alone for one object (--mask_values=half cuts there), or say that 255 is void "
-        "(--mask_values=ids)",
+        "write 0 and 255 alone for one object (mask_values=half cuts there), or say that 255 is void "
+        "(mask_values=ids)",
     ),
     "background": (
         "{path} has several greys, of which 0, the background, is not the most common ({detail} is)",

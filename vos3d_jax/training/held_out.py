@@ -14,7 +14,7 @@ from vos3d_jax.evaluation import benchmarks, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.media.overlay import side_by_side
 from vos3d_jax.training import predictions
-from vos3d_jax.training.sources import require_frames
+from vos3d_jax.training.sources import require_readable
 from vos3d_jax.training.stages import Config
 
 _MOST_PICTURES = 8
@@ -51,7 +51,7 @@ def videos(config: Config) -> list[Video]:
             " another benchmark, or score masks of another method with `python -m vos3d_jax.score`"
         )
     found = scoring.benchmark_videos(rules, config.data_dir or None, **reader_arguments(config))
-    require_frames(found, data)
+    require_readable(found, data)
     return found
 
 

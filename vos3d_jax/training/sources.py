@@ -13,17 +13,23 @@ from vos3d_jax.training.stages import STRIDE, Config, Data, Stage
 def load_videos(config: Config, part: Data) -> list[Video]:
     """Returns the videos of one part of a mixture; UserError when they are missing."""
     videos = datasets.load(part.name, part.split, data_dir=config.data_dir or None, **part.options)
-    require_frames(videos, part)
-    for video in videos:
-        if video.meaning is not None:
-            video.meaning()  # reads all masks: what cannot be told for certain is refused before hours of it
+    require_readable(videos, part)
     return videos
 
 
-def require_frames(videos: Sequence[Video], part: Data) -> None:
-    """Returns if `videos`, which `part` asks for, have frames; UserError otherwise."""
+def require_readable(videos: Sequence[Video], part: Data) -> None:
+    """Returns if `videos`, which `part` asks for, have frames, and masks whose values mean something.
+
+    All masks are read where their reader has no rule: better now than hours later.
+
+    Raises:
+      UserError: not so.
+    """
     if not sum(video.length for video in videos):
         raise UserError(f"data {part.name} {part.split} has no frames: mend its options {dict(part.options)}")
+    for video in videos:
+        if video.meaning is not None:
+            video.meaning()
 
 
 def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
