@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vos3d_jax.data.readers import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
@@ -275,6 +274,8 @@ def _strange_names(results: Results, run: Run) -> list[Problem]:
     Where the data have some of a video's frames alone (every fifth; none at the end of J-HMDB's clips), masks
     of the others are none the worse.
     """
+    from vos3d_jax.data.readers import files  # of no use to the processes that score
+
     names = run.video.frame_names
     ends = [re.search("[0-9]+$", name) for name in names]
     numbers = [int(end[0]) for end in ends if end is not None]
