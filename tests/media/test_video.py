@@ -346,6 +346,17 @@ def test_pictures_that_are_too_large_are_refused_by_the_header(tmp_path):
         open_frames(tmp_path / "a.npy")
 
 
+def test_a_count_of_frames_that_no_such_file_holds_is_refused_before_memory_is_taken_for_it(tmp_path):
+    # Trap: FFmpeg takes 36 bytes for each frame that the header says; all of them have one size here.
+    data = bytearray(write_video(tmp_path / "a.mov", numbered_frames(2), "rawvideo").read_bytes())
+    at = data.index(b"stsz") + 8
+    assert int.from_bytes(data[at : at + 4], "big") and data[at + 4 : at + 8] == (2).to_bytes(4, "big")
+    data[at + 4 : at + 8] = (10**8).to_bytes(4, "big")
+    (tmp_path / "a.mov").write_bytes(data)
+    with pytest.raises(UserError, match="a.mov says 100000000 frames of"):
+        open_frames(tmp_path / "a.mov")
+
+
 def test_frames_of_another_size_are_scaled_to_the_first_ones_and_said(tmp_path):
     path = tmp_path / "a.avi"
     with av.open(str(path), "w") as container:

@@ -4,6 +4,7 @@ FFmpeg reads hundreds of formats, some of which open other files or addresses. H
 containers and decoders that are in use and much tested, one local file, and a limit on the picture's size.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ DECODERS = frozenset(
 )
 # What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
+_MOST_BOXES = 10_000
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
@@ -43,6 +45,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
+    _check_samples(path)
     most = min(MOST_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
     limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
     options = {**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
@@ -111,6 +114,26 @@ def shown_stream(path: Path, container: InputContainer) -> int:
     if best in streams and counts[best.index] > 1:
         return best.index
     return max(streams, key=lambda stream: counts[stream.index]).index
+
+
+def _check_samples(path: Path) -> None:
+    """Refuses an mp4 that says it has more data than the file: FFmpeg takes memory for what is said."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        for _ in range(_MOST_BOXES):  # boxes of (length, name, content), ISO 14496-12
+            file.seek(at)
+            length, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big")
+            if name == b"moov":
+                for found in re.finditer(b"stsz....(....)(....)", file.read(min(length, size)), re.DOTALL):
+                    each, samples = (int.from_bytes(number, "big") for number in found.groups())
+                    if each * samples > size:
+                        said = f"{samples} frames of {each} bytes in a file of {size}"
+                        raise UserError(f"{path} says {said}: fetch it again")
+            at += length
+            if length < 8 or at >= size:
+                return
 
 
 def _check(path: Path, stream: VideoStream, most: int, said: list[str]) -> None:
