@@ -53,11 +53,9 @@ ONE_STORAGE = (
 )
 
 
-def _guarded(command, *files):
+def _guarded(*files):
     script = Path(__file__).parent / "guarded.py"
-    done = subprocess.run(
-        [sys.executable, script, command, *files], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, script, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -87,12 +85,34 @@ def test_every_hostile_sample_is_refused_by_name(file):
 
 def test_all_samples_without_torch_take_a_second_and_few_megabytes_and_run_or_write_nothing():
     files = {str(GOLDEN / "checkpoints" / name): facts["verdict"] for name, facts in EXPECTED.items()}
-    told = _guarded("open", *files)
+    told = _guarded(*files)
     assert told["forbidden"] == []
     assert told["growth"] < 8 << 20
     for file, verdict in files.items():
         assert (told["results"][file]["error"] is not None) == (verdict == "refuse")
         assert told["results"][file]["seconds"] < 1
+
+
+def test_files_that_want_to_run_something_run_nothing(tmp_path):
+    canary = tmp_path / "canary"
+
+    class Evil:
+        def __reduce__(self):
+            import os
+
+            return os.mkdir, (str(canary),)
+
+    pickled = pickle.dumps({"fc.weight": Evil()}, protocol=2)
+    pickle.loads(pickled)
+    canary.rmdir()  # it does work where a pickle is believed
+    (tmp_path / "evil.pkl").write_bytes(pickled)
+    _zip(tmp_path / "evil.pth", pickled)
+    head = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
+    head += pickle.dumps({"protocol_version": 1001, "little_endian": True, "type_sizes": {}}, 2)
+    (tmp_path / "evil_legacy.pth").write_bytes(head + pickled + pickle.dumps([], 2))
+    told = _guarded(*(str(tmp_path / name) for name in ("evil.pkl", "evil.pth", "evil_legacy.pth")))
+    assert told["forbidden"] == [] and not canary.exists()
+    assert all("refused, nothing of it was run" in result["error"] for result in told["results"].values())
 
 
 def _bombs(folder):
@@ -114,6 +134,8 @@ def _bombs(folder):
         "empty_dicts": b"\x80\x02(" + b"}" * 8_000_000 + b"t.",
         "empty_sets": b"\x80\x04(" + b"\x8f" * 8_000_000 + b"t.",
         "memo": b"\x80\x04}" + b"\x94" * 8_000_000 + b".",
+        "memo_by_number": b"\x80\x02}"
+        + b"".join(b"r" + struct.pack("<I", i * 2999) for i in range(1_400_000)),
         "marks": b"\x80\x04" + b"(" * 8_000_000 + b".",
         "numbers": b"\x80\x04(" + (b"\x8a\x08" + b"\x7f" * 8) * 900_000 + b"t.",
         "nested_json": struct.pack("<Q", 4_000_000) + b'{"a":' + b"[" * 3_999_995,
@@ -139,7 +161,7 @@ def _bombs(folder):
 
 
 def test_bombs_are_refused_in_bounded_memory(tmp_path):
-    told = _guarded("open", *_bombs(tmp_path))
+    told = _guarded(*_bombs(tmp_path))
     assert told["growth"] < 150 << 20
     assert told["forbidden"] == []
     assert all(result["error"] for result in told["results"].values())
