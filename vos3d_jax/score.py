@@ -6,6 +6,7 @@ because importing it puts it in that function's place.
 
 import argparse
 import contextlib
+import dataclasses
 import inspect
 import json
 import shlex
@@ -20,8 +21,10 @@ from vos3d_jax.arguments import Parser, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from vos3d_jax.data.video import Video
     from vos3d_jax.evaluation import Scores
-    from vos3d_jax.evaluation.results_folder import Results
+    from vos3d_jax.evaluation.report import Other
+    from vos3d_jax.evaluation.runs import Benchmark
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.score --benchmark=davis2016 --results=RESULTS --data_dir=DAVIS --output=OUT
@@ -30,11 +33,15 @@ _EXAMPLES = """examples:
       --data_dir=DAVIS --output=OUT --compare=other/scores.json
       a folder that main wrote: its masks and soft maps
   python -m vos3d_jax.score --benchmark=folder --results=RESULTS --data_dir=MINE --output=OUT
-      your own videos: MINE/<video>/frames/00000.jpg with MINE/<video>/masks/00000.png
+      your own videos: MINE/<video>/frames/00000.jpg with MINE/<video>/masks/00000.png;
+      without frames, MINE/<video>/00000.png are true masks
+  python -m vos3d_jax.score --benchmark=davis2017 --results=masks.zip --data_dir=DAVIS --output=OUT \\
+      --compare=a/scores.json --compare=b/scores.json --percent
+      a zip file as its server takes it, checked; beside two other methods, in percent
 
-Layouts of the others: jumpcut RESULTS/<clip>/key016/<frame>.png for the key frame 16 and frames 24, 32, 48;
-jhmdb RESULTS/split1/<class>/<clip>/<frame>.png, with the actions' scores in RESULTS/split1/actions.csv
-(clip,frame,<the 21 classes>).
+Layouts of the others: sa_v RESULTS/<video>/<object>/<frame>.png; jumpcut RESULTS/<clip>/key016/<frame>.png
+for the key frame 16 and frames 24, 32, 48; jhmdb RESULTS/split1/<class>/<clip>/<frame>.png, with the scores
+of the actions in RESULTS/split1/actions.csv (clip,frame,<the 21 classes>).
 
 A scoring that was killed goes on when the same command is given again; a finished one is made again, as
 masks may have changed. Scores of something else (other results, data or settings) are refused without
@@ -69,10 +76,14 @@ def _run(arguments: list[str]) -> None:
     from vos3d_jax.media.images import write_file
 
     rules = benchmarks.find(options.benchmark)
-    results, output = Results.find(options.results, options.maps), Path(options.output)
-    _refuse_output(output, Path(options.results), results)
+    given, output = Path(options.results), Path(options.output)
+    taken = (given, options.maps and Path(options.maps))
+    if given.is_dir():  # not a zip file
+        results = Results.find(given, options.maps)
+        taken = (results.masks, results.maps)
+    _refuse_output(output, given, taken)
     others = [report.read_other(path) for path in options.compare]
-    protocol = scoring.protocol(rules, options.defect)
+    protocol = scoring.protocol(rules.in_part() if options.partial else rules, options.defect)
     for other in others:
         require_same_protocol((rules.name, protocol), (other.scores.benchmark, other.scores.protocol))
     data = {
@@ -90,27 +101,29 @@ def _run(arguments: list[str]) -> None:
     typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
     key = {
         "protocol": protocol,
-        "results": [str(path and path.resolve()) for path in (results.masks, results.maps)],
+        "results": [str(path and path.resolve()) for path in taken],
         "data": str(Path(options.data_dir or "").resolve()),
         **{name: value for name, value in vars(options).items() if name not in _BESIDE},
     }
-    with exclusive(output):
+    with exclusive(output), contextlib.ExitStack() as stack:
         before = records.read(output / _RECORD)
         if (output / "scores.json").exists() and not records.same(before, key) and not options.overwrite:
             raise records.occupied(output / "scores.json", records.differences(before, key))
+        folder = stack.enter_context(scoring.opened_results(given, rules, videos))
         with ScoringProgress() as progress, _told_how_to_go_on():
             scores = scoring.score(
-                options.results,
+                folder,
                 options.benchmark,
                 options.data_dir,
                 maps_dir=options.maps,
                 metrics=options.metrics,
-                method=options.method,
+                method=options.method or given.resolve().name.removesuffix(".zip"),
                 workers=options.workers,
                 work_dir=output / _PARTS,
                 progress=progress,
                 videos=videos,
                 defects=tuple(options.defect),
+                partial=options.partial,
                 **data,
             )
         # Before the scores, so that a kill in between leaves none that nobody may replace.
@@ -120,8 +133,8 @@ def _run(arguments: list[str]) -> None:
                 scores,
                 output,
                 videos=videos,
-                masks_dir=results.masks,
-                compare=others,
+                masks_dir=Results.find(folder).masks,
+                compare=[_with_masks(other, rules, videos, stack) for other in others],
                 made=report.Made.now(typed, options.results),
                 html=options.report,
             )
@@ -130,6 +143,22 @@ def _run(arguments: list[str]) -> None:
             print(f"scores.json, tables{' and report.html' if options.report else ''} are in {output}")
             if others:
                 _show_comparison(scores, [other.scores for other in others])
+
+
+def _with_masks(
+    other: "Other", rules: "Benchmark", videos: Sequence["Video"], stack: contextlib.ExitStack
+) -> "Other":
+    """The result to compare with and the folder of its masks, of a zip file as long as `stack` is open."""
+    from vos3d_jax.evaluation import scoring
+    from vos3d_jax.evaluation.results_folder import Results
+
+    if other.results is None:
+        return other
+    try:
+        folder = stack.enter_context(scoring.opened_results(other.results, rules, videos))
+        return dataclasses.replace(other, results=Results.find(folder).masks)
+    except UserError as error:
+        return dataclasses.replace(other, results=None, absent=str(error))
 
 
 def _show_comparison(scores: "Scores", others: Sequence["Scores"]) -> None:
@@ -148,13 +177,13 @@ def _told_how_to_go_on() -> Iterator[None]:
         raise
 
 
-def _refuse_output(output: Path, folder: Path, results: "Results") -> None:
+def _refuse_output(output: Path, given: Path, masks_and_maps: tuple[Path | None, ...]) -> None:
     """Nothing is written into somebody's results, nor over the scores that stand beside them."""
     place = output.resolve()
-    for taken in filter(None, (results.masks, results.maps)):
+    for taken in filter(None, masks_and_maps):
         if place.is_relative_to(taken.resolve()):
             raise UserError(f"{output} is in the results, {taken}: give another --output")
-    if place == folder.resolve():
+    if place == given.resolve():
         raise UserError(f"{output} is the folder of the results: give another --output")
 
 
@@ -187,9 +216,15 @@ def _parser() -> Parser:
         default="davis2016",
         metavar="NAME",
         help="davis2016 (default), davis2016_all_frames, davis2017, davis2017_unsupervised, fbms, visal, "
-        "visal_original_size, segtrack_v2, segtrack_v2_objects, jhmdb, jumpcut, folder, folder_objects",
+        "visal_original_size, segtrack_v2, segtrack_v2_objects, jhmdb, jumpcut, youtube_vos, sa_v, folder, "
+        "folder_objects",
     )
-    add("--results", required=True, metavar="DIR", help="the masks, <sequence>/<frame>.png")
+    add(
+        "--results",
+        required=True,
+        metavar="DIR",
+        help="the masks, <sequence>/<frame>.png, or the zip file of them that a benchmark's server takes",
+    )
     add("--data_dir", metavar="DIR", help="the benchmark's data")
     add("--output", required=True, metavar="DIR", help="folder for scores.json, tables and report.html")
     add("--overwrite", action="store_true", help="replace results of something else that are there already")
@@ -222,6 +257,11 @@ def _parser() -> Parser:
         default=[],
         metavar="FILE",
         help="the scores.json of another method, to stand beside this one with tests (may be given again)",
+    )
+    add(
+        "--partial",
+        action="store_true",
+        help="score what there is: sequences and frames without a mask are left out, and the scores say so",
     )
     add("--percent", action="store_true", help="tables, report and LaTeX rows in percent, not in fractions")
     add(

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from mask_folders import box, write_grey
+from mask_folders import box, write_grey, write_masks
 
+from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import score
+from vos3d_jax.evaluation.benchmarks import BENCHMARKS
 
 EVERY_FOURTH = [f"{4 * index:05d}" for index in range(7)]
 
@@ -57,3 +59,33 @@ def test_objects_of_sa_v_overlap_and_weigh_the_same_however_many_a_video_has(tmp
     assert [row.name for row in scores.rows] == ["sav_1/000", "sav_1/001", "sav_2/000"]
     assert scores.figures["J mean"] == pytest.approx((2 * 90 / 110 + 1) / 3)
     assert not scores.complete and scores.protocol == "sav_evaluator"
+
+
+def test_objects_of_youtube_vos_count_from_the_frame_after_they_enter(tmp_path):
+    truth = [box(), box(), box() + 2 * box(left=20), box() + 2 * box(left=20), box() + 2 * box(left=20)]
+    result = [box(), box(left=5), box(), box() + 2 * box(left=19), box()]
+    write_masks(tmp_path / "data/train/Annotations/0a", truth, EVERY_FOURTH)
+    write_masks(tmp_path / "results/0a", result, EVERY_FOURTH)
+    first, second = score(tmp_path / "results", "youtube_vos", tmp_path / "data", workers=1).rows
+    assert (first.name, first.frames) == ("0a_1", tuple(EVERY_FOURTH[1:5]))
+    assert first.series["J"] == pytest.approx((90 / 110, 1, 1, 1))
+    # In the frame in which it enters its mask is given; after that it is a pixel off, then missing.
+    assert (second.name, second.frames) == ("0a_2", tuple(EVERY_FOURTH[3:5]))
+    assert second.series["J"] == pytest.approx((90 / 110, 0))
+
+
+def test_the_masks_of_youtube_vos_that_are_not_public_are_not_scored_against(tmp_path):
+    write_masks(tmp_path / "data/valid/Annotations/0a", [box()])
+    meta = '{"videos": {"0a": {"objects": {"1": {"frames": ["00000", "00005"]}}}}}'
+    (tmp_path / "data/valid/meta.json").write_text(meta)
+    write_masks(tmp_path / "results/0a", [box(), box()], ["00000", "00005"])
+    with pytest.raises(UserError, match="not public, so only the server scores them"):
+        score(tmp_path / "results", "youtube_vos", tmp_path / "data", split="valid", workers=1)
+
+
+def test_the_zip_files_of_the_servers_have_their_layouts():
+    assert {name: rules.zip_root for name, rules in BENCHMARKS.items() if rules.zip_root is not None} == {
+        "davis2017": "",
+        "davis2017_unsupervised": "",
+        "youtube_vos": "Annotations",
+    }

@@ -91,6 +91,23 @@ _ROWS = (
         length=1999,
         zip_root="",
     ),
+    # The masks of valid are not public: what is scored here is train, or a list of its videos.
+    Benchmark(
+        name="youtube_vos",
+        title="YouTube-VOS train",
+        protocol="entering_objects",
+        rule="all frames that have a true mask; each object from the frame after it enters, by id; mean over "
+        "the objects (the server's mean over seen and unseen categories cannot be had from public files)",
+        dataset="youtube_vos",
+        split="train",
+        options={"complete": True},
+        frames="annotated",
+        objects="entering",
+        first_mask=True,
+        average="objects",
+        number=3471,
+        zip_root="Annotations",
+    ),
     # sav_evaluator.py of github.com/facebookresearch/sam2, with its defaults.
     Benchmark(
         name="sa_v",

@@ -129,7 +129,7 @@ class _Meters:
         self.levels = np.zeros((levels, 2), np.int64)
         self.pixels = (0, 0)
         self.boxes: list[tuple[str, Box | None, Box]] = []
-        self._shape = None
+        self._shape, self._last = None, 0
         self._entered = not rules.skips_absent
         if "T" in self._metrics:
             first = run.video.read_mask(0)
@@ -162,8 +162,9 @@ class _Meters:
             series["error"].append(metrics.jumpcut_error(found, truth))
         if "T" in asked and 0 < index < self._run.video.length - 1:
             shape = metrics.outline_shape(found)
-            series["T"].append(metrics.shape_change(self._shape, shape))
-            self._shape = shape
+            next_to_it = index == self._last + 1  # not so where frames have no mask (partial results)
+            series["T"].append(metrics.shape_change(self._shape, shape) if next_to_it else math.nan)
+            self._shape, self._last = shape, index
         if "frame_map" in asked:
             self._add_boxes(index, found, truth)
         if "saliency" in asked:
@@ -285,7 +286,7 @@ def _begun_truth_digest(rules: Benchmark, run: Run):
 
 def _first(run: Run) -> int:
     """The frame whose true mask says how many objects there are."""
-    return run.scored[0] if run.first_mask is None else run.first_mask
+    return run.frames[0] if run.first_mask is None else run.first_mask
 
 
 def _update(digest, name: str, ids: np.ndarray) -> None:

@@ -7,7 +7,7 @@ files it finds there for its own), and nothing is written to it.
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,28 @@ class BadResult(Exception):
     def __init__(self, problem: Problem):
         super().__init__(problem.path)
         self.problem = problem
+
+
+def only_present(results: Results, runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """The runs with the frames that have a mask, and what is left out in words.
+
+    Raises:
+        UserError: there is no mask of any of them.
+    """
+    kept = []
+    for run in runs:
+        scored = tuple(index for index in run.scored if results.mask_path(run, index).is_file())
+        if scored:
+            kept.append(replace(run, scored=scored))
+    if not kept:
+        check_files(results, runs)
+    frames, there = (sum(len(run.scored) for run in chosen) for chosen in (runs, kept))
+    names = [run.name for run in runs if run.name not in {run.name for run in kept}]
+    without = f" (without {', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
+    return kept, (
+        f"PARTIAL RESULTS: {frames - there} of {frames} frames have no mask and are left out; {len(kept)} of "
+        f"{len(runs)} sequences are scored{without}"
+    )
 
 
 def check_files(results: Results, runs: Sequence[Run]) -> None:

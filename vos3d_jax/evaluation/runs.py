@@ -80,6 +80,7 @@ class Benchmark:
         number: how many videos are complete where the names are not certain; 0: not known.
         length: how many frames they have together (an excerpt of each is no benchmark); 0: not certain.
         stable: the sequences of which T is measured, and over which it is averaged; empty: all.
+        partial: only what there are masks of is scored: no result of the benchmark.
         zip_root: the folder that holds those of the sequences in the zip file that its server takes; "":
             none; None: there is no server, or its layout is not known.
     """
@@ -106,6 +107,7 @@ class Benchmark:
     number: int = 0
     length: int = 0
     stable: tuple[str, ...] = ()
+    partial: bool = False
     zip_root: str | None = None
 
     @property
@@ -117,6 +119,12 @@ class Benchmark:
         """What is measured of a video: T only where its mean counts it."""
         stable = not self.stable or video.name in self.stable
         return frozenset(self.metrics) - (frozenset() if stable else {"T"})
+
+    def in_part(self) -> "Benchmark":
+        """The benchmark of what there are masks of, whose results compare with none of the whole."""
+        return replace(
+            self, partial=True, protocol=f"{self.protocol}+partial", title=f"{self.title}, partial results"
+        )
 
     def measuring(self, metrics: Sequence[str]) -> "Benchmark":
         """The benchmark with some of its metrics only; results are those of all of them, of fewer figures.

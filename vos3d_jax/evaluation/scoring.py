@@ -3,10 +3,12 @@
 Both go through `measuring.measure`, so that a method scores the same either way.
 """
 
+import contextlib
 import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import vos3d_jax
 from vos3d_jax.data import datasets
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import aggregation, measuring, results_folder
+from vos3d_jax.evaluation import aggregation, archives, measuring, results_folder
 from vos3d_jax.evaluation import workers as processes
 from vos3d_jax.evaluation.actions import Actions, read_actions
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, find
@@ -34,6 +36,7 @@ from vos3d_jax.media.encodings import Choice, Meaning, require_choice
 __all__ = [
     "benchmark_videos",
     "everything_foreground",
+    "opened_results",
     "protocol",
     "remove_parts",
     "score",
@@ -60,12 +63,14 @@ def score(
     split: str | None = None,
     card: str | None = None,
     defects: Sequence[str] = (),
+    partial: bool = False,
     **options,
 ) -> Scores:
     """The scores of masks in files: `<results_dir>/<sequence>/<frame>.png`, whoever made them.
 
     Args:
-        results_dir: palette or grey PNGs, or a folder that holds `masks` (and `maps`), as `main` writes it.
+        results_dir: palette or grey PNGs, or a folder that holds `masks` (and `maps`), as `main` writes it;
+            or the zip file of masks that the benchmark's server takes.
             JumpCut: `<clip>/key016/<frame>.png`; J-HMDB: `split1/<class>/<clip>/<frame>.png`, and the scores
             of the actions in `split1/actions.csv` (`clip,frame,<the 21 classes>`).
         benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count, and what is measured.
@@ -85,6 +90,8 @@ def score(
         split: the list of videos, if not the benchmark's own.
         card: sha256 of the card of the model that made them.
         defects: names of `scores.DEFECTS`, mistakes of the official tools to repeat.
+        partial: sequences and frames without a mask are left out, which scores and protocol then say;
+            otherwise they are an error.
         options: further arguments of the data set's reader.
 
     Raises:
@@ -95,13 +102,10 @@ def score(
     defects = tuple(sorted(set(defects)))
     protocol(rules, defects)  # names of defects are checked before anything is read
     require_choice(mask_values)
-    results = Results.find(results_dir, maps_dir, mask_values)
-    if not rules.takes_maps:
-        if maps_dir is not None:
-            others = ", ".join(row.name for row in BENCHMARKS.values() if row.takes_maps)
-            what = f"{rules.name} measures no soft maps{' with these metrics' if metrics else ''}"
-            raise UserError(f"{what}: leave {maps_dir} out, or score as {others}")
-        results = replace(results, maps=None)
+    if maps_dir is not None and not rules.takes_maps:
+        others = ", ".join(row.name for row in BENCHMARKS.values() if row.takes_maps)
+        what = f"{rules.name} measures no soft maps{' with these metrics' if metrics else ''}"
+        raise UserError(f"{what}: leave {maps_dir} out, or score as {others}")
     if videos is None:
         videos = benchmark_videos(
             rules, data_dir, resolution=resolution, split=split, mask_values=mask_values, **options
@@ -109,26 +113,43 @@ def score(
     if split not in (None, rules.split):
         rules = replace(rules, title=f"{rules.title} (split {split})")
     runs = _runs(rules, videos)
-    results_folder.check_files(results, runs)
-    actions = read_actions(results.masks, runs) if "frame_map" in rules.metrics else None
-    folder = None if work_dir is None else Path(work_dir)
-    jobs = [Job(rules, run, results, defects, folder) for run in runs]
-    return _scores(
-        rules,
-        runs,
-        processes.score_all(jobs, workers, progress),
-        method=method or Path(results_dir).resolve().name,
-        defects=defects,
-        actions=actions,
-        notes=_overlap(results.masks, data_dir),
-        provenance={
-            "model_card": card,
-            "maps": results_folder.map_bits(results, runs),
-            "options": _asked(
-                {"resolution": resolution, "split": split, "mask_values": mask_values, **options}
-            ),
-        },
-    )
+    with opened_results(results_dir, rules, videos) as found:
+        results = Results.find(found, maps_dir, mask_values)
+        results = results if rules.takes_maps else replace(results, maps=None)
+        notes = _overlap(results.masks, data_dir)
+        if partial:
+            runs, left_out = results_folder.only_present(results, runs)
+            rules, notes = rules.in_part(), (left_out, *notes)
+        results_folder.check_files(results, runs)
+        actions = read_actions(results.masks, runs) if "frame_map" in rules.metrics else None
+        folder = None if work_dir is None else Path(work_dir)
+        jobs = [Job(rules, run, results, defects, folder) for run in runs]
+        return _scores(
+            rules,
+            runs,
+            processes.score_all(jobs, workers, progress),
+            method=method or Path(results_dir).resolve().name.removesuffix(".zip"),
+            defects=defects,
+            actions=actions,
+            notes=notes,
+            provenance={
+                "model_card": card,
+                "maps": results_folder.map_bits(results, runs),
+                "options": _asked(
+                    {"resolution": resolution, "split": split, "mask_values": mask_values, **options}
+                ),
+            },
+        )
+
+
+def opened_results(
+    results: str | Path, rules: Benchmark, videos: Sequence[Video]
+) -> AbstractContextManager[Path]:
+    """The folder of results, which may be a zip file: a context, and errors, as `archives.opened`."""
+    if Path(results).is_dir():
+        return contextlib.nullcontext(Path(results))
+    folders = {run.folder for run in _runs(rules, videos)}
+    return archives.opened(results, folders, rules.zip_root, rules.title)
 
 
 def score_predictions(
@@ -243,7 +264,7 @@ def _scores(
         protocol=protocol(rules, defects),
         rule="; ".join((rules.rule, *(f"as in the official tool, {DEFECTS[name]}" for name in defects))),
         average=rules.average,
-        complete=rules.is_complete(run.video for run in runs),
+        complete=not rules.partial and rules.is_complete(run.video for run in runs),
         method=method,
         metrics=rules.metrics,
         rows=tuple(row for part in measured for row in part.rows),

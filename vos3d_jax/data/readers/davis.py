@@ -105,9 +105,9 @@ def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndar
     return mask
 
 
-def other_resolutions(root: Path, resolution: str) -> str:
-    """A hint for messages: the resolutions that are there instead, or nothing."""
-    others = [name for name in _resolutions(root, ("JPEGImages",)) if name != resolution]
+def other_resolutions(pictures: Path, resolution: str) -> str:
+    """A hint for messages: the resolutions that are in a folder (JPEGImages) instead, or nothing."""
+    others = [name for name in _resolutions(pictures.parent, (pictures.name,)) if name != resolution]
     return f" (found there: {', '.join(others)}; set `resolution` to one of them)" if others else ""
 
 
@@ -137,7 +137,7 @@ def _root(
                     f"set `resolution` to {there[0]} (main: in the config{example}; score: "
                     f"--resolution={there[0]}), or fetch {resolution} from {page}"
                 )
-            hint = other_resolutions(root, resolution)
+            hint = other_resolutions(root / "JPEGImages", resolution)
             holds = f"JPEGImages, {annotations or 'Annotations'} and ImageSets"
             raise UserError(
                 f"{title} was not found: {root / folder / resolution} is not a folder; fetch it from {page} "

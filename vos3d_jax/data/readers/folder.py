@@ -35,6 +35,8 @@ def folder(
         JPEGImages/<video>/00000.jpg               +  Annotations/<video>/00000.png
         <video>/frames/00000.jpg                   +  <video>/masks/00000.png
         <video>/00000.jpg                          +  <video>/masks/00000.png
+        Annotations/<resolution>/<video>/00000.png or <video>/00000.png alone, unless `strict`: masks whose
+            frames are not at hand, which are black
 
     Args:
         split: "all" for every video, or the name of a list: `<split>.txt`, in the folder itself, in
@@ -57,17 +59,20 @@ def folder(
     root = Path(data_dir)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name the folder of your videos with {files.FLAG}")
-    if (root / "JPEGImages").is_dir():
-        has_resolutions = (root / "JPEGImages" / resolution).is_dir()
+    pictures = "JPEGImages" if strict or (root / "JPEGImages").is_dir() else "Annotations"
+    if (root / pictures).is_dir():
+        has_resolutions = (root / pictures / resolution).is_dir()
         middle = resolution if has_resolutions else ""
-        _refuse_other_resolution(root, resolution, has_resolutions)
-        videos_root = root / "JPEGImages" / middle
+        _refuse_other_resolution(root / pictures, resolution, has_resolutions)
+        videos_root = root / pictures / middle
         places = functools.partial(_davis_places, root, middle)
     else:
         videos_root, places = root, functools.partial(_plain_places, root)
     directories = [path for path in files.visible(videos_root) if path.is_dir()]
     every = sorted((path.name for path in directories), key=natural_order)
-    empty = [name for name in every if not _holds_pictures(places(name)[0])]
+    if not strict and not (root / "JPEGImages").is_dir() and not any(map(_has_frames, directories)):
+        places = functools.partial(_masks_alone, videos_root)
+    empty = [name for name in every if not _holds_pictures(places(name)[0] or places(name)[1])]
     every = [name for name in every if name not in empty]
     if split == "all":
         names = every
@@ -91,6 +96,16 @@ def folder(
     return [_video(name, *places(name), strict, mask_values) for name in names]
 
 
+def _has_frames(video: Path) -> bool:
+    return any((video / name).is_dir() for name in ("frames", "masks")) or any(
+        path.suffix.lower() in (".jpg", ".jpeg") for path in files.visible(video)
+    )
+
+
+def _masks_alone(videos_root: Path, name: str) -> tuple[None, Path]:
+    return None, videos_root / name
+
+
 def _list(root: Path, split: str, resolution: str) -> list[str] | None:
     folders = (root, *(root / "ImageSets" / kind for kind in ("", "2016", resolution)))
     return files.read_list([folder / f"{split}.txt" for folder in folders])
@@ -109,12 +124,15 @@ def _holds_pictures(directory: Path) -> bool:
     return any(path.suffix.lower() in files.FRAME_ENDINGS for path in files.visible(directory))
 
 
-def _video(name: str, frames_dir: Path, masks_dir: Path, strict: bool, choice: Choice) -> Video:
-    frames = files.frames_of(name, frames_dir)
-    masks = _masks(name, frames, masks_dir)
+def _video(name: str, frames_dir: Path | None, masks_dir: Path, strict: bool, choice: Choice) -> Video:
+    if frames_dir is None:
+        frames, masks = None, files.files_by_stem(masks_dir, files.MASK_ENDINGS)
+    else:
+        frames = files.frames_of(name, frames_dir)
+        masks = _masks(name, frames, masks_dir)
     if strict:
         files.require_pairs(frames, masks, masks_dir)
-    own = _OwnMasks(tuple(masks.get(stem) for stem in frames), choice)
+    own = _OwnMasks(tuple(masks.get(stem) for stem in frames or masks), choice)
     video = files.make_video(name, frames, masks, own.read)
     return dataclasses.replace(video, meaning=own.decided)
 
@@ -165,10 +183,8 @@ class _OwnMasks:
         return self._meaning.ids_of(values)
 
 
-def _refuse_other_resolution(root: Path, resolution: str, has_resolutions: bool) -> None:
+def _refuse_other_resolution(pictures: Path, resolution: str, has_resolutions: bool) -> None:
     """JPEGImages/1080p/bear asked for as 480p would otherwise be taken for a video called 1080p."""
-    directories = [path for path in files.visible(root / "JPEGImages") if path.is_dir()]
+    directories = [path for path in files.visible(pictures) if path.is_dir()]
     if not has_resolutions and directories and not files.files_by_stem(directories[0], files.FRAME_ENDINGS):
-        raise UserError(
-            f"{root / 'JPEGImages' / resolution} is not a folder{other_resolutions(root, resolution)}"
-        )
+        raise UserError(f"{pictures / resolution} is not a folder{other_resolutions(pictures, resolution)}")
