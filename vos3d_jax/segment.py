@@ -11,7 +11,7 @@ _EXAMPLE = """example:
 
   A run that was killed goes on when the same command is given again, and what is finished is not made
   again. Results of something else (another input, network or setting) are refused without --overwrite.
-  Of several inputs, --input=A.mp4 --input=B.mp4, one that fails does not stop the others.
+  Of several inputs, --input A.mp4 B.mp4, one that fails does not stop the others.
 
   The network's own settings are used where you give none: those it was trained for, else the published
   ones (clips of 8 frames that share 3, short edge 480). More in docs/inference.md."""

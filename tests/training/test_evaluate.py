@@ -130,6 +130,15 @@ def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path
     assert _files(tmp_path / "run") == files
 
 
+def test_probabilities_that_are_not_finite_end_it_and_leave_no_scores(tmp_path, setting):
+    # Trap: the argmax of NaN is background, whose J is a number like any other.
+    config, model, card = setting
+    model.head["kernel"][...] = np.full(model.head["kernel"].shape, np.nan, np.float32)
+    with pytest.raises(UserError, match="frame 0: the network's probabilities are not finite"):
+        evaluate.evaluate(config, model, card, tmp_path / "run", say=lambda line: None)
+    assert not (tmp_path / "run" / "evaluation").exists()
+
+
 def test_two_evaluations_never_write_to_one_folder(tmp_path, setting):
     with exclusive(tmp_path / "run"):
         with pytest.raises(UserError, match="another command is writing to .*run: wait until it has ended"):
