@@ -190,10 +190,16 @@ class _Child:
         self._process.wait()
         self._process.stdout.close()
 
+    def _wants_a_processor(self) -> bool:
+        """Whether it waits for nothing but its turn, as on a machine that is busy with other things."""
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return any(stat.read_text().rpartition(")")[2].split()[0] == "R" for stat in threads)
+
     def _answer(self) -> dict | None:
-        ready, _, _ = select.select([self._process.stdout], [], [], _STUCK)
-        if not ready:
-            self._process.kill()
+        while not select.select([self._process.stdout], [], [], _STUCK)[0]:
+            if not self._wants_a_processor():
+                self._process.kill()
+                break
         line = self._process.stdout.readline()
         return json.loads(line) if line else None
 

@@ -4,6 +4,7 @@ Arrays are read as a stream and not mapped, because mapped pages count as memory
 a file is executed (no pickles).
 """
 
+import math
 import tokenize
 import zipfile
 import zlib
@@ -34,8 +35,8 @@ def read_array(path: Path) -> Iterator[Picture]:
     """Yields the frames of an array file; raises `UserError` where it is damaged."""
     with _array_stream(path) as (stream, (length, *size)):
         for index in range(length):
-            data = stream.read(int(np.prod(size)))
-            if len(data) != np.prod(size):
+            data = stream.read(math.prod(size))
+            if len(data) != math.prod(size):
                 raise UserError(f"{path} ends within frame {index} of {length}: save it again")
             yield Picture(np.frombuffer(data, np.uint8).reshape(size))
 
@@ -45,7 +46,7 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as stream:
-                yield stream, _array_shape(path, stream)
+                yield stream, _array_shape(path, stream, path.stat().st_size)
         else:
             with zipfile.ZipFile(path) as archive:
                 members = archive.namelist()
@@ -54,7 +55,7 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
                         f"{path} holds {len(members)} arrays: save one, uint8 [time, height, width, 3]"
                     )
                 with archive.open(members[0]) as stream:
-                    yield stream, _array_shape(path, stream)
+                    yield stream, _array_shape(path, stream, archive.getinfo(members[0]).file_size)
     except _DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
@@ -62,8 +63,10 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
         ) from error
 
 
-def _array_shape(path: Path, stream: BufferedIOBase) -> tuple[int, ...]:
+def _array_shape(path: Path, stream: BufferedIOBase, stored: int) -> tuple[int, ...]:
     version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise UserError(f"{path} has the version {version} of the array format, which is none: save it again")
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = header(stream)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
@@ -74,4 +77,6 @@ def _array_shape(path: Path, stream: BufferedIOBase) -> tuple[int, ...]:
         )
     if fortran_order:
         raise UserError(f"{path} is in Fortran order: save numpy.ascontiguousarray of it")
+    if shape[0] < 0 or not 0 < math.prod(shape[1:]) <= stored:  # before memory for a frame is asked for
+        raise UserError(f"{path} declares {list(shape)} in {stored} bytes: it is damaged, save it again")
     return shape
