@@ -260,6 +260,23 @@ def test_frames_have_the_times_of_the_file(tmp_path, suffix):
     assert [picture.time for picture in open_frames(path).pictures()] == [(t - 100) * MS for t in times]
 
 
+def test_frames_that_an_edit_list_hides_are_not_missed(tmp_path):
+    source = write_video(tmp_path / "whole.mp4", numbered_frames(12), "mpeg4")
+    with (
+        av.open(str(source)) as whole,
+        av.open(str(tmp_path / "a.mp4"), "w", options={"avoid_negative_ts": "disabled"}) as target,
+    ):
+        stream = target.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts, packet.stream = packet.pts - 3 * 512, packet.dts - 3 * 512, stream
+                target.mux(packet)
+    told = []
+    reading = open_frames(tmp_path / "a.mp4").reading(tell=told.append)
+    assert _numbers(picture.pixels for _, picture in reading) == list(range(3, 12))
+    assert reading.summary() is None and not told
+
+
 # --- files of strangers
 
 

@@ -45,12 +45,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
-    _check_samples(path)
-    most = min(MOST_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
-    limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
-    options = {**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     opened = False
     try:
+        _check_samples(path)
+        most = min(MOST_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
+        limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
+        options = {**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         with (
             errors_of("IMGUTILS") as said,
             av.open(local_name(path), options=options, metadata_errors="replace") as container,
