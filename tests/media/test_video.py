@@ -277,6 +277,24 @@ def test_frames_that_an_edit_list_hides_are_not_missed(tmp_path):
     assert reading.summary() is None and not told
 
 
+def test_what_stands_before_the_first_key_frame_is_not_missed(tmp_path):
+    # Trap: a recording that begins with an open group of pictures has packets without a picture.
+    source = write_video(tmp_path / "whole.mpg", numbered_frames(24), "mpeg2video")
+    with av.open(str(source)) as whole, av.open(str(tmp_path / "a.mpg"), "w") as target:
+        stream = target.add_stream_from_template(whole.streams.video[0])
+        keys = sent = 0
+        for packet in whole.demux(video=0):
+            keys += bool(packet.size and packet.is_keyframe)
+            if packet.size and keys > 1:
+                packet.stream = stream
+                target.mux(packet)
+                sent += 1
+    told = []
+    reading = open_frames(tmp_path / "a.mpg").reading(tell=told.append)
+    assert len(list(reading)) == sent - 2
+    assert reading.summary() is None and not told
+
+
 # --- files of strangers
 
 

@@ -107,7 +107,7 @@ class _Decoding:
         # AVI has no time stamps. FFmpeg sorts those it gives MPEG-4; H.264's all have one delay, unsorted.
         self._delays: set[int] = set()
         self._damaged: int | None = None  # the last packet with an error, until a later key frame is good
-        self._lacking = False  # whether a picture was lost since, on which later ones may build
+        self._lacking = False  # whether data were lost since, on which later pictures may build
         self._torn: int | None = None  # the last packet with an error, around which others may be missing
         self._torn_why = ""
         self._filled = 0  # frames that the container has lost
@@ -125,7 +125,7 @@ class _Decoding:
                 packet = next(packets, None)
             if said:
                 self._damaged = self._torn = self._packets
-                self._torn_why = said[0]
+                self._lacking, self._torn_why = True, said[0]
             if packet is None:
                 break
             if packet.size:
@@ -152,7 +152,8 @@ class _Decoding:
             if not packet.is_discard:
                 self._waiting[sent.number] = sent
             if packet.is_corrupt:
-                self._damaged, self._torn, sent.why = sent.number, sent.number, "its data are damaged"
+                self._damaged = self._torn = sent.number
+                self._lacking, sent.why = True, "its data are damaged"
         frames = []
         with errors_of(self._stream.codec_context.name) as said:
             try:
@@ -172,6 +173,10 @@ class _Decoding:
         """Yields what has its place now."""
         while self._damaged is not None:
             lost = [sent for sent in self._waiting.values() if end or self._is_lost(sent)]
+            for sent in lost[:]:
+                if not (self._lacking or sent.why):  # it had nothing to show
+                    lost.remove(sent)
+                    del self._waiting[sent.number]
             if not (ready := lost + self._arrived):
                 return
             if self._in_order():
