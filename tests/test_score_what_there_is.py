@@ -73,6 +73,14 @@ def test_a_zip_file_that_davis_server_refuses_is_refused_and_errors_name_files_i
     assert not (folder / "out/scores.json").exists()
 
 
+@pytest.mark.parametrize("name", ["masks", "Annotations", "res"])
+def test_the_folder_that_holds_the_results_will_do(folder, name):
+    (folder / "results").rename(folder / name)
+    (folder / "results").mkdir()
+    (folder / name).rename(folder / "results" / name)
+    assert run(folder) == 0
+
+
 def test_masks_in_a_zip_file_are_shown_beside_those_of_another_method(folder):
     pack(folder)
     assert run(folder, results="mine.zip", out="first") == 0

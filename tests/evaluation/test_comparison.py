@@ -211,3 +211,9 @@ def test_masks_that_may_not_be_those_that_were_scored_are_not_shown_and_it_is_sa
     page = read_page(report.page(of_means("a"), videos=videos(), masks_dir=masks, others=[other]))
     assert f"The masks of b are not shown: {other.absent}." in page.text
     assert not any(values.get("class") == "theirs" for tag, values in page.tags if tag == "div")
+
+
+def test_masks_beside_the_scores_are_found_where_main_writes_them(tmp_path):
+    masks = written_masks(tmp_path / "evaluation/masks")
+    report.write(of_means("network"), tmp_path / "evaluation")
+    assert report.read_other(tmp_path / "evaluation/scores.json").results == masks

@@ -77,6 +77,8 @@ class Results:
     ) -> "Results":
         """The results in a folder of masks, or in one that holds `masks` (and `maps`), as `main` writes it.
 
+        Or that holds `Annotations`, as methods write YouTube-VOS', or `res`, as Codalab unpacks a submission.
+
         Raises:
             UserError: there is no such folder.
         """
@@ -85,10 +87,10 @@ class Results:
             raise UserError(f"{folder} is not a folder: expected <sequence>/00000.png in it")
         if maps is not None and not Path(maps).is_dir():
             raise UserError(f"{maps} is not a folder: expected soft maps <sequence>/00000.png in it")
-        masks = folder / "masks"
-        if masks.is_dir() and any(path.is_dir() for path in masks.iterdir()):  # no video of that name
-            inside = folder / "maps"
-            return cls(masks, Path(maps) if maps else inside if inside.is_dir() else None, mask_values)
+        for masks in (folder / name for name in ("masks", "Annotations", "res")):
+            if masks.is_dir() and any(path.is_dir() for path in masks.iterdir()):  # no video of that name
+                inside = folder / "maps"
+                return cls(masks, Path(maps) if maps else inside if inside.is_dir() else None, mask_values)
         return cls(folder, Path(maps) if maps else None, mask_values)
 
     def mask_path(self, run: Run, index: int) -> Path:
