@@ -1,5 +1,6 @@
 """Videos and masks from folders: layouts, lists, and every kind of damage."""
 
+import importlib
 import pickle
 import shutil
 
@@ -213,3 +214,21 @@ def test_trap_10_empty_masks_are_masks():
     videos = {video.name: video for video in load(shared_data("DAVIS-defects"), "folder", "all")}
     assert videos["surf"].frame_names == ("00053", "00054")
     assert videos["surf"].read_mask(1).sum() == 0
+
+
+def test_own_masks_are_decoded_once_though_all_of_them_decide_what_their_values_mean(davis, monkeypatch):
+    reader = importlib.import_module("vos3d_jax.data.readers.folder")
+    decoded = []
+    read = reader.read_stored
+    monkeypatch.setattr(reader, "read_stored", lambda path: decoded.append(path.name) or read(path))
+    bear = load(davis, "folder", "all")[0]
+    first = [bear.read_mask(index) for index in range(3)]
+    assert decoded == ["00000.png", "00001.png", "00002.png"]
+    again = [pickle.loads(pickle.dumps(bear)).read_mask(index) for index in range(3)]
+    assert len(decoded) == 6  # the decision went along, what was kept did not
+    for number, masks in enumerate(zip(first, again, strict=True)):
+        expected = np.zeros(SIZE, np.uint8)
+        expected[2:6, number : number + 3] = 1
+        assert all(np.array_equal(mask, expected) for mask in masks)
+    assert load(davis, "folder", "all")[0].meaning(bear.meaning()) == bear.meaning()
+    assert len(decoded) == 6

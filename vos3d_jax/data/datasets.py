@@ -44,8 +44,8 @@ def load(
         resolution: the folder below JPEGImages and Annotations ("480p", "240p") where there is one; None or
             "" for the reader's own default.
         options: what the reader takes besides: `task` (`davis2017`), `complete` (`youtube_vos`), `objects`
-            (`segtrack_v2`), `frames` and `masks` (`jumpcut`), `strict` (`folder`), `count`, `length`, `size`,
-            `seed` (`moving_shapes`).
+            (`segtrack_v2`), `frames` and `masks` (`jumpcut`), `strict` and `mask_values` (`folder`), `count`,
+            `length`, `size`, `seed` (`moving_shapes`).
 
     Raises:
         UserError: no such data set or option; data missing or damaged (what, where it was looked for, where

@@ -26,8 +26,11 @@ class Video:
         frame_names: one a frame, the stem of its file ("00000"); results are written under these names.
         annotated: indices of the frames that have a mask, in order, where a reader knows them from the files'
             names; None where only `read_mask` can tell.
+        frames_known: the names are those of all frames; otherwise of those that have a mask, and there may be
+            others.
         meaning: tells what the values of the masks' files mean, where a reader has to decide it (all masks
-            are read for that, once); None where the data set's own rule says it.
+            are read for that, once, unless it is given what another process has found); None where the data
+            set's own rule says it.
     """
 
     name: str
@@ -37,7 +40,8 @@ class Video:
     size: tuple[int, int]
     frame_names: tuple[str, ...]
     annotated: tuple[int, ...] | None = None
-    meaning: Callable[[], Meaning] | None = None
+    frames_known: bool = True
+    meaning: Callable[..., Meaning] | None = None
 
 
 def annotated(video: Video) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.parts import MAP_LEVELS, SALIENCY, Box, Ids, Map, Part
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
+from vos3d_jax.media.encodings import Meaning
 from vos3d_jax.media.masks import VOID
 
 _TO_8_BITS = 257  # 65535 / 255
@@ -41,12 +42,12 @@ def measure(
         UserError: masks or true masks are missing, too many, of another size, or have more ids than allowed.
     """
     pairs = _Pairs(rules, run, masks, maps)
-    meaning = None if run.video.meaning is None else run.video.meaning()
     if rules.objects == "entering":
         rows, entering = _entering_rows(run, pairs, defects)
-        return Part(rows, *pairs.fingerprints(), truth_meaning=meaning, entering=entering)
+        return Part(rows, *pairs.fingerprints(), truth_meaning=_meaning(run), entering=entering)
     if rules.objects != "merged":
-        return Part(_object_rows(rules, run, pairs, defects), *pairs.fingerprints(), truth_meaning=meaning)
+        rows = _object_rows(rules, run, pairs, defects)
+        return Part(rows, *pairs.fingerprints(), truth_meaning=_meaning(run))
     meters = _Meters(rules, run, measure_maps=maps is not None)
     for index, found, truth, soft in pairs:
         meters.add(index, found, truth, soft)
@@ -58,8 +59,12 @@ def measure(
         levels=meters.levels,
         boxes=tuple(meters.boxes),
         pixels=meters.pixels,
-        truth_meaning=meaning,
+        truth_meaning=_meaning(run),
     )
+
+
+def _meaning(run: Run) -> Meaning | None:
+    return None if run.video.meaning is None else run.video.meaning()
 
 
 def truth_fingerprint(rules: Benchmark, run: Run) -> str:

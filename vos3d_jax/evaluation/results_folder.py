@@ -303,7 +303,7 @@ def _strange_names(results: Results, run: Run) -> list[Problem]:
     names = run.video.frame_names
     ends = [re.search("[0-9]+$", name) for name in names]
     numbers = [int(end[0]) for end in ends if end is not None]
-    if run.label is not None or any(b - a != 1 for a, b in itertools.pairwise(numbers)):
+    if run.label is not None or not run.video.frames_known or any(b - a != 1 for a, b in itertools.pairwise(numbers)):
         return []
     found = files.files_by_stem(results.masks / run.folder, files.MASK_ENDINGS)
     known = frozenset(names)

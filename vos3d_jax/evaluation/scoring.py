@@ -124,10 +124,14 @@ def score(
         actions = read_actions(results.masks, runs) if "frame_map" in rules.metrics else None
         folder = None if work_dir is None else Path(work_dir)
         jobs = [Job(rules, run, results, defects, folder) for run in runs]
+        measured = processes.score_all(jobs, workers, progress)
+        for run, part in zip(runs, measured, strict=True):
+            if run.video.meaning is not None:
+                run.video.meaning(part.truth_meaning)  # the report's pictures need not decide it again
         return _scores(
             rules,
             runs,
-            processes.score_all(jobs, workers, progress),
+            measured,
             method=method or Path(results_dir).resolve().name.removesuffix(".zip"),
             defects=defects,
             actions=actions,

@@ -145,6 +145,7 @@ def make_video(
         size=size,
         frame_names=tuple(stems),
         annotated=tuple(index for index, source in enumerate(sources) if source is not None),
+        frames_known=frames is not None,
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,6 +16,8 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.media.encodings import Choice, Meaning, decide, levels, require_choice
 from vos3d_jax.media.images import natural_order
 from vos3d_jax.media.masks import read_stored
+
+_ROOM = 32 << 20  # bytes of masks, packed, that are kept of the video that is being scored
 
 _log = logging.getLogger(__name__)
 
@@ -169,18 +172,40 @@ class _OwnMasks:
 
     def __init__(self, paths: tuple[Path | None, ...], choice: Choice):
         self._paths, self._choice = tuple(filter(None, paths)), choice
+        self._meaning: Meaning | None = None
+        self._kept: dict[Path, tuple[int, UInt8[np.ndarray, " bytes"], tuple[int, int]]] = {}
 
-    @functools.cached_property
-    def _meaning(self) -> Meaning:
-        return decide([levels(path, read_stored(path)) for path in self._paths], self._choice)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}}
 
-    def decided(self) -> Meaning:
+    def decided(self, known: Meaning | None = None) -> Meaning:
+        """The meaning of the values; `known` is what another process has found."""
+        if self._meaning is None:
+            self._meaning = known or self._decide(room=0)
         return self._meaning
 
     def read(self, path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-        values = read_stored(path).values
+        if self._meaning is None:  # a scoring begins, which reads each mask once: some need not be read twice
+            self._meaning = self._decide(room=_ROOM)
+        if path in self._kept:
+            value, bits, shape = self._kept.pop(path)
+            values = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape) * np.uint8(value)
+        else:
+            values = read_stored(path).values
         files.require_mask_size(path, values.shape, size)
         return self._meaning.ids_of(values)
+
+    def _decide(self, room: int) -> Meaning:
+        """Decides by all masks; keeps those of one value as bits, as long as there is room (bytes)."""
+        found = []
+        for path in self._paths:
+            mask = read_stored(path)
+            found.append(levels(path, mask))
+            if room > 0 and len(found[-1].counts.keys() | {0}) <= 2:
+                bits = np.packbits(mask.values)
+                self._kept[path] = (max(found[-1].counts), bits, mask.values.shape)
+                room -= bits.nbytes
+        return decide(found, self._choice)
 
 
 def _refuse_other_resolution(pictures: Path, resolution: str, has_resolutions: bool) -> None:
