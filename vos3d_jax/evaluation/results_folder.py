@@ -303,7 +303,8 @@ def _strange_names(results: Results, run: Run) -> list[Problem]:
     names = run.video.frame_names
     ends = [re.search("[0-9]+$", name) for name in names]
     numbers = [int(end[0]) for end in ends if end is not None]
-    if run.label is not None or not run.video.frames_known or any(b - a != 1 for a, b in itertools.pairwise(numbers)):
+    sparse = any(after - before != 1 for before, after in itertools.pairwise(numbers))
+    if sparse or run.label is not None or not run.video.frames_known:
         return []
     found = files.files_by_stem(results.masks / run.folder, files.MASK_ENDINGS)
     known = frozenset(names)
