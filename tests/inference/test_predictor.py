@@ -57,7 +57,8 @@ def test_probabilities_are_averaged_as_published(case):
             calls = iter(range(len(case["clips"])))
 
             def run(clip):
-                name = f"dcseg.golden.toy.{next(calls)}"
+                call = next(calls) if isinstance(clip, np.ndarray) else 0  # traced, to see what it needs
+                name = f"dcseg.golden.toy.{call}"
                 small = golden_files.recipe.array(name, (1, 2, clip_length, 2, 3), -3, 3)
                 sides = ((amount.top, amount.bottom), (amount.left, amount.right))
                 return jnp.asarray(np.moveaxis(np.pad(small, ((0, 0),) * 3 + sides), 1, -1))

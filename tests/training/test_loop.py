@@ -53,7 +53,8 @@ def test_a_run_leaves_its_config_metrics_and_checkpoints(whole_run, capsys):
     card = storage.load_card(workdir)
     assert card["trained"] == {"steps": 12, "data": ["moving_shapes"], "init_from": ""}
     assert "generated videos alone" in cards.doubt(card)
-    assert card["step"] == 12 and set(card["inference"]) == {"clip_length", "overlap", "tail", "short_edge"}
+    assert card["step"] == 12 and card["inference"]["trained_edge"] == 32
+    assert set(card["inference"]) == {"clip_length", "overlap", "tail", "short_edge", "trained_edge"}
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 9])

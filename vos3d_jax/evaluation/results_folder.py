@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
@@ -20,11 +19,11 @@ from vos3d_jax.evaluation.parts import Ids, Map
 from vos3d_jax.evaluation.runs import Benchmark, Run, annotated
 from vos3d_jax.media import encodings
 from vos3d_jax.media.encodings import Choice, Levels, Meaning
+from vos3d_jax.media.images import opened
 from vos3d_jax.media.masks import FAULTS, VOID, StoredMask, UnfitMask, read_stored
 from vos3d_jax.media.png import png_size
 
 _JPEG = (".jpg", ".jpeg")
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 # What can be wrong with a file, the most basic first: what is said of the first offender, and the mend.
 _KINDS = {
@@ -273,9 +272,9 @@ def read_map(path: Path) -> Map:
         BadResult: it is no grey PNG of 8 or 16 bits, or is damaged.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path, "a map") as image:
             values, mode = np.array(image), image.mode
-    except _BROKEN:  # not by OpenCV, whose libpng writes to the terminal
+    except UserError:  # not by OpenCV, whose libpng writes to the terminal
         raise BadResult(Problem("damaged", str(path))) from None
     if mode == "L":
         return values.astype(np.uint16) * 257
@@ -288,7 +287,7 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
     """How deep the maps are by the first one's header, "8 bits" or "16 bits"; None without maps."""
     if results.maps is None:
         return None
-    with Image.open(results.map_path(runs[0], runs[0].scored[0])) as image:
+    with opened(results.map_path(runs[0], runs[0].scored[0]), "a map") as image:
         return "16 bits" if image.mode.startswith("I") else "8 bits"
 
 
@@ -316,14 +315,14 @@ def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
     try:
         kind, found = "PNG", png_size(path)
         if found is None:
-            with Image.open(path) as image:
+            with opened(path, "a mask") as image:
                 kind, found = image.format, (image.height, image.width)
     except FileNotFoundError:
         for ending in _JPEG:
             if path.with_suffix(ending).exists():
                 return Problem("JPEG", str(path.with_suffix(ending)))
         return Problem("file", str(path))
-    except _BROKEN:
+    except (UserError, OSError):
         return Problem("damaged", str(path))
     if kind == "JPEG":
         return Problem("JPEG", str(path))

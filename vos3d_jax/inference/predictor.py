@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 from vos3d_jax import models, storage
 from vos3d_jax.compiling import compiling, to_stderr
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference import clips
+from vos3d_jax.inference import clips, memory
 from vos3d_jax.inference.frames import frames_of
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
@@ -138,7 +138,14 @@ class Predictor:
     def _fit(self, index: int, frame: np.ndarray, fit: Fit | None) -> Fit:
         size = frame.shape[:2]
         if fit is None:
-            return Fit(size, self.settings.short_edge or None)
+            fit = Fit(size, self.settings.edge(size))
+            if fit.short_edge != (self.settings.short_edge or None):
+                self.announce(
+                    f"frames of {size[1]}x{size[0]} enter the network with a shorter side of "
+                    f"{fit.short_edge} pixels, for which it was trained; give short_edge to choose another "
+                    "(0: theirs)"
+                )
+            return fit
         if size != fit.original:
             raise UserError(
                 f"frame {index} is {size[1]}x{size[0]} but those before are "
@@ -153,7 +160,7 @@ class Predictor:
         if fit.network in self._prepared:
             probabilities = np.asarray(_softmax(self._prepared[fit.network](frames)))
         else:
-            probabilities = self._prepare_and_run(frames)
+            probabilities = self._prepare_and_run(frames, fit)
         for one, votes, probability in zip(seen, clip.votes, probabilities[0], strict=True):
             if not np.isfinite(probability.sum()):  # one pass: what is not finite stays so in the sum
                 raise UserError(
@@ -165,16 +172,20 @@ class Predictor:
                 one.add(probability)
 
     def _prepare_and_run(
-        self, frames: UInt8[np.ndarray, "1 t h w 3"]
+        self, frames: UInt8[np.ndarray, "1 t h w 3"], fit: Fit
     ) -> Float32[np.ndarray, "1 t h w classes"]:
         time_, height, width = frames.shape[1:4]
         shape = f"{time_} frames of {width}x{height}"
         start = time.monotonic()
         while len(self._prepared) >= _PREPARED_SIZES:
             del self._prepared[next(iter(self._prepared))]
-        with compiling(f"for clips of {shape} (once for each frame size)", self.announce):
-            run = self._prepared[height, width] = models.prepare(self._model, frames.shape)
+        words = f"for clips of {shape} (once for each frame size)"
+        with memory.exhaustion_told(shape), compiling(words, self.announce):
+            run = models.prepare(self._model, frames.shape)
+            if jax.default_backend() == "cpu":
+                memory.require(run, frames.shape, fit, memory.available())
             probabilities = np.asarray(_softmax(run(frames)))
+        self._prepared[height, width] = run
         self.announce(f"first clip of {shape} after {time.monotonic() - start:.1f} s, compilation included")
         return probabilities
 

@@ -64,10 +64,11 @@ def segment(
     """
     videos = _opened(inputs)
     model, card = storage.load_model_and_card(checkpoint, step)
-    values = {**settings_of(model), **(settings or {})}
+    given = dict(settings or {})
     if dense:
-        values["overlap"] = values.get("clip_length", Settings.clip_length) - 1
-    predictor = Predictor(model, **values)
+        own = Settings().changed(settings_of(model))
+        given["overlap"] = given.get("clip_length", own.clip_length) - 1
+    predictor = Predictor(model, **given)
     _say(f"{checkpoint}: the {card['system']} of step {card['step']}")
     if doubt := cards.doubt(card):
         _say(f"warning: its masks cannot be good: {doubt}")

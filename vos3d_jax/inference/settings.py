@@ -18,6 +18,8 @@ class Settings:
         tail: how the last clips are made, "code" (the published program) or "paper"; see `inference.clips`.
         short_edge: pixels to which the shorter side is resized; 0 (for `Predictor` None too) keeps the
             frames' size. Both sides are then padded with black to multiples of 32.
+        trained_edge: where a card keeps the frames' size, the shorter side that its network was trained for:
+            larger frames are brought to it. 0 is unknown; a `short_edge` that is given replaces both.
 
     Raises:
         UserError: a value cannot be used.
@@ -27,6 +29,7 @@ class Settings:
     overlap: int = 3
     tail: str = "code"
     short_edge: int = 480
+    trained_edge: int = 0
 
     def __post_init__(self):
         clips.check(self.clip_length, self.overlap, self.tail)
@@ -34,6 +37,12 @@ class Settings:
             raise UserError(
                 f"short_edge is {self.short_edge}: give a number of pixels, or 0 to keep the frames' size"
             )
+
+    def edge(self, size: tuple[int, int]) -> int | None:
+        """Pixels of the shorter side in the network for frames of `size` (height, width); None keeps it."""
+        if self.short_edge or not 0 < self.trained_edge < min(size):
+            return self.short_edge or None
+        return self.trained_edge
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in asdict(self).items())
@@ -47,6 +56,8 @@ class Settings:
         values = {
             name: 0 if name == "short_edge" and value is None else value for name, value in values.items()
         }
+        if "short_edge" in values:
+            values = {"trained_edge": 0, **values}
         kinds = {field.name: field.type for field in fields(self)}
         for name, value in values.items():
             if name not in kinds:

@@ -24,7 +24,8 @@ class Frames:
 
     `size` is (height, width) of the first frame; `length` is None where the file does not say it; `rate`
     is in frames per second, None where there is none; `names` are the file stems of a folder's pictures.
-    `pictures()` yields the frames as they come, those that cannot be decoded among them.
+    `pictures()` yields the frames as they come, those that cannot be decoded among them. `note` is what
+    there is besides them, in words, or None.
     """
 
     path: Path
@@ -34,13 +35,16 @@ class Frames:
     rate: Fraction | None
     names: tuple[str, ...] | None
     pictures: Callable[[], Iterator[Picture]]
+    note: str | None = None
 
     def frame_name(self, index: int) -> str:
         """Returns the stem under which results of frame `index` are written: "00012" unless it has one."""
         return self.names[index] if self.names else f"{index:05d}"
 
     def reading(self, bad_frames: str = "repeat", tell: Callable[[str], None] = _log.warning) -> Reading:
-        """Returns a pass over the frames by which it is told what could not be decoded; see `Reading`."""
+        """Returns a pass over the frames by which it is told what could not be read; see `Reading`."""
+        if self.note:
+            tell(f"{self.path}: {self.note}")
         return Reading(str(self.path), self.pictures(), self.length, bad_frames, tell)
 
     def read(self) -> Iterator[np.ndarray]:
@@ -63,9 +67,9 @@ def open_frames(path: str | Path) -> Frames:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: give a video file, a folder of frames, or a .npy/.npz file")
-    length, rate, names = None, None, None
+    length, rate, names, note = None, None, None, None
     if path.is_dir():
-        files = picture_files(path)
+        files, note = picture_files(path)
         length, names = len(files), tuple(file.stem for file in files)
         pictures = partial(read_pictures, files)
     elif path.suffix.lower() in (".npy", ".npz"):
@@ -83,4 +87,4 @@ def open_frames(path: str | Path) -> Frames:
         raise UserError(f"no frame of {path} can be decoded ({why}): give a video that plays")
     # A folder given as "." or "..", too, has a name of its own.
     name = path.resolve().name if path.is_dir() else path.stem
-    return Frames(path, name, picture.pixels.shape[:2], length, rate, names, pictures)
+    return Frames(path, name, picture.pixels.shape[:2], length, rate, names, pictures, note)

@@ -4,6 +4,9 @@ import io
 import os
 import re
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,22 +15,106 @@ from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.png import png_size
+from vos3d_jax.media.png import MOST_PIXELS, png_size
 
+FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")  # no other is looked into, whatever a file says it is
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture as RGB, uint8 [h, w, 3].
+    """The picture as RGB, uint8 [h, w, 3], as it is stored: how published systems read their data sets.
 
-    Grey is repeated, transparency is dropped, palette and CMYK pictures are converted; the orientation tag of
-    cameras is ignored, as in the published systems.
+    Grey is repeated, transparency is dropped, palette and CMYK pictures are converted. The orientation tag of
+    cameras is ignored, except in TIFF; see `read_upright`.
 
     Raises:
-        UserError: the file is missing, truncated, no picture, or has more than 8 bits a channel.
+        UserError: the file is missing, truncated, no picture, several pictures, has more than `MOST_PIXELS`,
+            or more than 8 bits a channel.
     """
-    return rgb(decode(path, "a picture (JPEG or PNG)"), path)
+    with opened(path, "a picture (JPEG or PNG)") as image:
+        return rgb(image, path)
+
+
+def read_upright(path: str | Path) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
+    """The picture as viewers show it, and its orientation tag (EXIF 2.32, 4.6.4): 1 where it has none.
+
+    Otherwise as `read_image`.
+    """
+    with opened(path, "a picture (JPEG or PNG)") as image:
+        tag = _orientation(image)
+        turn = _TURNS.get(tag) if image.format != "TIFF" else None  # Pillow turns those itself
+        return rgb(image if turn is None else image.transpose(turn), path), tag
+
+
+def upright_size(path: str | Path) -> tuple[tuple[int, int], int]:
+    """((height, width), orientation tag) of what `read_upright` gives, undecoded; errors as there."""
+    with opened(path, "a picture") as image:
+        tag = _orientation(image)
+        swapped = tag >= 5 and image.format != "TIFF"
+        return (image.size if swapped else image.size[::-1]), tag
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of what `read_image` gives, from its header; errors as there, as far as that tells."""
+    if os.path.isfile(path) and (size := png_size(path)) is not None:
+        return size
+    with opened(path, "a picture") as image:
+        return image.height, image.width
+
+
+def decode(path: str | Path, expected: str) -> Image.Image:
+    """A picture's pixels as Pillow's image, in the mode of the file; arguments and errors as `opened`."""
+    with opened(path, expected) as image:
+        image.load()
+        return image
+
+
+@contextmanager
+def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
+    """Pillow's image of a file: format, mode and size are known, no pixel is decoded; for a `with`.
+
+    All pictures are opened here. Of JPEGs with further pictures (depth, brightness) it is the main one.
+
+    Args:
+        path: the file.
+        expected: what a refusal asks for.
+
+    Raises:
+        UserError: the file is missing, of none of the `FORMATS`, several pictures, or has more than
+            `MOST_PIXELS`; within the block, also if Pillow cannot decode it.
+    """
+    if not os.path.isfile(path):  # a pipe would be waited for
+        found = "is no file" if os.path.exists(path) else "is missing"
+        raise UserError(f"{path} {found}: {expected} was expected there")
+    try:
+        with _without_warnings(), Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise _too_large(path)
+            if getattr(image, "is_animated", False) and image.format != "MPO":
+                raise UserError(
+                    f"{path} holds several pictures (an animation, or pages): save each as a file of its own"
+                )
+            yield image
+    except UserError:
+        raise
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): give yourself the right to") from None
+    except Image.UnidentifiedImageError:
+        raise _damaged(path, expected, f"it is none of {', '.join(FORMATS)}") from None
+    except Exception as error:  # Pillow does not say which, and damaged files have raised a dozen kinds
+        raise _damaged(path, expected, " ".join(str(error).split()) or type(error).__name__) from None
 
 
 def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -41,36 +128,6 @@ def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     if "transparency" in image.info:
         image = image.convert("RGBA")
     return np.array(image.convert("RGB"))
-
-
-def decode(path: str | Path, expected: str) -> Image.Image:
-    """A picture's pixels as Pillow's image, in the mode of the file; `expected` is what a refusal asks for.
-
-    Raises:
-        UserError: the file is missing, truncated or no picture.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except _BROKEN as error:
-        raise _unreadable(path, expected, error) from None
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) of a picture, from its header alone.
-
-    Raises:
-        UserError: the file is missing or no picture.
-    """
-    try:
-        size = png_size(path)
-        if size is not None:
-            return size
-        with Image.open(path) as image:
-            return image.height, image.width
-    except _BROKEN as error:
-        raise _unreadable(path, "a picture", error) from None
 
 
 def write_png(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -149,9 +206,43 @@ def resize_bilinear(
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def _unreadable(path: str | Path, expected: str, error: BaseException) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{path} is missing: {expected} was expected there")
+def _orientation(image: Image.Image) -> int:
+    """The tag of an opened picture; 1, upright, where it is absent or damaged, as viewers do."""
+    try:
+        exif = Image.Image.getexif(image)  # PNG's own decodes the pixels if it finds none before them
+        if image.format == "PNG" and _ORIENTATION not in exif:
+            exif.load(_png_exif(image.filename))
+        tag = exif.get(_ORIENTATION, 1)
+    except Exception:  # as in `opened`
+        return 1
+    return tag if tag in _TURNS else 1
+
+
+def _png_exif(path: str) -> bytes:
+    """The content of the chunk eXIf, which may stand behind the pixels (PNG 3, 11.3.4.5)."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return file.read(length)
+            file.seek(length + 4, os.SEEK_CUR)
+    return b""
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Hides Pillow's, which are about what is damaged beside the pixels."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _too_large(path: str | Path) -> UserError:
+    return UserError(f"{path} has more than {MOST_PIXELS:,} pixels, the most that is read: make it smaller")
+
+
+def _damaged(path: str | Path, expected: str, why: str) -> UserError:
     return UserError(
-        f"{path} cannot be read as {expected} ({error}): the file is damaged, fetch or make it again"
+        f"{path} cannot be read as {expected} ({why}): the file is damaged, fetch or make it again"
     )

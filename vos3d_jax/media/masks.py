@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import DEEP_MODES, decode, write_image
+from vos3d_jax.media.images import DEEP_MODES, decode, rgb, write_image
 from vos3d_jax.media.png import read_plain_png
 
 VOID = 255
@@ -180,7 +180,7 @@ def resize_mask_nearest(
 
 def _equal_channels(image: Image.Image) -> UInt8[np.ndarray, "h w"] | None:
     """The grey value of a picture without colours; None of one that has some."""
-    colours = np.array(image.convert("RGB"))
+    colours = rgb(image, "a mask")
     return colours[..., 0].copy() if (colours == colours[..., :1]).all() else None
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+MOST_PIXELS = 1 << 25  # of any picture that is read; 8K video has 33.2 million
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # types of colour
 _NOT_PLAIN = (b"tRNS", b"acTL")  # transparency, animation: what the pixels are is not all in the pixels
@@ -32,7 +32,7 @@ def png_size(path: str | Path) -> tuple[int, int] | None:
 def _size(header: bytes) -> tuple[int, int] | None:
     """(height, width) of a header; None: Pillow is to say what it thinks of it."""
     width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
-    return (height, width) if 0 < width * height < Image.MAX_IMAGE_PIXELS else None
+    return (height, width) if 0 < width * height <= MOST_PIXELS else None
 
 
 def read_plain_png(path: str | Path) -> tuple[UInt8[np.ndarray, "h w"], bytes | None] | None:

@@ -119,7 +119,7 @@ def _train_stage(
             "data": sorted({part.name for one in config.stages[: index + 1] for part in one.data}),
             "init_from": config.init_from,
         },
-        "inference": config.evaluation.predictor,
+        "inference": {**config.evaluation.predictor, "trained_edge": min(stage.size)},
     }
     schedule = optimizers.schedule(stage.optimiser, stage.steps)
     batch = next(batches)

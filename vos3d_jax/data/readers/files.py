@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import image_size, natural_order, read_image
+from vos3d_jax.media.images import image_size, natural_order, read_image, read_upright, upright_size
 from vos3d_jax.media.masks import read_grey, read_ids
 
 FRAME_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
@@ -122,11 +122,14 @@ def make_video(
     frames: Mapping[str, Path] | None,
     masks: Mapping[str, Any],
     decode: Callable[[Any, tuple[int, int]], UInt8[np.ndarray, "h w"]],
+    *,
+    upright: bool = False,
 ) -> Video:
     """The video of frames (stem -> file, in order) and masks (stem -> what `decode` reads, with the size).
 
     Without frames (None) those that have a mask, a file, are the video; they are black. `decode` must be
-    picklable; it is called when a mask is asked for.
+    picklable; it is called when a mask is asked for. With `upright`, for one's own files, frames are turned
+    as their orientation tags say, and masks (then files) are taken to be upright.
 
     Raises:
         UserError: there are neither frames nor masks.
@@ -136,12 +139,19 @@ def make_video(
         raise UserError(f"{name!r} has neither frames nor masks: add some, or leave the video out")
     paths = tuple(stems.values())
     sources = tuple(masks.get(stem) for stem in stems)
-    size = image_size(paths[0])
+    upright = upright and frames is not None
+    size = _frame_size(paths[0], upright)
+    if upright and (tag := upright_size(paths[0])[1]) > 1:
+        _log.warning(
+            "%s has the orientation tag %d: frames of %s are turned upright, as viewers show them, and masks "
+            "are taken to be upright", paths[0], tag, name,
+        )  # fmt: skip
+    read = _black if frames is None else functools.partial(_read_frame, paths, upright)
     return Video(
         name=name,
         length=len(paths),
-        read_frame=functools.partial(*((_black, size) if frames is None else (_read_frame, paths, size))),
-        read_mask=functools.partial(_read_mask, sources, size, decode),
+        read_frame=functools.partial(read, size),
+        read_mask=functools.partial(_read_mask, sources, size, decode, paths if upright else ()),
         size=size,
         frame_names=tuple(stems),
         annotated=tuple(index for index, source in enumerate(sources) if source is not None),
@@ -173,30 +183,42 @@ def foreground(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
     return _sized(path, (grey > (127 if grey.max() > 1 else 0)).astype(np.uint8), size)
 
 
-def require_pairs(frames: Mapping[str, Path], masks: Mapping[str, Path], masks_dir: Path) -> None:
+def require_pairs(
+    frames: Mapping[str, Path], masks: Mapping[str, Path], masks_dir: Path, *, upright: bool = False
+) -> None:
     """Every frame has its mask and all are of one size, by their headers: better now than hours later.
 
     Raises:
         UserError: names the first that has none, or another size.
     """
     first = next(iter(frames.values()))
-    size = image_size(first)
+    size = _frame_size(first, upright)
     for stem, frame in frames.items():
         if stem not in masks:
             raise UserError(
                 f"{frame} has no mask: expected {masks_dir / stem}.png; add it, or remove the frame"
             )
-        _require_frame_size(frame, image_size(frame), first, size)
-        require_mask_size(masks[stem], image_size(masks[stem]), size)
+        _require_frame_size(frame, _frame_size(frame, upright), first, size)
+        require_mask_size(masks[stem], image_size(masks[stem]), size, frame)
 
 
-def require_mask_size(path: Path, found: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Raises a `UserError` with both sizes (height, width) unless they are equal."""
-    if found != size:
-        raise UserError(
-            f"{path} is {_written(found)} but its frame is {_written(size)}: "
-            "resize the mask with nearest neighbour"
+def require_mask_size(
+    path: Path, found: tuple[int, ...], size: tuple[int, int], frame: Path | None = None
+) -> None:
+    """Raises a `UserError` with both sizes (height, width) unless they are equal.
+
+    Where they are swapped and `frame`, the mask's own, has an orientation tag, that is named.
+    """
+    if found == size:
+        return
+    tag = upright_size(frame)[1] if frame is not None and tuple(found) == size[::-1] else 1
+    mend = "resize the mask with nearest neighbour"
+    if tag > 1:
+        mend = (
+            f"{frame.name} has the orientation tag {tag}; save frames and masks in the same orientation, "
+            "the frames without a tag"
         )
+    raise UserError(f"{path} is {_written(found)} but its frame is {_written(size)}: {mend}")
 
 
 def read_list(paths: Sequence[Path]) -> list[str] | None:
@@ -252,8 +274,14 @@ def visible(directory: Path) -> list[Path]:
     return [path for path in directory.iterdir() if not path.name.startswith(".")]
 
 
-def _read_frame(paths: tuple[Path, ...], size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
-    frame = read_image(paths[index])
+def _frame_size(path: Path, upright: bool) -> tuple[int, int]:
+    return upright_size(path)[0] if upright else image_size(path)
+
+
+def _read_frame(
+    paths: tuple[Path, ...], upright: bool, size: tuple[int, int], index: int
+) -> UInt8[np.ndarray, "h w 3"]:
+    frame = read_upright(paths[index])[0] if upright else read_image(paths[index])
     _require_frame_size(paths[index], frame.shape[:2], paths[0], size)
     return frame
 
@@ -262,8 +290,13 @@ def _black(size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
     return np.zeros((*size, 3), np.uint8)
 
 
-def _read_mask(sources: tuple, size: tuple[int, int], decode: Callable, index: int):
-    return None if sources[index] is None else decode(sources[index], size)
+def _read_mask(
+    sources: tuple, size: tuple[int, int], decode: Callable, tagged: tuple[Path, ...], index: int
+) -> UInt8[np.ndarray, "h w"] | None:
+    source = sources[index]
+    if source is not None and tagged:
+        require_mask_size(source, image_size(source), size, tagged[index])
+    return None if source is None else decode(source, size)
 
 
 def _sized(path: Path, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -32,7 +32,8 @@ def folder(
 ) -> list[Video]:
     """One's own videos and masks, in the DAVIS layout or one folder a video.
 
-    Layouts (JPEG, PNG or BMP frames; masks are PNG or BMP with ids, stem and size of their frame):
+    Frames are turned upright by their orientation tags. Layouts (JPEG, PNG or BMP frames; masks are PNG or
+    BMP with ids, stem and size of their frame):
 
         JPEGImages/<resolution>/<video>/00000.jpg  +  Annotations/<resolution>/<video>/00000.png
         JPEGImages/<video>/00000.jpg               +  Annotations/<video>/00000.png
@@ -134,9 +135,9 @@ def _video(name: str, frames_dir: Path | None, masks_dir: Path, strict: bool, ch
         frames = files.frames_of(name, frames_dir)
         masks = _masks(name, frames, masks_dir)
     if strict:
-        files.require_pairs(frames, masks, masks_dir)
+        files.require_pairs(frames, masks, masks_dir, upright=True)
     own = _OwnMasks(tuple(masks.get(stem) for stem in frames or masks), choice)
-    video = files.make_video(name, frames, masks, own.read)
+    video = files.make_video(name, frames, masks, own.read, upright=True)
     return dataclasses.replace(video, meaning=own.decided)
 
 
