@@ -34,9 +34,10 @@ def array_length(path: Path) -> int:
 def read_array(path: Path) -> Iterator[Picture]:
     """Yields the frames of an array file; raises `UserError` where it is damaged."""
     with _array_stream(path) as (stream, (length, *size)):
+        count = math.prod(size)
         for index in range(length):
-            data = stream.read(math.prod(size))
-            if len(data) != math.prod(size):
+            data = stream.read(count)
+            if len(data) != count:
                 raise UserError(f"{path} ends within frame {index} of {length}: save it again")
             yield Picture(np.frombuffer(data, np.uint8).reshape(size))
 
@@ -65,11 +66,10 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
 
 def _array_shape(path: Path, stream: BufferedIOBase, stored: int) -> tuple[int, ...]:
     version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise UserError(f"{path} has the version {version} of the array format, which is none: save it again")
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran_order, dtype = header(stream)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
+    if version != (1, 0):  # numpy writes others for headers above 64 kB, and reads 4 GB before it looks
+        raise UserError(f"{path} has a header of version {version[0]}.{version[1]}: save it again with numpy")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or min(shape[0] + 1, *shape[1:]) < 1:
         raise UserError(f"{path} holds {dtype} {list(shape)}: save uint8 RGB frames [time, height, width, 3]")
     if shape[1] * shape[2] > MOST_PIXELS:
         raise UserError(

@@ -15,7 +15,8 @@ from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.png import MOST_PIXELS, png_size
+from vos3d_jax.media.png import png_size
+from vos3d_jax.media.reading import MOST_PIXELS
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")  # no other is looked into, whatever a file says it is
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-MOST_PIXELS = 1 << 25  # of any picture that is read; 8K video has 33.2 million
+from vos3d_jax.media.reading import MOST_PIXELS
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # types of colour
 _NOT_PLAIN = (b"tRNS", b"acTL")  # transparency, animation: what the pixels are is not all in the pixels
