@@ -144,6 +144,28 @@ def test_half_deleted_old_results_never_come_back(video, tmp_path):
     assert sorted(path.name for path in output.iterdir()) == ["soft", "square", "square.json"]
 
 
+@pytest.mark.parametrize("number", [None, *range(1, 6)])
+def test_soft_maps_of_results_that_are_replaced_go_too_and_files_of_others_stay(
+    video, tmp_path, monkeypatch, number
+):
+    # Trap: beside new masks the old soft maps would be taken for theirs.
+    output = tmp_path / "out"
+    segment(video, output, 0)
+    (output / "square.mp4").write_bytes(b"somebody's")
+    before = contents(output)
+    if number:  # killed between two renames, or not
+        with monkeypatch.context() as patch:
+            fail_at(patch, number, KeyboardInterrupt())
+            with pytest.raises(KeyboardInterrupt):
+                segment(video, output, 1, soft=False)
+        assert contents(output) == before
+    segment(video, output, 1, soft=False)
+    assert sorted(path.name for path in output.iterdir()) == ["square", "square.json", "square.mp4"]
+    assert contents(output)["square.mp4"] == b"somebody's"
+    with pytest.raises(UserError, match="is there already, without soft maps"):
+        segment(video, output, 1, overwrite=False)
+
+
 @pytest.mark.parametrize("name", ["soft", "Soft"])  # the same folder on many a Mac
 @pytest.mark.parametrize("soft", [True, False])
 def test_a_video_called_soft_cannot_replace_the_soft_maps_of_all_others(video, tmp_path, name, soft):

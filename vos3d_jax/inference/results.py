@@ -10,7 +10,7 @@ import errno
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,7 @@ from vos3d_jax.media.reading import Picture
 from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 
 _SOFT = "soft"  # the folder of OUT with the soft maps of all videos
+_WORDS = {"overlay.mp4": "an overlay", "soft": "soft maps", "masks": "masks", "record.json": "a record"}
 _PLACING = "placing"  # in a partial folder: names of what goes into its place, and is there if it is not here
 # What to do about an output folder that cannot be written to; for anything else, another one.
 _NOT_YOURS = "give an --output folder that you may write to"
@@ -86,7 +87,7 @@ class Results:
         self._replaced = output / f".{video.name}.replaced"
         self.finished, self.done = False, 0
         # What else stands in the record is for people, who may move the input: `same` leaves it out.
-        self.record = {**key, "path": str(video.path)}
+        self.record = {**key, "path": str(video.path), "files": list(self._places(chosen=True))}
         self._keep = True  # the partial folder, which may be another's
 
     def __enter__(self) -> "Results":
@@ -152,8 +153,7 @@ class Results:
         before = records.read(places["record.json"])
         difference = records.differences(before, self._key)
         if records.same(before, self._key):
-            wanted = {"masks": self.masks, "an overlay": self.overlay, "soft maps": self.soft}
-            missing = [what for what, path in wanted.items() if path and not path.exists()]
+            missing = [_WORDS[name] for name, path in places.items() if not path.exists()]
             if not missing:
                 self._keep, self.record = False, before
                 return True
@@ -206,29 +206,35 @@ class Results:
 
     def _put_in_place(self) -> None:
         self._write_record()
-        places = self._places(chosen=True)
-        # From here on what the partial folder lacks is in place, until it has another name.
-        write_file(self._partial / _PLACING, json.dumps(list(places)).encode())
+        places, chosen = self._places(), self._places(chosen=True)
+        # What the last run made and this one does not would be taken for a part of the new results.
+        replaced = {*chosen, *records.read(places["record.json"]).get("files", ())}
+        # From here on what was chosen and the partial folder lacks is in place, until it has another name.
+        write_file(self._partial / _PLACING, json.dumps(list(chosen)).encode())
         try:
             for name, path in places.items():
-                path.parent.mkdir(exist_ok=True)
-                if path.exists():
+                if name in replaced and path.exists():
                     path.rename(self._partial / f"{name}.old")
-                (self._partial / name).rename(path)
+                if name in chosen:
+                    path.parent.mkdir(exist_ok=True)
+                    (self._partial / name).rename(path)
             self._partial.rename(self._replaced)
         except BaseException:
             self._put_back()
             raise
         shutil.rmtree(self._replaced, ignore_errors=True)
+        with suppress(OSError):  # while it holds soft maps of other videos
+            (self._output / _SOFT).rmdir()
 
     def _put_back(self) -> None:
         """Undoes what a run that did not get to its end has put in place, with whichever options it ran."""
         placing = self._partial / _PLACING
         if not placing.exists():
             return
-        for name in json.loads(placing.read_bytes()):
-            path, new, old = self._places()[name], self._partial / name, self._partial / f"{name}.old"
-            if path.exists() and not new.exists():
+        chosen = json.loads(placing.read_bytes())
+        for name, path in self._places().items():
+            new, old = self._partial / name, self._partial / f"{name}.old"
+            if name in chosen and path.exists() and not new.exists():
                 path.rename(new)
             if old.exists():
                 old.rename(path)

@@ -99,9 +99,10 @@ def segment(
             _say("the same command goes on from here: the masks that are done are kept")
             raise
     if failed < len(inputs):
+        name = videos[0].name if len(inputs) == 1 else "<video>"
         print(
             f"next: look at the {'overlay' if overlay else 'masks'}; if you have true masks, as "
-            f"DIR/{videos[0].name}/masks/*.png, score these: python -m vos3d_jax.score --benchmark=folder "
+            f"DIR/{name}/*.png, score these: python -m vos3d_jax.score --benchmark=folder "
             f"--results={shlex.quote(str(output))} --data_dir=DIR --output=SCORES"
         )
     if failed:
