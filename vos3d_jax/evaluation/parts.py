@@ -7,7 +7,6 @@ same result.
 import dataclasses
 import io
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from jaxtyping import Float64, Int64, UInt8, UInt16
 
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.scores import Row
+from vos3d_jax.media.arrays import DAMAGE
 from vos3d_jax.media.encodings import Meaning
 
 _MEANINGS = ("truth_meaning", "result_meaning")
@@ -97,7 +97,7 @@ def from_bytes(data: bytes) -> Part | None:
         entering = tuple(map(tuple, kept.pop("entering")))
         meanings = {name: _meaning(kept.pop(name)) for name in _MEANINGS}
         return Part(rows=rows, boxes=boxes, pixels=pixels, entering=entering, **meanings, **kept, **arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except DAMAGE:
         return None
 
 

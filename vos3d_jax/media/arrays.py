@@ -19,7 +19,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.media.reading import MOST_PIXELS, Picture
 
 # What numpy and zipfile raise for damaged files, some of it undocumented.
-_DAMAGE = (
+DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError),
     *(NotImplementedError, RuntimeError, KeyError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
@@ -57,7 +57,7 @@ def _array_stream(path: Path) -> Iterator[tuple[BufferedIOBase, tuple[int, ...]]
                     )
                 with archive.open(members[0]) as stream:
                     yield stream, _array_shape(path, stream, archive.getinfo(members[0]).file_size)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{path} is not a readable array file ({reason}): save it again with numpy"
