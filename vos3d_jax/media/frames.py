@@ -59,7 +59,7 @@ class Frames:
 def open_frames(path: str | Path) -> Frames:
     """Returns the frames of a video file, a folder of pictures, or a .npy/.npz file of [t, h, w, 3] uint8.
 
-    The first frame that can be decoded is decoded.
+    It is read up to the first frame that can be decoded.
 
     Raises:
         UserError: nothing there, no pictures, none that can be decoded, or an array of another kind.
@@ -78,13 +78,10 @@ def open_frames(path: str | Path) -> Frames:
     else:
         length, rate = probe_video(path)
         pictures = partial(read_video, path)
-    why = "it has no frames"
-    for picture in pictures():
-        if picture.pixels is not None:
-            break
-        why = why if why != "it has no frames" else picture.said
-    else:
-        raise UserError(f"no frame of {path} can be decoded ({why}): give a video that plays")
+    first = next((picture.pixels for picture in pictures() if picture.pixels is not None), None)
+    if first is None:
+        why = next((picture.said for picture in pictures()), "it has no frames")
+        raise UserError(f"no frame of {path} can be decoded ({why}): fetch or make it again")
     # A folder given as "." or "..", too, has a name of its own.
     name = path.resolve().name if path.is_dir() else path.stem
-    return Frames(path, name, picture.pixels.shape[:2], length, rate, names, pictures, note)
+    return Frames(path, name, first.shape[:2], length, rate, names, pictures, note)
