@@ -50,7 +50,7 @@ def test_array_files_are_read_frame_by_frame(tmp_path, save):
 def _bad_inputs(folder):
     yield "nothing.mp4", "does not exist"
     (folder / "empty").mkdir()
-    yield "empty", "holds no pictures"
+    yield "empty", "holds no frames"
     (folder / "twice").mkdir()
     for suffix in ("jpg", "png"):
         Image.new("RGB", (6, 4)).save(folder / "twice" / f"00000.{suffix}")
