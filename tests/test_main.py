@@ -140,7 +140,8 @@ def test_an_unknown_config_is_named_with_ours(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--wrokdir=x"], ["--mode=train", "--checkpoint=x"], ["--step=2"], ["--step=x"], []]
+    "arguments",
+    [["--wrokdir=x"], ["--mode=train", "--checkpoint=x"], ["--step=2"], ["--step=x"], ["--overwrite"], []],
 )
 def test_wrong_flags_end_with_status_2(config, arguments, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -194,7 +194,8 @@ def _write(
 
 def _fingerprint(path: Path) -> str:
     """Changes when a file that `path` is, or that is in it, does: by names, sizes and times."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    # Of folders in it none: the results may be in one.
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     stats = [(file.name, file.stat()) for file in files]
     text = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -45,7 +45,8 @@ class Settings:
         return self.trained_edge
 
     def __str__(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in asdict(self).items())
+        known = {name: value for name, value in asdict(self).items() if name != "trained_edge" or value}
+        return ", ".join(f"{name}={value!r}" for name, value in known.items())
 
     def changed(self, values: Mapping[str, Any], source: str = "") -> "Settings":
         """Returns these settings with other `values`; `source` says in an error whose they are.
