@@ -86,7 +86,8 @@ def test_black_and_white_truths_are_one_object_in_palettes_as_in_greys(tmp_path,
         "truth": {"one object (0 and 255)": ["clip"]},
         "results": {"one object (0 and 1)": ["clip"]},
     }
-    assert "true masks: one object (0 and 255) (1); results: one object (0 and 1) (1)" in score.shown
+    said = "true masks: one object (0 and 255) (1); results: one object (0 and 1) (1)"
+    assert said in score.shown and said in (tmp_path / "out/report.html").read_text("utf-8")
     save(tmp_path / "results/clip", [grey(values * 0) for values in WHITE])
     assert score("folder")["figures"]["J mean"] == 0
 

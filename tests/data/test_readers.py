@@ -179,6 +179,7 @@ def test_empty_and_missing_folders_are_named(tmp_path, davis):
         with pytest.raises(UserError, match=expected):
             load(data_dir, "folder", "all")
     (tmp_path / "JPEGImages/480p/void").mkdir()
+    assert [video.name for video in load(davis, "folder", "all")] == ["bear", "surf"]
     (tmp_path / "mine.txt").write_text("void\n")
     with pytest.raises(UserError, match="void holds no frames"):
         load(davis, "folder", "mine")

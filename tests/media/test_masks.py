@@ -111,3 +111,13 @@ def test_ids_and_void_of_davis_2017_are_exact():
     mask = masks.read_ids(shared_data("DAVIS-2017") / "Annotations/480p/tennis/00000.png")
     assert set(np.unique(mask)) == {0, 1, 2, 255}
     assert np.count_nonzero(mask == 255) == 225
+
+
+def test_black_and_white_palettes_may_have_transparent_colours_but_no_hidden_object(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 1]], np.uint8))
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.save(tmp_path / "a.png", transparency=b"\x00\xff")
+    assert masks.read_grey(tmp_path / "a.png").tolist() == [[0, 255, 255]]
+    image.save(tmp_path / "a.png", transparency=b"\xff\x00")
+    with pytest.raises(UserError, match=r"a\.png has its shape in the alpha channel"):
+        masks.read_grey(tmp_path / "a.png")
