@@ -61,12 +61,11 @@ def side_by_side(
     Panels of small frames are enlarged by a whole factor, those of large frames reduced. Without truth its
     panel is left out.
     """
-    panels = [(names[0], frame, None), (names[1], frame, truth), (names[2], frame, mask)]
-    pictures = [
-        (name, _panel(picture, labels))
-        for name, picture, labels in panels
-        if labels is not None or name == names[0]
-    ]
+    plain = _panel(frame)
+    pictures = [(names[0], plain)]
+    for name, labels in zip(names[1:], (truth, mask), strict=True):
+        if labels is not None:
+            pictures.append((name, overlay(plain, resize_mask_nearest(labels, plain.shape[:2]))))
     height, width = pictures[0][1].shape[:2]
     bottom = _BAR if caption else _GAP
     sheet = Image.new("RGB", (len(pictures) * (width + _GAP) + _GAP, _BAR + height + bottom), _PAPER)
@@ -85,8 +84,8 @@ def side_by_side(
     return np.array(sheet)
 
 
-def _panel(frame: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """The frame at the width of a panel, with the mask over it: scaled first, so that outlines stay crisp."""
+def _panel(frame: np.ndarray) -> np.ndarray:
+    """The frame at the width of a panel; masks are laid over it then, so that outlines stay crisp."""
     height, width = frame.shape[:2]
     low, high = _PANEL_WIDTHS
     if width > high:
@@ -96,5 +95,4 @@ def _panel(frame: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         factor = max(1, -(-low // width))
         size = height * factor, width * factor
         resampling = Image.Resampling.NEAREST
-    picture = np.array(Image.fromarray(frame).resize((size[1], size[0]), resampling))
-    return picture if mask is None else overlay(picture, resize_mask_nearest(mask, size))
+    return np.array(Image.fromarray(frame).resize((size[1], size[0]), resampling))
