@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import toy_network
+from evaluation.pages import read_page
 from mask_folders import box, write_grey, write_own
 
 from vos3d_jax import main, models, storage
@@ -53,6 +54,15 @@ def test_one_command_trains_scores_and_draws_and_a_second_one_scores_what_is_the
     assert list((run / "evaluation" / "masks").glob("*/*.png"))
     assert list((run / "evaluation" / "pictures").glob("*.jpg"))
     assert (run / "evaluation" / "baselines" / "untrained_network" / "scores.json").exists()
+    page = read_page((run / "evaluation" / "report.html").read_text())
+    for part in (
+        "IoU on training clips",
+        "J on held-out frames",
+        "untrained network",
+        "finetune",
+        "optimiser",
+    ):
+        assert part in page.text
 
     arguments = [config, "--mode=evaluate", f"--checkpoint={run}", f"--workdir={again}"]
     assert main.main(arguments) == 0

@@ -61,7 +61,14 @@ def _run(arguments: list[str]) -> None:
         held_out.videos(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         storage.make_folder(workdir)
-    evaluate.evaluate(config, model, card, workdir, replace=options.mode == "train" or options.overwrite)
+    evaluate.evaluate(
+        config,
+        model,
+        card,
+        workdir,
+        trained_in=options.checkpoint or workdir,
+        replace=options.mode == "train" or options.overwrite,
+    )
 
 
 def _parser() -> Parser:

@@ -115,3 +115,22 @@ def test_void_pixels_count_neither_for_the_iou_nor_against_it():
     stage = Stage("x", (Data("x"),), (32, 32), 1, 1, 1, Optimiser(0.1))
     _, metrics = TASKS["dcseg"](Echo(), {"clip": jnp.asarray(logits), "mask": mask}, stage)
     assert float(metrics["iou"]) == pytest.approx(1 / 2)
+
+
+def test_frames_without_a_mask_do_not_thin_the_loss_of_those_that_have_one():
+    """Trap: the published mean divides by void pixels too: one mask in eight frames would count an eighth."""
+    rng = np.random.default_rng(0)
+    logits = jnp.asarray(rng.normal(size=(2, 4, 6, 5, 2)), jnp.float32)
+    mask = rng.integers(0, 2, (2, 4, 6, 5)).astype(np.uint8)
+    stage = Stage("x", (Data("davis2016"),), (32, 32), 4, 2, 1, Optimiser(1.0))
+
+    def loss(logits, mask):
+        batch = {"clip": None, "mask": mask}
+        return float(TASKS["dcseg"](lambda clip, batch_norm: logits, batch, stage)[0])
+
+    sparse = mask.copy()
+    sparse[:, 1:] = 255
+    assert loss(logits, sparse) == pytest.approx(loss(logits[:, :1], mask[:, :1]), rel=1e-6)
+    partly = mask.copy()
+    partly[:, :, 0] = 255  # void within a frame stays in the denominator, as published
+    assert loss(logits, partly) < loss(logits, mask)

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
@@ -31,6 +32,7 @@ class Video:
         meaning: tells what the values of the masks' files mean, where a reader has to decide it (all masks
             are read for that, once, unless it is given what another process has found); None where the data
             set's own rule says it.
+        files: what frames and masks are read from, in order; empty where they are generated.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Video:
     annotated: tuple[int, ...] | None = None
     frames_known: bool = True
     meaning: Callable[..., Meaning] | None = None
+    files: tuple[Path, ...] = ()
 
 
 def annotated(video: Video) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from flax import nnx
 
 import vos3d_jax
 from vos3d_jax import cards, models, records, storage
+from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
@@ -59,6 +60,7 @@ def evaluate(
     output: Path,
     say: Callable[[str], None] = print,
     *,
+    trained_in: str | Path | None = None,
     replace: bool = False,
 ) -> Scores:
     """Returns the scores of `model`; writes `<output>/evaluation/` and prints the tables.
@@ -74,6 +76,7 @@ def evaluate(
       card: of the checkpoint that it is from.
       output: the folder of the run.
       say: is told what is going on, a line at a time.
+      trained_in: the folder of the run that the network is from, whose curves and settings the report shows.
       replace: a finished evaluation of other weights, settings or data makes way, as after more training.
 
     Raises:
@@ -102,7 +105,14 @@ def evaluate(
         runs = [run for video in videos for run in rules.runs(video)]
         predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
         scores = _score_files(config, rules, card, videos, unfinished, say)
-        report.write(scores, unfinished, videos=[run.video for run in runs], masks_dir=unfinished / "masks")
+        report.write(
+            scores,
+            unfinished,
+            videos=[run.video for run in runs],
+            masks_dir=unfinished / "masks",
+            compare=[report.Other(one) for one in _baselines(unfinished)],
+            run=trained_in and report.find_training(trained_in),
+        )
         scoring.remove_parts(unfinished / _PARTS)
         _replace(folder, unfinished)
         return _show(folder, say)
@@ -153,10 +163,14 @@ def _score_files(
         )
 
 
+def _baselines(folder: Path) -> list[Scores]:
+    return [report.read(path) for path in sorted(folder.glob("baselines/*/scores.json"))]
+
+
 def _show(folder: Path, say: Callable[[str], None]) -> Scores:
     """Prints the tables of a finished evaluation and returns its scores."""
     scores = report.read(folder)
-    baselines = [report.read(path) for path in sorted(folder.glob("baselines/*/scores.json"))]
+    baselines = _baselines(folder)
     report.show(report.table(scores))
     if baselines:
         report.show(report.compare_table([(one.method, one) for one in (*baselines, scores)]))
@@ -180,7 +194,7 @@ def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> di
         "predictor": config.evaluation.predictor,
         "baselines": config.seed if config.evaluation.baselines else None,
         "data": [data.name, data.split, dict(data.options), str(Path(config.data_dir).resolve())],
-        "videos": [[video.name, video.length, *video.size] for video in videos],
+        "videos": [[video.name, identity(video)] for video in videos],
         "version": vos3d_jax.__version__,
     }
 

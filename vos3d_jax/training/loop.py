@@ -56,7 +56,7 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
     begun = None if workdirs.is_claimed(workdir) else begin(config)
-    workdirs.claim(workdir, config)
+    workdirs.claim(workdir, config, sources.identities(config, mixtures))
 
     with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         restored = checkpoints.restore(lambda step: template(config, step))

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from vos3d_jax.data import datasets, pipeline
+from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.training.stages import STRIDE, Config, Data, Stage
@@ -46,6 +47,17 @@ def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
         )
         for part in stage.data
     ]
+
+
+def identities(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> dict[str, dict[str, str]]:
+    """Returns what the data of a run is: of each split of each data set the `identity` of every video."""
+    return {
+        " ".join((part.name, part.split, *(f"{name}={value}" for name, value in part.options.items()))): {
+            video.name: identity(video) for video in source.videos
+        }
+        for stage, mixture in zip(config.stages, mixtures, strict=True)
+        for part, source in zip(stage.data, mixture, strict=True)
+    }
 
 
 def with_sizes(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> Config:

@@ -1,12 +1,14 @@
-"""The folder of a run belongs to one config: `config.json` says which, another one is refused."""
+"""The folder of a run belongs to one config and its data, as `config.json` and `data.json` say."""
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.images import write_file
 from vos3d_jax.training.stages import Config
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
@@ -18,33 +20,55 @@ def is_claimed(workdir: Path) -> bool:
     return (workdir / "config.json").exists()
 
 
-def claim(workdir: Path, config: Config) -> None:
-    """Writes `config.json` into `workdir`, or compares it with the one there.
+def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) -> None:
+    """Writes `config.json` and `data.json` into `workdir`, or compares with those that are there.
+
+    Args:
+      workdir: the folder, made if missing.
+      config: the run.
+      data: `sources.identities` of what it learns from.
 
     Raises:
-      UserError: the folder cannot be written, or is the run of another config (differences are named).
+      UserError: the folder cannot be written, or is the run of another config or of other data (differences
+        are named).
     """
     storage.make_folder(workdir)
-    path = workdir / "config.json"
     ours = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.exists():
-        try:
-            theirs = json.loads(path.read_text())
-        except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}): give another --workdir") from error
-        except ValueError as error:
-            raise UserError(f"{path} is not JSON ({error}): remove it, or give another --workdir") from error
-        differences = _differences(theirs, ours)
-        if differences:
-            shown = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
-            raise UserError(
-                f"{workdir} holds the run of another config ({shown}): give another --workdir, or the"
-                " config that it was begun with"
-            )
-    temporary = path.with_suffix(".tmp")
-    with storage.writing(path):
-        temporary.write_text(json.dumps(ours, indent=2) + "\n")
-        temporary.replace(path)
+    if theirs := _read(workdir / "data.json"):
+        _refuse(workdir, "other data", "the data", _other_videos(theirs, data))
+    if theirs := _read(workdir / "config.json"):
+        _refuse(workdir, "another config", "the config", _differences(theirs, ours))
+    for name, values in (("config.json", ours), ("data.json", data)):
+        write_file(workdir / name, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): give another --workdir") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): remove it, or give another --workdir") from error
+
+
+def _refuse(workdir: Path, what: str, mend: str, differences: Sequence[str]) -> None:
+    if differences:
+        shown = "; ".join(differences[:3]) + ("; ..." if len(differences) > 3 else "")
+        raise UserError(
+            f"{workdir} holds the run of {what} ({shown}): give another --workdir (to go on from its network,"
+            f" add --config.init_from={workdir}), or {mend} that it was begun with"
+        )
+
+
+def _other_videos(theirs: dict[str, dict[str, str]], ours: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return [
+        f"{part}: {name} is {ours[part].get(name, 'not there')}, it was {theirs[part].get(name, 'not there')}"
+        for part in ours.keys() & theirs.keys()
+        for name in {**ours[part], **theirs[part]}
+        if ours[part].get(name) != theirs[part].get(name)
+    ]
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:

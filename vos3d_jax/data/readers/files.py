@@ -9,7 +9,7 @@ import codecs
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,12 +156,22 @@ def make_video(
         frame_names=tuple(stems),
         annotated=tuple(index for index, source in enumerate(sources) if source is not None),
         frames_known=frames is not None,
+        files=tuple(dict.fromkeys((*paths, *_paths_in(sources)))),
     )
 
 
 def frames_if_any(name: str, directory: Path) -> dict[str, Path] | None:
     """`frames_of`, or None where there is no such folder: masks can be scored without frames."""
     return frames_of(name, directory) if directory.is_dir() else None
+
+
+def _paths_in(source: Any) -> Iterator[Path]:
+    """The files in what `decode` reads: one, or one among other things, as a tuple."""
+    if isinstance(source, Path):
+        yield source
+    elif isinstance(source, tuple):
+        for part in source:
+            yield from _paths_in(part)
 
 
 def ids(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
@@ -184,7 +194,12 @@ def foreground(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
 
 
 def require_pairs(
-    frames: Mapping[str, Path], masks: Mapping[str, Path], masks_dir: Path, *, upright: bool = False
+    frames: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    masks_dir: Path,
+    *,
+    mend: str = "add it, or remove the frame",
+    upright: bool = False,
 ) -> None:
     """Every frame has its mask and all are of one size, by their headers: better now than hours later.
 
@@ -195,9 +210,7 @@ def require_pairs(
     size = _frame_size(first, upright)
     for stem, frame in frames.items():
         if stem not in masks:
-            raise UserError(
-                f"{frame} has no mask: expected {masks_dir / stem}.png; add it, or remove the frame"
-            )
+            raise UserError(f"{frame} has no mask: expected {masks_dir / stem}.png; {mend}")
         _require_frame_size(frame, _frame_size(frame, upright), first, size)
         require_mask_size(masks[stem], image_size(masks[stem]), size, frame)
 

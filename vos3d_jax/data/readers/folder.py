@@ -21,6 +21,8 @@ _ROOM = 32 << 20  # bytes of masks, packed, that are kept of the video that is b
 
 _log = logging.getLogger(__name__)
 
+_MEND = "add it, or, where only some frames are annotated, train with configs/folder.py:sparse"
+
 
 def folder(
     split: str,
@@ -135,7 +137,7 @@ def _video(name: str, frames_dir: Path | None, masks_dir: Path, strict: bool, ch
         frames = files.frames_of(name, frames_dir)
         masks = _masks(name, frames, masks_dir)
     if strict:
-        files.require_pairs(frames, masks, masks_dir, upright=True)
+        files.require_pairs(frames, masks, masks_dir, mend=_MEND, upright=True)
     own = _OwnMasks(tuple(masks.get(stem) for stem in frames or masks), choice)
     video = files.make_video(name, frames, masks, own.read, upright=True)
     return dataclasses.replace(video, meaning=own.decided)

@@ -13,15 +13,18 @@ from vos3d_jax.evaluation.report.page import page
 from vos3d_jax.evaluation.report.pictures import write_pictures
 from vos3d_jax.evaluation.report.sheets import write_csv
 from vos3d_jax.evaluation.report.tables import compare_table, show, table, tests_table
+from vos3d_jax.evaluation.report.training import Training, find_training
 from vos3d_jax.evaluation.scores import Scores, is_comparable
 from vos3d_jax.media.images import write_file
 
 __all__ = [
     "Made",
     "Other",
+    "Training",
     "compare",
     "compare_all",
     "compare_table",
+    "find_training",
     "in_percent",
     "latex",
     "page",
@@ -44,6 +47,7 @@ def write(
     masks_dir: str | Path | None = None,
     compare: Sequence[Other] = (),
     made: Made | None = None,
+    run: Training | None = None,
     html: bool = True,
 ) -> None:
     """Writes a result into the folder `output`: everything a reader may want of it.
@@ -63,6 +67,7 @@ def write(
         masks_dir: the scored masks, `<run>/<frame>.png`, for pictures.
         compare: other results that the page compares with; where one is not comparable it says why.
         made: when and how the result was made.
+        run: the training of the scored network, whose curves and settings the page shows.
         html: False: neither page nor pictures, which cost more than the scores of a small data set; a page
             that is there already tells of other scores, and is removed.
 
@@ -79,7 +84,7 @@ def write(
     if not html:
         (output / "report.html").unlink(missing_ok=True)
         return
-    text = page(scores, videos=videos, masks_dir=masks_dir, others=compare, made=made)
+    text = page(scores, videos=videos, masks_dir=masks_dir, others=compare, made=made, run=run)
     write_file(output / "report.html", text.encode())
     if masks_dir is not None:
         write_pictures(scores, videos, masks_dir, output / "pictures")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.report import details, methods, overview
+from vos3d_jax.evaluation.report import details, methods, overview, training
 from vos3d_jax.evaluation.report.comparison import compare_all
 from vos3d_jax.evaluation.report.made import Made, Other
 from vos3d_jax.evaluation.report.markup import Html, element
+from vos3d_jax.evaluation.report.training import Training
 from vos3d_jax.evaluation.report.units import interval
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
@@ -27,6 +28,7 @@ def page(
     masks_dir: str | Path | None = None,
     others: Sequence[Other] = (),
     made: Made | None = None,
+    run: Training | None = None,
 ) -> str:
     """The text of report.html.
 
@@ -36,6 +38,7 @@ def page(
         masks_dir: the scored masks.
         others: results to compare with; where one is not comparable, the page says why in one line.
         made: how and when the result was made.
+        run: what the scored network is from.
 
     Raises:
         UserError: a mask of a picture cannot be read.
@@ -62,6 +65,7 @@ def page(
         ("frames", "Worst frames", pictures),
         ("attributes", "By attribute", details.attributes(scores)),
         ("published", "Published results of other methods", overview.context(scores)),
+        ("training", "Training", None if run is None else training.section(run)),
         ("provenance", "Where these figures come from", overview.provenance(scores, made)),
     ]
     shown = [(name, title, content) for name, title, content in sections if content is not None]

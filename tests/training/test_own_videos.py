@@ -1,0 +1,146 @@
+"""configs/folder.py on a user's own videos, and what becomes of a run when its data changes."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import toy_network
+from PIL import Image
+
+from vos3d_jax import configuration, storage
+from vos3d_jax.data.pipeline import Source
+from vos3d_jax.data.video import Video
+from vos3d_jax.errors import UserError
+from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.training import evaluate, held_out, loop, sources, stages
+
+pytestmark = pytest.mark.usefixtures("toy_system")
+toy_system = toy_network.toy_system
+
+
+def _write_videos(root, masks=lambda video, frame: True, size=(40, 72), count=3, frames=6):
+    """`count` videos of a bright square that moves, in the layout that the docs name."""
+    rng = np.random.default_rng(0)
+    for video in range(count):
+        for kind in ("frames", "masks"):
+            (root / f"v{video}" / kind).mkdir(parents=True)
+        for frame in range(frames):
+            picture = rng.integers(0, 90, (*size, 3), np.uint8)
+            mask = np.zeros(size, np.uint8)
+            mask[10:26, 8 + 4 * frame : 24 + 4 * frame] = 255
+            picture[mask > 0] = 240
+            Image.fromarray(picture).save(root / f"v{video}" / "frames" / f"{frame:05d}.png")
+            if masks(video, frame):
+                Image.fromarray(mask).save(root / f"v{video}" / "masks" / f"{frame:05d}.png")
+    return root
+
+
+def _config(variant, data_dir):
+    """The config as it is typed, with the toy network, short stages and small clips."""
+    config = stages.parse(configuration.load([f"--config=folder.py{variant}"], stages.Config))
+    short = tuple(
+        dataclasses.replace(
+            stage,
+            steps=2,
+            clip_length=2,
+            data=tuple(
+                dataclasses.replace(part, augmentation=dataclasses.replace(part.augmentation, short_edge=32))
+                for part in stage.data
+            ),
+        )
+        for stage in config.stages
+    )
+    evaluation = dataclasses.replace(config.evaluation, short_edge=32, clip_length=2, overlap=1)
+    changes = {"system": "toy", "model": {}, "stages": short, "evaluation": evaluation, "log_steps": 1}
+    return dataclasses.replace(config, data_dir=str(data_dir), **changes)
+
+
+@pytest.mark.parametrize("variant", ["", ":sparse", ":published", ":published-sparse"])
+def test_every_variant_is_a_config_of_a_network(variant):
+    config = stages.parse(configuration.load([f"--config=folder.py{variant}"], stages.Config))
+    abstract_model(config.system, **config.model)
+    assert all(part.sparse == ("sparse" in variant) for stage in config.stages for part in stage.data)
+
+
+def test_an_unknown_variant_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match="no variant 'spare': .*published-sparse"):
+        configuration.load(["--config=folder.py:spare"], stages.Config)
+
+
+def test_own_videos_are_trained_on_and_scored_on_the_one_held_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
+    config = _config("", _write_videos(tmp_path / "own"))
+    run = tmp_path / "run"
+    model = loop.train(config, run, held_out.quick_score(config))
+    assert "clips (4 a device) of 2x32x64" in capsys.readouterr().out
+    scores = evaluate.evaluate(
+        config, model, storage.load_card(run), run, say=lambda line: None, trained_in=run
+    )
+    assert [row.name for row in scores.rows] == ["v2"] and len(scores.rows[0].frames) == 6
+    assert "J on held-out frames" in (run / "evaluation" / "report.html").read_text()
+
+
+def test_where_some_frames_have_masks_sparse_trains_and_the_plain_config_names_it(tmp_path, capsys):
+    own = _write_videos(tmp_path / "own", masks=lambda video, frame: frame in (1, 4))
+    with pytest.raises(UserError, match="v0/frames/00000.png has no mask: .*sparse"):
+        loop.train(_config("", own), tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    loop.train(_config(":sparse", own), tmp_path / "run")
+    assert "folder train: 12 frames in 2 videos, 4 with a mask" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_data_wherever_it_lies_and_is_refused_with_other_data(tmp_path, capsys):
+    own, run = _write_videos(tmp_path / "own"), tmp_path / "run"
+    loop.train(_config("", own), run)
+    moved = shutil.move(own, tmp_path / "moved")
+    loop.train(_config("", moved), run)
+    assert "finished already" in capsys.readouterr().out
+
+    def move_the_last_mask(root):
+        path = root / "v1/masks/00005.png"
+        Image.fromarray(np.roll(np.asarray(Image.open(path)), 3, 0)).save(path)
+
+    changed = [
+        (move_the_last_mask, "v1 is 6 frames of 72x40, 6 masks, files"),
+        (lambda root: (root / "v1").rename(root / "w1"), "v1 is not there, it was 6 frames"),
+        (lambda root: (root / "v0/frames/00005.png").unlink(), "v0 is 5 frames of 72x40, .* it was 6 frames"),
+    ]
+    for number, (change, message) in enumerate(changed):
+        other = shutil.copytree(moved, tmp_path / f"other{number}")
+        change(other)
+        with pytest.raises(
+            UserError, match=rf"run holds the run of other data \(folder train.*{message}.*init_from"
+        ):
+            loop.train(_config("", other), run)
+
+
+def _source(*sizes, short_edge=96):
+    videos = [
+        Video("v", frames, lambda index: None, lambda index: None, size, ("0",) * frames)
+        for size, frames in sizes
+    ]
+    return Source(videos, augmentation=stages.Augmentation(short_edge=short_edge))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "short_edge", "expected"),
+    [
+        ([((240, 427), 9)], 96, (96, 160)),
+        ([((480, 640), 9)], 96, (96, 128)),
+        ([((1920, 1080), 9)], 96, (160, 96)),
+        ([((240, 427), 9), ((640, 480), 10)], 96, (128, 96)),
+        ([((240, 427), 9), ((1080, 1922), 9), ((640, 480), 10)], 96, (96, 160)),
+        ([((20, 20), 1)], None, (32, 32)),
+        ([((100, 150), 1)], None, (96, 160)),
+    ],
+)
+def test_a_size_left_to_the_data_is_that_of_most_frames_in_multiples_of_32(sizes, short_edge, expected):
+    stage = toy_network.stage(size=(0, 0))
+    config = toy_network.config(stages=[stage])
+    assert sources.with_sizes(config, [[_source(*sizes, short_edge=short_edge)]]).stages[0].size == expected
+
+
+def test_a_size_that_is_given_stays():
+    config = toy_network.config()
+    assert sources.with_sizes(config, [[_source(((240, 427), 9))]] * 2) == config
