@@ -81,7 +81,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="a path, or demo.py, davis.py, davis_small.py, fbms.py, visal.py",
+        help="a path, or demo.py, davis.py, davis_small.py, folder.py, fbms.py, visal.py",
     )
     parser.add_argument(
         "--workdir",
