@@ -1,4 +1,4 @@
-"""Somebody's results in files: where they are, what is wrong with them, and the masks and maps one at a time.
+"""Somebody's results in files: where they are, whether they are whole, and the masks and maps one at a time.
 
 Nothing in the folder but the masks and maps of scored frames is ever read (the official DAVIS tool takes CSV
 files it finds there for its own), and nothing is written to it.
@@ -16,47 +16,15 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
 from vos3d_jax.evaluation.parts import Ids, Map
+from vos3d_jax.evaluation.problems import BadResult, Problem, refuse, refused
 from vos3d_jax.evaluation.runs import Benchmark, Run, annotated
 from vos3d_jax.media import encodings
 from vos3d_jax.media.encodings import Choice, Levels, Meaning
 from vos3d_jax.media.images import opened
-from vos3d_jax.media.masks import FAULTS, VOID, StoredMask, UnfitMask, read_stored
+from vos3d_jax.media.masks import VOID, StoredMask, UnfitMask, read_stored
 from vos3d_jax.media.png import png_size
 
 _JPEG = (".jpg", ".jpeg")
-
-# What can be wrong with a file, the most basic first: what is said of the first offender, and the mend.
-_KINDS = {
-    "folder": (
-        "{path} is not a folder",
-        "write the masks of each {unit} to <results>/<{unit}>/<frame>.png (to score a part of the benchmark,"
-        " see --split in docs/scoring.md)",
-    ),
-    "JPEG": FAULTS["JPEG"],
-    "file": ("{path} is missing", "write a PNG for each frame that is scored"),
-    "name": (
-        "{path} has the name of no frame of {detail}",
-        "number the masks as their frames, and keep other pictures elsewhere",
-    ),
-    "damaged": ("{path} cannot be read as a picture", "make these files again"),
-    "size": ("{path} is {detail}", "resize the masks with nearest neighbour"),
-    **FAULTS,
-    "void": (
-        "{path} has pixels of 255, which is void and no object",
-        "write object ids, and 0 where there is none",
-    ),
-    "ids": ("{path} has the object id {detail}", "write the ids of the true masks, or fewer proposals"),
-    "map": ("{path} is no map: {detail}", "write the maps as grey PNG of 8 or 16 bits"),
-}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a file (or folder): a key of `_KINDS`, and what the message says of it."""
-
-    kind: str
-    path: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,14 +76,6 @@ def existing(folder: Path, name: str) -> Path:
     return usual if usual.exists() else next((path for path in others if path.exists()), usual)
 
 
-class BadResult(Exception):
-    """A mask or map that cannot be scored; `problem` says why."""
-
-    def __init__(self, problem: Problem):
-        super().__init__(problem.path)
-        self.problem = problem
-
-
 def only_present(results: Results, runs: Sequence[Run]) -> tuple[list[Run], str]:
     """The runs with the frames that have a mask, and what is left out in words.
 
@@ -149,7 +109,7 @@ def check_files(results: Results, runs: Sequence[Run]) -> None:
         missing = list(dict.fromkeys(run.folder for run in runs if not (folder / run.folder).is_dir()))
         problems += [Problem("folder", str(folder / name), str(folder)) for name in missing]
     if problems:
-        raise _refused(problems, len({run.folder for run in runs}), "sequence")
+        raise refused(problems, len({run.folder for run in runs}), "sequence")
     strange = [problem for run in runs for problem in _strange_names(results, run)]
     for path_of in filter(None, (results.mask_path, results.map_path if results.maps else None)):
         for run in runs:
@@ -157,16 +117,6 @@ def check_files(results: Results, runs: Sequence[Run]) -> None:
                 problem = _header_problem(path_of(run, index), run.video.size)
                 problems += [problem] if problem else []
     refuse(problems + list(dict.fromkeys(strange)), runs)
-
-
-def refuse(problems: Sequence[Problem], runs: Sequence[Run]) -> None:
-    """Returns if there are no problems.
-
-    Raises:
-        UserError: there are; the message is of the most basic kind.
-    """
-    if problems:
-        raise _refused(problems, sum(len(run.scored) for run in runs), "frame")
 
 
 def problems_of(results: Results, rules: Benchmark, run: Run) -> list[Problem]:
@@ -361,27 +311,3 @@ def _id_problem(mask: Levels, allowed: frozenset[int] | int | None) -> Problem |
         strange, ids = min(found - allowed), ", ".join(map(str, sorted(allowed))) or "none"
         return Problem("ids", path, f"{strange}, but those of the true masks are {ids}")
     return None
-
-
-def _refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
-    kind = next(kind for kind in _KINDS if any(problem.kind == kind for problem in problems))
-    chosen = [problem for problem in problems if problem.kind == kind]
-    first = chosen[0]
-    what, mend = _KINDS[kind]
-    said = what.format(path=first.path, detail=first.detail)
-    count = "the only one" if len(chosen) == 1 else f"the first of {len(chosen)}"
-    others = ""
-    strange = next((problem for problem in problems if problem.kind == "name"), None)
-    if kind in ("folder", "file") and len(chosen) == total:
-        others = _found_instead(Path(first.detail) if kind == "folder" else Path(first.path).parent)
-    elif kind == "file" and strange is not None:
-        others = f"; {strange.path} has the name of no frame"
-    return UserError(f"{said} ({count}, of {total} {unit}s){others}: {mend.format(unit=unit)}")
-
-
-def _found_instead(root: Path) -> str:
-    """A hint where nothing at all has its name: another folder was named, or frames are called otherwise."""
-    names = sorted(path.name for path in root.iterdir())
-    if not names:
-        return f"; {root} is empty"
-    return f"; {root} has {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

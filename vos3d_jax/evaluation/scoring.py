@@ -4,25 +4,19 @@ Both go through `measuring.measure`, so that a method scores the same either way
 """
 
 import contextlib
-import hashlib
-import json
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import scipy
 from jaxtyping import UInt8
 
-import vos3d_jax
 from vos3d_jax.data import datasets
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import aggregation, archives, measuring, results_folder
+from vos3d_jax.evaluation import aggregation, archives, measuring, provenance, results_folder
 from vos3d_jax.evaluation import workers as processes
 from vos3d_jax.evaluation.actions import Actions, read_actions
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, find
@@ -31,7 +25,7 @@ from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores
 from vos3d_jax.evaluation.workers import Job, Progress, remove_parts
-from vos3d_jax.media.encodings import Choice, Meaning, require_choice
+from vos3d_jax.media.encodings import Choice, require_choice
 
 __all__ = [
     "benchmark_videos",
@@ -116,7 +110,7 @@ def score(
     with opened_results(results_dir, rules, videos) as found:
         results = Results.find(found, maps_dir, mask_values)
         results = results if rules.takes_maps else replace(results, maps=None)
-        notes = _overlap(results.masks, data_dir)
+        notes = provenance.overlap(results.masks, data_dir)
         if partial:
             runs, left_out = results_folder.only_present(results, runs)
             rules, notes = rules.in_part(), (left_out, *notes)
@@ -136,10 +130,10 @@ def score(
             defects=defects,
             actions=actions,
             notes=notes,
-            provenance={
+            made_of={
                 "model_card": card,
                 "maps": results_folder.map_bits(results, runs),
-                "options": _asked(
+                "options": provenance.asked(
                     {"resolution": resolution, "split": split, "mask_values": mask_values, **options}
                 ),
             },
@@ -259,7 +253,7 @@ def _scores(
     defects: tuple[str, ...] = (),
     actions: Actions | None = None,
     notes: tuple[str, ...] = (),
-    provenance: dict[str, Any] | None = None,
+    made_of: dict[str, Any] | None = None,
 ) -> Scores:
     figures, found = aggregation.headline(rules, runs, measured, actions)
     return Scores(
@@ -276,56 +270,18 @@ def _scores(
         notes=found + notes,
         defects=defects,
         provenance={
-            "data": _fingerprint(runs, [part.truth for part in measured]),
-            "results": _fingerprint(runs, [part.results for part in measured]),
+            "data": provenance.fingerprint(runs, [part.truth for part in measured]),
+            "results": provenance.fingerprint(runs, [part.results for part in measured]),
             "model_card": None,
             "maps": None,
             "masks": {
-                "truth": _meanings(
+                "truth": provenance.meanings(
                     runs, [part.truth_meaning for part in measured], f"by the rule of {rules.dataset}"
                 ),
-                "results": _meanings(runs, [part.result_meaning for part in measured], "ids"),
+                "results": provenance.meanings(runs, [part.result_meaning for part in measured], "ids"),
             },
             "options": {},
-            **(provenance or {}),
-            "versions": {
-                "vos3d_jax": vos3d_jax.__version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "opencv": cv2.__version__,
-                "scipy": scipy.__version__,
-            },
+            **(made_of or {}),
+            "versions": provenance.versions(),
         },
     )
-
-
-def _fingerprint(runs: Sequence[Run], digests: Sequence[str]) -> str:
-    lines = (f"{run.name} {digest}\n" for run, digest in zip(runs, digests, strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _overlap(masks: Path, data_dir: str | Path | None) -> tuple[str, ...]:
-    """A note where results and data lie in one another, so that one may have been taken for the other."""
-    if data_dir is None:
-        return ()
-    ours, theirs = masks.resolve(), Path(data_dir).resolve()
-    if ours.is_relative_to(theirs):
-        return (f"the results, {masks}, lie in the data, {data_dir}: see that they are no true masks",)
-    if theirs.is_relative_to(ours):
-        return (f"the data, {data_dir}, lie in the results, {masks}: see that these are no true masks",)
-    return ()
-
-
-def _meanings(runs: Sequence[Run], meanings: Sequence[Meaning | None], usual: str) -> dict[str, list[str]]:
-    """What the masks' values mean, in words, and of which videos they mean that."""
-    found: dict[str, list[str]] = {}
-    for run, meaning in zip(runs, meanings, strict=True):
-        names = found.setdefault(usual if meaning is None else meaning.words, [])
-        if run.video.name not in names:
-            names.append(run.video.name)
-    return found
-
-
-def _asked(options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, as scores.json keeps it."""
-    return json.loads(json.dumps({name: value for name, value in options.items() if value is not None}))

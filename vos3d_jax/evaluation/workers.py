@@ -27,7 +27,8 @@ from vos3d_jax import runtime
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import measuring, parts, results_folder
 from vos3d_jax.evaluation.parts import Part
-from vos3d_jax.evaluation.results_folder import BadResult, Problem, Results
+from vos3d_jax.evaluation.problems import BadResult, Problem, refuse
+from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.media.encodings import Levels
 from vos3d_jax.media.images import write_file
@@ -76,7 +77,7 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
     if bad:
         with _results_of(_problems, [jobs[index] for index in bad], workers) as found:
             by_job = dict(found)
-        results_folder.refuse([problem for index in sorted(by_job) for problem in by_job[index]], runs)
+        refuse([problem for index in sorted(by_job) for problem in by_job[index]], runs)
     return [part for part in done if isinstance(part, Part)]
 
 
