@@ -13,6 +13,8 @@ from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 def samples(folder):
     frames = numbered_frames(8)
     files = [write_video(folder / f"{codec}.{suffix}", frames, codec) for suffix, codec in FORMS]
+    fragments = "frag_keyframe+empty_moov"
+    files.append(write_video(folder / "fragments.mp4", frames, movflags=fragments))
     for save, suffix in ((np.save, "npy"), (np.savez_compressed, "npz")):
         files.append(folder / f"array.{suffix}")
         save(files[-1], frames[:2])

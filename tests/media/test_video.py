@@ -390,6 +390,15 @@ def test_a_count_of_frames_that_no_such_file_holds_is_refused_before_memory_is_t
     (tmp_path / "a.mov").write_bytes(data)
     with pytest.raises(UserError, match="a.mov says 100000000 frames of"):
         open_frames(tmp_path / "a.mov")
+    fragments = "frag_keyframe+empty_moov"
+    path = write_video(tmp_path / "a.mp4", numbered_frames(7), movflags=fragments)
+    assert len(list(open_frames(path).read())) == 7
+    data = bytearray(path.read_bytes())
+    at = data.index(b"trun") + 8
+    data[at : at + 4] = (10**7).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="a.mp4 says 10000000 frames of"):
+        open_frames(path)
 
 
 def test_frames_of_another_size_are_scaled_to_the_first_ones_and_said(tmp_path):

@@ -28,6 +28,8 @@ DECODERS = frozenset(
 )
 # What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
+# Of an mp4's tables: bytes of each sample, 0 where they are listed, and samples; or samples of a fragment.
+_SAMPLES = re.compile(b"stsz....(....)(....)|trun....(....)", re.DOTALL)
 _MOST_BOXES = 10_000
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
@@ -125,9 +127,10 @@ def _check_samples(path: Path) -> None:
             length, name = int.from_bytes(file.read(4), "big"), file.read(4)
             if length == 1:
                 length = int.from_bytes(file.read(8), "big")
-            if name == b"moov":
-                for found in re.finditer(b"stsz....(....)(....)", file.read(min(length, size)), re.DOTALL):
-                    each, samples = (int.from_bytes(number, "big") for number in found.groups())
+            if name in (b"moov", b"moof"):
+                for found in _SAMPLES.finditer(file.read(min(length, size))):
+                    each, samples, run = (int.from_bytes(number or b"", "big") for number in found.groups())
+                    samples, each = (run, 1) if run else (samples, each)
                     if each * samples > size:
                         said = f"{samples} frames of {each} bytes in a file of {size}"
                         raise UserError(f"{path} says {said}: fetch it again")
