@@ -1,7 +1,6 @@
 """YouTube-VOS and SA-V: objects that enter late, frames that are not annotated, folders of single objects."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -73,7 +72,7 @@ def test_a_meta_file_that_is_none_is_refused_in_one_line(youtube, text):
     (youtube / "train/meta.json").write_text(text)
     with pytest.raises(UserError) as caught:
         load("youtube_vos", "train", data_dir=youtube)
-    assert re.search("meta.json is no list of YouTube-VOS's objects", str(caught.value))
+    assert "meta.json is no " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
