@@ -176,6 +176,21 @@ def test_too_many_pixels_are_refused_by_the_header_alone(tmp_path, sides):
     assert images.image_size(tmp_path / "a.png") == (4096, 8192)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_too_few_bytes_for_its_pixels_is_refused_before_it_takes_memory(tmp_path, progressive):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(path, progressive=progressive)
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    data[sizes : sizes + 4] = struct.pack(">HH", 4096, 8192)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"a\.jpg cannot be read .*\([0-9]+ bytes for 8192x4096\)"):
+        images.read_image(path)
+    flat = np.full((2048, 2048, 3), 99, np.uint8)
+    Image.fromarray(flat).save(path, progressive=progressive, optimize=True, quality=10)
+    assert images.read_image(path).shape == flat.shape
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     for path in (tmp_path / "a.png", tmp_path):

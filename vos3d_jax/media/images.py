@@ -20,6 +20,9 @@ from vos3d_jax.media.reading import MOST_PIXELS
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")  # no other is looked into, whatever a file says it is
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+# A flat colour is a byte for 341 pixels; of a progressive JPEG libjpeg holds all, 6 bytes each, before it
+# sees that there is less.
+_JPEG_PIXELS = 1024
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,6 +104,9 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
         with _without_warnings(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise _too_large(path)
+            stored, jpeg = os.path.getsize(path), image.format in ("JPEG", "MPO")
+            if jpeg and image.width * image.height > _JPEG_PIXELS * stored:
+                raise _damaged(path, expected, f"{stored} bytes for {image.width}x{image.height}")
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 raise UserError(
                     f"{path} holds several pictures (an animation, or pages): save each as a file of its own"
