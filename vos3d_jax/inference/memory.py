@@ -20,6 +20,7 @@ from vos3d_jax.inference.sizes import Fit
 # XLA's order of operations is another one, and its buffers cannot all be reused. Measured: docs/inference.md.
 _MARGIN = 1.25
 _COMPILER = 500 << 20  # bytes of the compiler, and of the program that it makes
+_RESERVED = 1 << 30  # bytes of addresses that the compiler's threads set aside and do not use
 _EDGES = (1080, 720, 480, 360, 240, 128, 64)  # what is proposed for frames that are too large
 
 
@@ -75,7 +76,8 @@ def available() -> int | None:
     """Returns the bytes that the process may still take; None where the system does not say it.
 
     The least of: the machine's free memory (Linux: `MemAvailable`), what its control groups leave
-    (containers, batch systems), and its limits of address space and of data (`ulimit -v`, `ulimit -d`).
+    (containers, batch systems), and its limits of address space and of data (`ulimit -v`, `ulimit -d`)
+    without 1 GiB that XLA's threads set aside.
     """
     return min((max(0, free) for free in (*_of_machine(), *_of_groups(), *_of_limits())), default=None)
 
@@ -148,7 +150,7 @@ def _of_limits() -> Iterator[int]:
     for limit, field in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
         most, _ = resource.getrlimit(limit)
         if most != resource.RLIM_INFINITY and field in used:
-            yield most - used[field] * 1024
+            yield most - used[field] * 1024 - _RESERVED
 
 
 def _fields(path: str | Path) -> dict[str, int]:
