@@ -1,6 +1,7 @@
 """The command that measures the metrics: its plain forms have the same values, and it prints its table."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -79,3 +80,13 @@ def test_generated_masks_are_scored_alike_by_the_scorer_and_plain_forms(tmp_path
     index = [read_ids(path / "sequence00/00001.png") for path in scoring_peer.folders(tmp_path)]
     expected = plain_metrics.j_and_f(index[1] == 2, index[0] == 2)
     assert [scores.rows[1].series[metric][0] for metric in "JF"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_measured_command_may_be_given_again(tmp_path):
+    case = scoring_peer.Case("davis2016", (60, 100), 1, 1, 4)
+    scoring_peer.write_case(case, tmp_path)
+    for more in ([], ["--no-report"]):
+        processor, wall, printed = scoring_peer._seconds(
+            [*scoring_peer._ours(case, tmp_path, 2), *more], dict(os.environ)
+        )
+        assert processor > 0 and wall > 0 and "scores.json" in printed

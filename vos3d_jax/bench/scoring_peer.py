@@ -191,6 +191,7 @@ def _ours(case: Case, root: Path, processes: int) -> list[str]:
     return [
         *(sys.executable, "-m", "vos3d_jax.score", f"--benchmark={case.benchmark}", "--metrics=J,F"),
         *(f"--data_dir={root / 'data'}", f"--results={root / 'results'}", f"--output={root / 'out'}"),
+        "--overwrite",
         *(["--workers=1"] if processes == 1 else []),  # by default as many as win
     ]
 
