@@ -153,7 +153,7 @@ def refuse(checkpoint: Checkpoint, plan: Plan) -> None:
             parts.append(f"{len(found)} {status}: {listed(names)}")
     raise UserError(
         f"{shown(checkpoint.path)} looks like a {plan.recognised.title}, but {'; '.join(parts)}. Nothing was "
-        f"written; --allow=PATTERN accepts what you name, `inspect` shows every tensor"
+        "written; `port_weights convert --allow=PATTERN` accepts what you name, `inspect` lists the tensors"
     )
 
 
