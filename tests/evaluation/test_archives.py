@@ -133,11 +133,20 @@ def test_a_zip_bomb_is_refused_by_its_table_alone(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_name_twice_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["bear/00000.png", "bear//00000.png", "./bear/00000.png", "Bear/00000.png"])
+def test_a_name_twice_is_refused_however_it_is_written(name, tmp_path):
     path = zipped(tmp_path / "a.zip", MASKS)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("bear/00000.png", png())
-    assert "'bear/00000.png' is there twice" in refused(path)
+        archive.writestr(name, png())
+    assert f"{name!r} is there twice" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_name_that_names_nothing_is_refused(name, tmp_path):
+    def renamed(info):
+        info.filename = name if info.filename == "x" else info.filename
+
+    refused(zipped(tmp_path / "a.zip", {**MASKS, "x": b"x"}, renamed))
 
 
 def test_what_would_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch):

@@ -20,7 +20,11 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_FILES = 1_000_000
 _LARGEST = 256 << 20  # bytes of one mask: far more than any PNG of ids needs
 _SMALL, _LARGEST_RATIO = 1 << 20, 100  # larger files are no masks if they shrink more
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+# What zipfile raises of damage; IndexError of an empty name.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError),
+    IndexError,
+)
 
 
 @contextlib.contextmanager
@@ -69,12 +73,13 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         )
     seen: set[str] = set()
     for member in members:
-        name, parts = member.filename, PurePosixPath(member.filename).parts
-        if name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+        name, inside = member.filename, PurePosixPath(member.filename)
+        place = str(inside).casefold()  # a/b.png is a//b.png and, on some disks, A/b.png
+        if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name.partition("/")[0]:
             fault = "leads outside the folder that it is unpacked into"
         elif stat.S_ISLNK(member.external_attr >> 16):
             fault = "is a symbolic link"
-        elif name.casefold() in seen:
+        elif place in seen:
             fault = "is there twice"
         elif member.flag_bits & 1:
             fault = "is encrypted"
@@ -85,7 +90,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         ):
             fault = f"unpacks from {member.compress_size} to {member.file_size} bytes, which is no mask"
         else:
-            seen.add(name.casefold())
+            seen.add(place)
             continue
         raise UserError(f"{path}: {name!r} {fault}: pack the masks again, `cd RESULTS && zip -r masks.zip .`")
     total = sum(member.file_size for member in members)
