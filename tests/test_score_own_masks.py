@@ -138,6 +138,19 @@ def test_objects_are_the_ids_that_occur_and_gaps_are_none(tmp_path, score):
     assert "/data/clip/masks/00000.png has the greys 128, 255, which are no ids" in score("folder_objects")
 
 
+def test_more_objects_than_look_like_ids_are_scored_where_values_are_said_to_be_ids(tmp_path, score):
+    many = [grey((np.arange(24 * 32).reshape(24, 32) // 30).astype(np.uint8))] * COUNT
+    own(tmp_path, many, many)
+    for benchmark in ("folder", "folder_objects"):
+        assert "00000.png has 25 grey levels, so its edges are soft" in score(benchmark)
+        found = score(benchmark, "--mask_values=ids")
+        assert found["figures"]["J&F"] == 1 and found["provenance"]["masks"]["results"] == {"ids": ["clip"]}
+    save(tmp_path / "results/clip", map(grey, WHITE))
+    assert score("folder", "--mask_values=ids")["provenance"]["masks"]["results"] == {
+        "one object (0 and 255)": ["clip"]
+    }
+
+
 def test_one_object_in_black_and_white_may_be_given_in_black_and_white(tmp_path, score):
     own(tmp_path, list(map(grey, WHITE)), list(map(grey, WHITE)))
     found = score("folder_objects")

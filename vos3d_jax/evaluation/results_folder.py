@@ -163,8 +163,9 @@ def meaning_of(results: Results, seen: Sequence[Levels]) -> Meaning | None:
     """
     if not seen:
         return None
+    white = all(mask.counts.keys() <= {0, VOID} for mask in seen)  # an object, as void is none of a result
     try:
-        meaning = encodings.decide(seen, "half" if results.mask_values == "half" else None)
+        meaning = encodings.decide(seen, None if white else results.mask_values)
     except UnfitMask as fault:
         if fault.kind != "stray":
             raise BadResult(Problem(fault.kind, fault.path, fault.detail)) from None
@@ -208,9 +209,8 @@ def read_result(
     if isinstance(allowed, int) and int(mask.values.max(initial=0)) <= allowed:
         return mask.values
     counted = encodings.levels(path, mask)
-    problem = _id_problem(counted, allowed)
-    if problem is not None and not (allowed is None and results.mask_values == "half"):
-        raise BadResult(problem)
+    if allowed is not None or results.mask_values != "half":
+        _require_ids(counted, allowed, results.mask_values)
     seen.append(counted)
     return (mask.values != 0).view(np.uint8) if VOID in counted.counts and allowed else mask.values
 
@@ -296,18 +296,17 @@ def _ids_of(video: Video) -> Iterator[int]:
         yield from set(np.unique(video.read_mask(index)).tolist()) - {0, VOID}
 
 
-def _id_problem(mask: Levels, allowed: frozenset[int] | int | None) -> Problem | None:
-    """What is wrong with a mask by itself."""
+def _require_ids(mask: Levels, allowed: frozenset[int] | int | None, choice: Choice) -> None:
+    """Raises `BadResult` where something is wrong with a mask by itself."""
     path, found = str(mask.path), mask.counts.keys() - {0}
-    fault = encodings.file_fault(mask)
+    fault = None if choice == "ids" else encodings.file_fault(mask)
     if fault is not None:
-        return Problem(fault[0], path, fault[1])
+        raise BadResult(Problem(fault[0], path, fault[1]))
     # Black and white, where there is one object: object 1.
     if VOID in found and not (found == {VOID} and allowed in (None, frozenset([1]))):
-        return Problem("void", path)
+        raise BadResult(Problem("void", path))
     if isinstance(allowed, int):
-        return Problem("ids", path, f"{max(found)}, but {allowed} is the largest allowed")
+        raise BadResult(Problem("ids", path, f"{max(found)}, but {allowed} is the largest allowed"))
     if allowed is not None and not found - {VOID} <= allowed:
         strange, ids = min(found - allowed), ", ".join(map(str, sorted(allowed))) or "none"
-        return Problem("ids", path, f"{strange}, but those of the true masks are {ids}")
-    return None
+        raise BadResult(Problem("ids", path, f"{strange}, but those of the true masks are {ids}"))
