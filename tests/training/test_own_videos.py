@@ -144,3 +144,14 @@ def test_a_size_left_to_the_data_is_that_of_most_frames_in_multiples_of_32(sizes
 def test_a_size_that_is_given_stays():
     config = toy_network.config()
     assert sources.with_sizes(config, [[_source(((240, 427), 9))]] * 2) == config
+
+
+@pytest.mark.parametrize("masks", ["Annotations", "Annotations/480p"])
+def test_masks_without_frames_are_enough_for_scoring_but_not_for_a_network(tmp_path, masks):
+    """A reader gives black frames there: a network would learn from them without a word."""
+    _write_videos(tmp_path / "own")
+    for video in ("v0", "v1", "v2"):
+        shutil.move(tmp_path / "own" / video / "masks", tmp_path / "alone" / masks / video)
+    part = stages.Data(name="folder", split="all", options={"strict": False})
+    with pytest.raises(UserError, match="the frames of v0 are not there, only its masks"):
+        sources.load_videos(_config("", tmp_path / "alone"), part)

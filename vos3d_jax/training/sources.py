@@ -29,6 +29,11 @@ def require_readable(videos: Sequence[Video], part: Data) -> None:
     if not sum(video.length for video in videos):
         raise UserError(f"data {part.name} {part.split} has no frames: mend its options {dict(part.options)}")
     for video in videos:
+        if not video.frames_known:
+            raise UserError(
+                f"data {part.name} {part.split}: the frames of {video.name} are not there, only its masks,"
+                " which is enough for scoring alone: add the frames"
+            )
         if video.meaning is not None:
             video.meaning()
 
