@@ -3,6 +3,7 @@
 import gc
 import math
 import os
+import re
 import struct
 from fractions import Fraction
 
@@ -399,6 +400,17 @@ def test_a_count_of_frames_that_no_such_file_holds_is_refused_before_memory_is_t
     path.write_bytes(data)
     with pytest.raises(UserError, match="a.mp4 says 10000000 frames of"):
         open_frames(path)
+
+
+def test_words_of_a_video_that_are_also_names_of_boxes_are_not_taken_for_them(tmp_path):
+    # Trap: "an elephant's trunk is long" reads as a table of a billion samples.
+    path = write_video(tmp_path / "a.mp4", numbered_frames(2))
+    data, words = re.subn(
+        rb"Lavf[0-9.]+", lambda found: (b"trunk stsz " * 3)[: len(found[0])], path.read_bytes()
+    )
+    assert words == 1
+    path.write_bytes(data)
+    assert len(list(open_frames(path).read())) == 2
 
 
 def test_frames_of_another_size_are_scaled_to_the_first_ones_and_said(tmp_path):

@@ -4,7 +4,6 @@ FFmpeg reads hundreds of formats, some of which open other files or addresses. H
 containers and decoders that are in use and much tested, one local file, and a limit on the picture's size.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,9 +27,16 @@ DECODERS = frozenset(
 )
 # What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
-# Of an mp4's tables: bytes of each sample, 0 where they are listed, and samples; or samples of a fragment.
-_SAMPLES = re.compile(b"stsz....(....)(....)|trun....(....)", re.DOTALL)
-_MOST_BOXES = 10_000
+_NESTED = (
+    b"moov",
+    b"trak",
+    b"mdia",
+    b"minf",
+    b"stbl",
+    b"moof",
+    b"traf",
+)  # the boxes around tables of samples
+_MOST_BOXES = 100_000
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
@@ -120,23 +126,41 @@ def shown_stream(path: Path, container: InputContainer) -> int:
 
 def _check_samples(path: Path) -> None:
     """Refuses an mp4 that says it has more data than the file: FFmpeg takes memory for what is said."""
-    size, at = path.stat().st_size, 0
+    size = path.stat().st_size
+    for name, content in _boxes(path):
+        each, samples = int.from_bytes(content[4:8], "big"), int.from_bytes(content[8:12], "big")
+        if name == b"trun":  # a fragment, whose samples are listed
+            each, samples = 0, each
+        if name in (b"stsz", b"trun") and max(each, 1) * samples > size:
+            raise UserError(
+                f"{path} says {samples} frames of {each or 'some'} bytes in a file of {size}: fetch it again"
+            )
+
+
+def _boxes(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Names and beginnings of an mp4's boxes, of which some hold others (ISO 14496-12, 4.2), as FFmpeg walks.
+
+    A box that is longer than the one that holds it ends with that; one too short ends it.
+    """
+    at, ends = 0, [path.stat().st_size]
     with path.open("rb") as file:
-        for _ in range(_MOST_BOXES):  # boxes of (length, name, content), ISO 14496-12
+        for _ in range(_MOST_BOXES):
+            while at + 8 > ends[-1]:
+                at = ends.pop()
+                if not ends:
+                    return
             file.seek(at)
             length, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            content = at + 8
             if length == 1:
-                length = int.from_bytes(file.read(8), "big")
-            if name in (b"moov", b"moof"):
-                for found in _SAMPLES.finditer(file.read(min(length, size))):
-                    each, samples, run = (int.from_bytes(number or b"", "big") for number in found.groups())
-                    samples, each = (run, 1) if run else (samples, each)
-                    if each * samples > size:
-                        said = f"{samples} frames of {each} bytes in a file of {size}"
-                        raise UserError(f"{path} says {said}: fetch it again")
-            at += length
-            if length < 8 or at >= size:
-                return
+                length, content = int.from_bytes(file.read(8), "big"), at + 16
+            end = min(at + length, ends[-1]) if length >= content - at else ends[-1]
+            if name in _NESTED:
+                ends.append(end)
+                at = content
+            else:
+                yield name, file.read(12)
+                at = end
 
 
 def _check(path: Path, stream: VideoStream, most: int, said: list[str]) -> None:
