@@ -176,13 +176,13 @@ def test_what_is_finished_is_not_made_again_and_what_is_of_something_else_not_re
     assert len(list((video / "out" / "square").iterdir())) == 3
 
 
-def test_results_inside_the_folder_of_frames_do_not_make_another_input_of_it(video, capsys):
+@pytest.mark.parametrize("place", ["frames/out", "frames"])
+def test_results_inside_the_folder_of_frames_do_not_make_another_input_of_it(video, capsys, place):
     (video / "frames").mkdir()
     for index, frame in enumerate(_square(3)):
         Image.fromarray(frame).save(video / "frames" / f"{index}.png")
     for said in ("3 frames in", "segmented before"):
-        output = f"--output={video / 'frames' / 'out'}"
-        assert _segment(video, "frames", "--short_edge=0", output, "--no-overlay") == 0
+        assert _segment(video, "frames", "--short_edge=0", f"--output={video / place}") == 0
         assert said in capsys.readouterr().out
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from video_files import write_video
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.inference.results import Results
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.reading import Picture
+from vos3d_jax.media.video_writer import VideoWriter
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_half_deleted_old_results_never_come_back(video, tmp_path):
     with pytest.raises(UserError, match="is there already"):
         segment(video, output, 0, overwrite=False)
     assert contents(output) == new
+    assert not (output / ".square.replaced").exists()
     segment(video, output, 1)
     assert sorted(path.name for path in output.iterdir()) == ["soft", "square", "square.json"]
 
@@ -164,6 +167,32 @@ def test_soft_maps_of_results_that_are_replaced_go_too_and_files_of_others_stay(
     assert contents(output)["square.mp4"] == b"somebody's"
     with pytest.raises(UserError, match="is there already, without soft maps"):
         segment(video, output, 1, overwrite=False)
+
+
+def test_the_input_is_not_taken_for_the_overlay_of_an_earlier_run(video, tmp_path):
+    # Trap: with --no-overlay no overlay is made, but the older one makes way.
+    output = tmp_path / "out"
+    segment(video, output, 0, overlay=True)
+    other = write_video(output / "square.mp4", np.zeros((2, 8, 8, 3), np.uint8))
+    before = contents(output)
+    with pytest.raises(UserError, match="square.mp4 is the input itself"):
+        segment(open_frames(other), output, 1)
+    assert contents(output) == before
+
+
+def test_a_disk_that_is_full_when_the_overlay_ends_does_not_cost_the_masks(video, tmp_path, monkeypatch):
+    def full(self, *exception):
+        self._container.close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "__exit__", full)
+        with pytest.raises(UserError, match="free some space"):
+            segment(video, tmp_path, 1, overlay=True)
+    with Results(tmp_path, video, {"value": 1}, overlay=True, soft=True, overwrite=False) as results:
+        assert results.done == 1
+        results.show(0, Picture(np.zeros((8, 8, 3), np.uint8)))
+    assert {"square.mp4", "square/00000.png"} < contents(tmp_path).keys()
 
 
 @pytest.mark.parametrize("name", ["soft", "Soft"])  # the same folder on many a Mac

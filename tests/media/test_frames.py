@@ -31,7 +31,7 @@ def test_a_folder_is_read_in_natural_order_and_keeps_its_names(tmp_path):
     Image.new("RGB", (6, 4)).save(tmp_path / ".hidden.png")
     (tmp_path / "notes.txt").write_text("no picture")
     video = open_frames(tmp_path)
-    assert video.names == ("frame1", "frame9", "frame10") and video.frame_name(2) == "frame10"
+    assert [video.frame_name(index) for index in range(3)] == ["frame1", "frame9", "frame10"]
     assert (video.size, video.length, video.rate) == ((4, 6), 3, None)
     assert [frame[0, 0, 0] for frame in video.read()] == [1, 9, 10]
     assert sorted(["a2b", "a10b", "10", "9", "²"], key=natural_order) == ["9", "10", "a2b", "a10b", "²"]
@@ -43,7 +43,7 @@ def test_array_files_are_read_frame_by_frame(tmp_path, save):
     path = tmp_path / ("video.npy" if save is np.save else "video.npz")
     save(path, frames)
     video = open_frames(path)
-    assert (video.size, video.length, video.names) == ((4, 6), 5, None)
+    assert (video.size, video.length, video.files) == ((4, 6), 5, None)
     np.testing.assert_array_equal(np.stack(list(video.read())), frames)
 
 

@@ -34,7 +34,7 @@ def test_a_written_video_is_read_back_with_its_size_rate_and_length(tmp_path):
             writer.write(frame)
     video = open_frames(tmp_path / "clip.mp4")
     assert (video.name, video.size, video.length) == ("clip", (48, 64), 12)
-    assert video.rate == Fraction(30000, 1001) and video.names is None
+    assert video.rate == Fraction(30000, 1001) and video.files is None
     assert video.frame_name(3) == "00003"
     for _ in range(2):  # from the start as often as wanted
         read = np.stack(list(video.read()))

@@ -98,6 +98,7 @@ class Results:
             self._lock.enter_context(exclusive(self._partial))
             self._keep = any(self._partial.iterdir())
             self._put_back()
+            shutil.rmtree(self._replaced, ignore_errors=True)  # what a killed run had begun to delete
             self.finished = self._look()
             if not self.finished:
                 self._begin()
@@ -129,12 +130,11 @@ class Results:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Whatever may not be so the next time: a kill, a full disk.
-        self._keep |= kind is not None and not issubclass(kind, UserError)
+        # Whatever ends it that may not be so the next time: a kill, a full disk.
+        self._keep |= not self.finished and (kind is None or not issubclass(kind, UserError))
         try:
             self._closing.__exit__(kind, error, trace)
             if kind is None and not self.finished:
-                self._keep = True
                 self._put_in_place()
         except OSError as failure:
             raise self._unwritable(failure) from failure
@@ -143,11 +143,11 @@ class Results:
 
     def _look(self) -> bool:
         """Whether the results are there, made of the same."""
-        places = self._places(chosen=True)
-        there = [path for path in places.values() if path.exists()]
-        for path in there:
+        for path in self._in_the_way().values():
             if path.samefile(self._video.path):
                 raise UserError(f"{path} is the input itself: give another --output")
+        places = self._places(chosen=True)
+        there = [path for path in places.values() if path.exists()]
         if self._overwrite or not there:
             return False
         before = records.read(places["record.json"])
@@ -162,8 +162,6 @@ class Results:
 
     def _begin(self) -> None:
         """Takes what an unfinished run of the same has left, or clears what one of something else has."""
-        if self._replaced.exists():
-            shutil.rmtree(self._replaced)
         if records.same(records.read(self._partial / "record.json"), self._key):
             for begun in self._partial.glob("*/.*"):  # files that were being written
                 begun.unlink()
@@ -206,14 +204,12 @@ class Results:
 
     def _put_in_place(self) -> None:
         self._write_record()
-        places, chosen = self._places(), self._places(chosen=True)
-        # What the last run made and this one does not would be taken for a part of the new results.
-        replaced = {*chosen, *records.read(places["record.json"]).get("files", ())}
+        chosen, replaced = self._places(chosen=True), self._in_the_way()
         # From here on what was chosen and the partial folder lacks is in place, until it has another name.
         write_file(self._partial / _PLACING, json.dumps(list(chosen)).encode())
         try:
-            for name, path in places.items():
-                if name in replaced and path.exists():
+            for name, path in self._places().items():
+                if name in replaced:
                     path.rename(self._partial / f"{name}.old")
                 if name in chosen:
                     path.parent.mkdir(exist_ok=True)
@@ -239,6 +235,12 @@ class Results:
             if old.exists():
                 old.rename(path)
         placing.unlink()
+
+    def _in_the_way(self) -> dict[str, Path]:
+        """What is there and makes way, among it what the last run made and this one does not."""
+        chosen = self._places(chosen=True)
+        names = {*chosen, *records.read(chosen["record.json"]).get("files", ())}
+        return {name: path for name, path in self._places().items() if name in names and path.exists()}
 
     def _places(self, chosen: bool = False) -> dict[str, Path]:
         """Where what is in the partial folder goes: all of it, or what was chosen. The record comes last."""

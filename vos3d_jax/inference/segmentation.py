@@ -84,7 +84,7 @@ def segment(
             results = Results(
                 Path(output),
                 video,
-                {"input": _fingerprint(video.path), **key},
+                {"input": _fingerprint(video), **key},
                 overlay=overlay,
                 soft=soft,
                 overwrite=overwrite,
@@ -192,11 +192,9 @@ def _write(
                 runtime.release_memory()
 
 
-def _fingerprint(path: Path) -> str:
-    """Changes when a file that `path` is, or that is in it, does: by names, sizes and times."""
-    # Of folders in it none: the results may be in one.
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-    stats = [(file.name, file.stat()) for file in files]
+def _fingerprint(video: Frames) -> str:
+    """Changes when a file of the frames does, by name, size or time; the results may lie beside them."""
+    stats = [(file.name, file.stat()) for file in video.files or [video.path]]
     text = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 

@@ -23,7 +23,7 @@ class Frames:
     """A video that can be read from its first frame as often as wanted.
 
     `size` is (height, width) of the first frame; `length` is None where the file does not say it; `rate`
-    is in frames per second, None where there is none; `names` are the file stems of a folder's pictures.
+    is in frames per second, None where there is none; `files` are the pictures of a folder, and no others.
     `pictures()` yields the frames as they come, those that cannot be decoded among them. `note` is what
     there is besides them, in words, or None.
     """
@@ -33,13 +33,13 @@ class Frames:
     size: tuple[int, int]
     length: int | None
     rate: Fraction | None
-    names: tuple[str, ...] | None
+    files: tuple[Path, ...] | None
     pictures: Callable[[], Iterator[Picture]]
     note: str | None = None
 
     def frame_name(self, index: int) -> str:
         """Returns the stem under which results of frame `index` are written: "00012" unless it has one."""
-        return self.names[index] if self.names else f"{index:05d}"
+        return self.files[index].stem if self.files else f"{index:05d}"
 
     def reading(self, bad_frames: str = "repeat", tell: Callable[[str], None] = _log.warning) -> Reading:
         """Returns a pass over the frames by which it is told what could not be read; see `Reading`."""
@@ -67,10 +67,10 @@ def open_frames(path: str | Path) -> Frames:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: give a video file, a folder of frames, or a .npy/.npz file")
-    length, rate, names, note = None, None, None, None
+    length, rate, files, note = None, None, None, None
     if path.is_dir():
-        files, note = picture_files(path)
-        length, names = len(files), tuple(file.stem for file in files)
+        found, note = picture_files(path)
+        length, files = len(found), tuple(found)
         pictures = partial(read_pictures, files)
     elif path.suffix.lower() in (".npy", ".npz"):
         length = array_length(path)
@@ -84,4 +84,4 @@ def open_frames(path: str | Path) -> Frames:
         raise UserError(f"no frame of {path} can be decoded ({why}): fetch or make it again")
     # A folder given as "." or "..", too, has a name of its own.
     name = path.resolve().name if path.is_dir() else path.stem
-    return Frames(path, name, first.shape[:2], length, rate, names, pictures, note)
+    return Frames(path, name, first.shape[:2], length, rate, files, pictures, note)
