@@ -1,6 +1,7 @@
 """Small video files for tests, made with FFmpeg's encoders."""
 
 import os
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
@@ -52,10 +53,20 @@ def numbered_frames(length, height=48, width=64):  # libx265 crashes at 48x32
     return frames
 
 
+@contextmanager
+def _usual_priority():
+    """SVT-AV1 gives a process of root real-time priority, which would starve all others for good."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def write_video(path, frames, codec="libx264", rate=24, times=None, tick=None, pixel_aspect=None, **options):
     """Writes the frames; `times` are in `tick`s of a second where they are not those of the rate."""
     pixel_format, encoder_options = FORMS.get((path.suffix[1:], codec), ("yuv420p", {}))
-    with av.open(str(path), "w", container_options=options) as container:
+    with _usual_priority(), av.open(str(path), "w", container_options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.options = pixel_format, encoder_options
