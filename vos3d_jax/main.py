@@ -54,8 +54,7 @@ def _run(arguments: list[str]) -> None:
 
     if options.mode == "train":
         config.require_stages()
-        held_out.videos(config)
-        model = loop.train(config, workdir, held_out.quick_score(config) if config.score_every else None)
+        model = loop.train(config, workdir, held_out.quick_score(config))
         card = storage.load_card(workdir)
     else:
         held_out.videos(config)

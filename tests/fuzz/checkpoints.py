@@ -5,6 +5,7 @@ import random
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import manifests
@@ -73,13 +74,13 @@ def read(path: Path) -> None:
     plan.refuse(checkpoint, convert.fill(checkpoint, found)[1])
 
 
-def mutate(content: bytes, rng: random.Random) -> bytes:
+def mutate(content: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
     """A change of any kind; half of the time with an instruction or a name of pickles, or instead of one."""
     if rng.random() < 0.5:
         at = mutations.place(content, rng) if rng.random() < 0.5 else rng.randrange(len(content))
         word = b"".join(rng.choices(_WORDS, k=rng.choice((1, 1, 2, 5))))
         content = content[:at] + word + content[at + rng.choice((0, 0, 1, len(word))) :]
-    return mutations.change(content, rng, (content,)) if rng.random() < 0.6 else content
+    return mutations.change(content, rng, others) if rng.random() < 0.6 else content
 
 
 def _read_folder(path: Path) -> None:

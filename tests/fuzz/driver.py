@@ -4,7 +4,7 @@ A kind of file is a module with
 
 - `samples(folder) -> list[Path]`: small valid files, made anew, one of each form that is read;
 - `read(path)`: reads all that the commands would read of such a file; it may raise `UserError`, nothing else;
-- `mutate(content, rng) -> bytes`, if it knows better changes than `mutations.change`.
+- `mutate(content, rng, others) -> bytes`, if it knows better changes than `mutations.change`.
 
 The reader is a child process, because a decoder may abort. A fault is: an exception other than `UserError` (a
 warning is one), a message of more than one line, a crash, more memory or processor time for a file than
@@ -107,9 +107,7 @@ def fuzz(
                 whole = suffix is not None
                 if not whole:
                     suffix, content = rng.choice(samples)
-                    content = (
-                        change(content, rng, contents) if change is mutations.change else change(content, rng)
-                    )
+                    content = change(content, rng, contents)
                 target = Path(folder, f"file{suffix}")
                 target.write_bytes(content)
                 child = child or _Child(kind, path, limit)

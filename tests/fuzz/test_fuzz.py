@@ -1,6 +1,5 @@
 """The driver notices all that must never happen; and a minute of it for every kind of file."""
 
-import importlib.util
 import random
 
 import pytest
@@ -67,8 +66,6 @@ def test_changes_are_the_same_for_a_seed_and_different_from_the_file():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["checkpoints", "pictures", "videos"])
 def test_a_minute_of_changed_files_finds_no_fault(kind, tmp_path):
-    if importlib.util.find_spec(f"fuzz.{kind}") is None:
-        pytest.skip(f"fuzz.{kind} is to come")
     report = driver.fuzz(f"fuzz.{kind}", 60, keep=tmp_path / "kept")
     assert report.faults == {}, str(report)
     assert report.outcomes["read"] and report.outcomes["refused"], str(report)

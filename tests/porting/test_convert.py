@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import manifests
 import ml_dtypes
@@ -341,6 +342,24 @@ def test_the_same_is_not_converted_twice_and_another_model_not_replaced_unless_t
     dcseg.tensors[name] = dcseg.tensors[name] + 1
     with pytest.raises(UserError, match="other sha256"):
         dcseg(settings={"epsilon": 1e-3})
+
+
+def test_a_conversion_that_was_killed_while_it_replaced_a_model_does_not_cost_it(dcseg, monkeypatch):
+    rename = Path.rename
+
+    def killed(self, target):
+        if self.parent.name == ".new":  # the old one is out of its place, the new one not yet there
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    dcseg()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            dcseg(settings={"epsilon": 1e-3}, overwrite=True)
+    dcseg()
+    assert storage.load_card(dcseg.folder)["arguments"]["epsilon"] == 1e-5
+    assert [path.name for path in dcseg.folder.iterdir()] == ["checkpoints"]
 
 
 def test_a_trained_network_is_never_replaced_by_a_converted_one(dcseg):

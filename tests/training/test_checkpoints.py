@@ -120,8 +120,20 @@ def test_the_best_can_be_loaded_and_a_damaged_best_gives_the_second_best(tmp_pat
     _assert_equal(storage.model_variables(storage.load_model(tmp_path, "best"))["params"], _state(3).params)
 
 
+def test_a_best_checkpoint_that_is_damaged_costs_no_finished_training(tmp_path, capsys):
+    _save(tmp_path, 1, 2, 3, score={1: 0.2, 2: 0.9})
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        assert checkpoints.best() == (2, 0.9)
+    (tmp_path / "checkpoints" / "2" / "card" / "metadata").write_text("{}")
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        assert checkpoints.best() is None
+    assert "checkpoint 2 of" in capsys.readouterr().err
+
+
 def test_without_scores_there_is_no_best(tmp_path):
     _save(tmp_path, 1)
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        assert checkpoints.best() is None
     with pytest.raises(UserError, match=r"was scored.*evaluation\.every"):
         storage.load_model(tmp_path, "best")
 

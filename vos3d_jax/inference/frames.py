@@ -31,7 +31,7 @@ def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]
     """
     if isinstance(video, str | os.PathLike):
         return open_frames(Path(video)).read()
-    if isinstance(video, Image.Image) or len(getattr(video, "shape", "time")) in (2, 3):
+    if isinstance(video, Image.Image) or getattr(video, "ndim", 4) in (2, 3):
         raise UserError("this is one picture, and a video is a sequence of them: give [frame]")
     if not isinstance(video, Iterable):
         raise UserError(

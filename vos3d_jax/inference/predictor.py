@@ -41,6 +41,11 @@ class Frame:
     mask: UInt8[np.ndarray, "h w"]
     probability: Float32[np.ndarray, "h w"] | Float32[np.ndarray, "h w ids"]
 
+    @property
+    def foreground(self) -> Float32[np.ndarray, "h w"]:
+        """The probability of any id but background."""
+        return self.probability if self.probability.ndim == 2 else 1 - self.probability[..., 0]
+
 
 class Predictor:
     """Segments videos of any length with a clip-wise network.

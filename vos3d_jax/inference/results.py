@@ -114,8 +114,7 @@ class Results:
         """Writes what was found in `picture`, which has pixels."""
         try:
             if self.soft:
-                soft = frame.probability
-                write_map_png(self._file("soft", frame.index), soft if soft.ndim == 2 else 1 - soft[..., 0])
+                write_map_png(self._file("soft", frame.index), frame.foreground)
             write_palette_png(self._file("masks", frame.index), frame.mask)
             self._draw(picture, frame.mask)
         except UserError:

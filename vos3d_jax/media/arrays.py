@@ -77,6 +77,6 @@ def _array_shape(path: Path, stream: BufferedIOBase, stored: int) -> tuple[int, 
         )
     if fortran_order:
         raise UserError(f"{path} is in Fortran order: save numpy.ascontiguousarray of it")
-    if shape[0] < 0 or not 0 < math.prod(shape[1:]) <= stored:  # before memory for a frame is asked for
+    if math.prod(shape[1:]) > stored:  # before memory for a frame is asked for
         raise UserError(f"{path} declares {list(shape)} in {stored} bytes: it is damaged, save it again")
     return shape

@@ -108,6 +108,12 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
 
 def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, overwrite: bool) -> None:
     """Writes the model, unless it is there already; another one makes way if it may be replaced."""
+    new, old, place = folder / ".new", folder / ".old", folder / "checkpoints"
+    with storage.writing(folder):
+        if old.exists() and not place.exists():  # a run was killed between its renames
+            old.rename(place)
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
     if not storage.holds_model(folder):
         storage.save_variables(variables, made, folder)
         return
@@ -124,13 +130,10 @@ def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, over
         )
     if not overwrite:
         raise records.occupied(folder, records.differences(before, made))
-    new, old = folder / ".new", folder / ".old"
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
     storage.save_variables(variables, made, new)
     with storage.writing(folder):
-        (folder / "checkpoints").rename(old)
-        (new / "checkpoints").rename(folder / "checkpoints")
+        place.rename(old)
+        (new / "checkpoints").rename(place)
         shutil.rmtree(old)
         shutil.rmtree(new)
 

@@ -54,7 +54,7 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
 
 
 def print_converted(found: Plan, folder: str) -> None:
-    """Prints what was written, and the command that takes it."""
+    """Prints what `folder` holds now, and the command that takes it."""
     from vos3d_jax.models import SYSTEMS
 
     counts = ", ".join(f"{number} {status}" for status, number in found.counts().items())
@@ -63,7 +63,7 @@ def print_converted(found: Plan, folder: str) -> None:
     if found.random:
         parts = ", ".join(_modules(found.random))
         print(f"random weights, not in the file: {len(found.random)} tensors of {parts}")
-    print(f"written: {folder}")
+    print(f"model: {folder}")
     given = shlex.quote(folder)
     if SYSTEMS[found.system].segments and not found.random:
         print(f"next: vos3d segment --checkpoint={given} --input=clip.mp4 --output=masks")

@@ -82,9 +82,11 @@ class Checkpoints:
         return result
 
     def best(self) -> tuple[int, float] | None:
-        """Returns step and score of the checkpoint that scored best; None where none was scored."""
-        step = self._manager.best_step()
-        return None if step is None else (step, storage.read_card(self._manager, step).get("score"))
+        """Returns step and score of the best checkpoint; None where none was scored, or it is damaged."""
+        best = self._manager.best_step()
+        steps = [] if best is None else [best]
+        card = storage.newest_whole(self._manager, steps, lambda step: storage.read_card(self._manager, step))
+        return card and (best, card["score"])
 
     @property
     def due(self) -> bool:

@@ -72,10 +72,7 @@ def _write_run(predictor: Predictor, run: Run, folder: Path, maps: bool, progres
         name = f"{video.frame_names[index]}.png"
         write_palette_png(partial / "masks" / name, frame.mask)
         if maps and index in scored:
-            probability = frame.probability
-            write_map_png(
-                partial / "maps" / name, probability if probability.ndim == 2 else 1 - probability[..., 0]
-            )
+            write_map_png(partial / "maps" / name, frame.foreground)
         progress.advance()
     for kind in ("maps", "masks"):
         if (partial / kind).is_dir():
