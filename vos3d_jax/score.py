@@ -46,7 +46,7 @@ of the actions in RESULTS/split1/actions.csv (clip,frame,<the 21 classes>).
 A scoring that was killed goes on when the same command is given again; a finished one is made again, as
 masks may have changed. Scores of something else (other results, data or settings) are refused without
 --overwrite."""
-_PARTS, _RECORD = "parts", "key.json"
+_PARTS = "parts"
 # Flags that change no score, or are in the record by what they mean.
 _BESIDE = (
     "output", "overwrite", "results", "maps", "data_dir", "defect", "method", "workers", "compare", "percent",
@@ -73,7 +73,6 @@ def _run(arguments: list[str]) -> None:
     from vos3d_jax.evaluation.results_folder import Results
     from vos3d_jax.evaluation.scores import require_same_protocol
     from vos3d_jax.exclusive import exclusive
-    from vos3d_jax.media.images import write_file
 
     rules = benchmarks.find(options.benchmark)
     given, output = Path(options.results), Path(options.output)
@@ -99,16 +98,17 @@ def _run(arguments: list[str]) -> None:
         )
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
     typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
-    key = {
+    settings = {
         "protocol": protocol,
-        "results": [str(path and path.resolve()) for path in taken],
+        "maps": options.maps and str(Path(options.maps).resolve()),
         "data": str(Path(options.data_dir or "").resolve()),
         **{name: value for name, value in vars(options).items() if name not in _BESIDE},
     }
+    made = report.Made.now(typed, given, settings)
     with exclusive(output), contextlib.ExitStack() as stack:
-        before = records.read(output / _RECORD)
-        if (output / "scores.json").exists() and not records.same(before, key) and not options.overwrite:
-            raise records.occupied(output / "scores.json", records.differences(before, key))
+        before = records.read(output / report.MADE)
+        if (output / "scores.json").exists() and not records.same(before, made.record) and not options.overwrite:
+            raise records.occupied(output / "scores.json", records.differences(before, made.record))
         folder = stack.enter_context(scoring.opened_results(given, rules, videos))
         with ScoringProgress() as progress, _told_how_to_go_on():
             scores = scoring.score(
@@ -126,8 +126,6 @@ def _run(arguments: list[str]) -> None:
                 partial=options.partial,
                 **data,
             )
-        # Before the scores, so that a kill in between leaves none that nobody may replace.
-        write_file(output / _RECORD, (json.dumps(key, indent=1) + "\n").encode())
         with report.in_percent(options.percent):
             report.write(
                 scores,
@@ -135,7 +133,7 @@ def _run(arguments: list[str]) -> None:
                 videos=videos,
                 masks_dir=Results.find(folder).masks,
                 compare=[_with_masks(other, rules, videos, stack) for other in others],
-                made=report.Made.now(typed, options.results),
+                made=made,
                 html=options.report,
             )
             scoring.remove_parts(output / _PARTS)

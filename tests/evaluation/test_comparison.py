@@ -181,11 +181,11 @@ def videos():
 
 def test_the_others_curve_and_mask_stand_in_the_pictures_and_how_it_was_made_at_the_end(tmp_path):
     masks = written_masks(tmp_path / "masks-of-b")
-    report.write(of_means("b"), tmp_path / "b", made=Made.now("score b", masks))
+    report.write(of_means("b"), tmp_path / "b", made=Made.now("score b", masks, {}))
     other = report.read_other(tmp_path / "b/scores.json")
     assert other.results == masks and other == report.read_other(tmp_path / "b")
     ours = of_means("a", 0.1)
-    made = Made.now("python -m vos3d_jax.score --method='a b'", masks)
+    made = Made.now("python -m vos3d_jax.score --method='a b'", masks, {})
     text = report.page(ours, videos=videos(), masks_dir=masks, others=[other], made=made)
     page = read_page(text)
     assert sum(values.get("class") == "theirs" for tag, values in page.tags if tag == "div") == len(NAMES)
@@ -198,7 +198,7 @@ def test_the_others_curve_and_mask_stand_in_the_pictures_and_how_it_was_made_at_
 @pytest.mark.parametrize("what", ["newer", "gone", "unknown"])
 def test_masks_that_may_not_be_those_that_were_scored_are_not_shown_and_it_is_said(what, tmp_path):
     masks = written_masks(tmp_path / "masks")
-    report.write(of_means("b"), tmp_path / "b", made=Made.now("score b", masks))
+    report.write(of_means("b"), tmp_path / "b", made=Made.now("score b", masks, {}))
     if what == "newer":  # another method has written there since
         later = (tmp_path / "b/scores.json").stat().st_mtime + 10
         os.utime(masks / NAMES[3] / "2.png", (later, later))

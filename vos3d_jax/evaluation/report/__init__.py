@@ -8,7 +8,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.report.comparison import compare, compare_all
 from vos3d_jax.evaluation.report.figures import in_percent
 from vos3d_jax.evaluation.report.latex import latex
-from vos3d_jax.evaluation.report.made import Made, Other, find_other
+from vos3d_jax.evaluation.report.made import MADE, Made, Other, find_other
 from vos3d_jax.evaluation.report.page import page
 from vos3d_jax.evaluation.report.pictures import write_pictures
 from vos3d_jax.evaluation.report.sheets import write_csv
@@ -18,6 +18,7 @@ from vos3d_jax.evaluation.scores import Scores, is_comparable
 from vos3d_jax.media.images import write_file
 
 __all__ = [
+    "MADE",
     "Made",
     "Other",
     "Training",
@@ -57,7 +58,7 @@ def write(
       `per-sequence_results-<set>.csv` (see `write_csv`).
     - `report.html`: one page that needs no network.
     - `table.tex`: the headline figures as rows of LaTeX, with those of the results that are compared.
-    - `made.json`, given `made`: the date, the command, and where the masks are.
+    - `made.json`, given `made`: the date, the command, where the masks are, and the settings.
     - given videos and masks, `pictures/<sequence>.jpg`: the typical and the worst frame of each.
 
     Args:
@@ -75,12 +76,12 @@ def write(
         UserError: `output` cannot be written to, or a mask of a picture cannot be read.
     """
     output = Path(output)
+    if made is not None:  # before the scores, so that a kill in between leaves none that nobody may replace
+        made.write(output)
     write_file(output / "scores.json", scores.to_json().encode())
     write_csv(scores, output)
     beside = [other.scores for other in compare if is_comparable(scores, other.scores)]
     write_file(output / "table.tex", latex([scores, *beside]).encode())
-    if made is not None:
-        made.write(output)
     if not html:
         (output / "report.html").unlink(missing_ok=True)
         return

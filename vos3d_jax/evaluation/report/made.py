@@ -1,15 +1,19 @@
-"""How a result was made, beside scores.json, which has no times as the same masks give it the same bytes."""
+"""How a result was made, beside scores.json, which has no times as the same masks give it the same bytes.
+
+By the same file the scores of something else are told from those of the same command (`records`).
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from vos3d_jax.evaluation.scores import Scores
 from vos3d_jax.media.images import write_file
 
-_NAME = "made.json"
+MADE = "made.json"
 
 
 @dataclass(frozen=True)
@@ -20,21 +24,28 @@ class Made:
         command: what was typed.
         results: the scored masks, a folder or a zip file.
         date: in UTC.
+        settings: what the scores are of beside the results, as JSON values.
     """
 
     command: str
     results: str
     date: str
+    settings: Mapping[str, Any]
 
     @classmethod
-    def now(cls, command: str, results: str | Path) -> "Made":
+    def now(cls, command: str, results: str | Path, settings: Mapping[str, Any]) -> "Made":
         """The present time, and the whole path of the results."""
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return cls(command, str(Path(results).resolve()), date)
+        return cls(command, str(Path(results).resolve()), date, settings)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the scores are of."""
+        return {"results": self.results, **self.settings}
 
     def write(self, folder: Path) -> None:
         """Leaves it in the folder of a scores.json."""
-        write_file(folder / _NAME, json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
+        write_file(folder / MADE, json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,11 @@ def find_other(scores: Scores, file: Path) -> Other:
     results: Path | None = file.parent / "masks"
     if not results.is_dir():
         try:
-            results = Path(json.loads((file.parent / _NAME).read_text("utf-8"))["results"])
+            results = Path(json.loads((file.parent / MADE).read_text("utf-8"))["results"])
         except (OSError, ValueError, KeyError, TypeError):
             results = None
     if results is None:
-        return Other(scores, None, f"no {_NAME} beside {file} says where they are")
+        return Other(scores, None, f"no {MADE} beside {file} says where they are")
     if not results.exists():
         return Other(scores, None, f"they are no longer at {results}")
     newest = max((path.stat().st_mtime for path in _files(results)), default=0.0)
