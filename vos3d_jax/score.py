@@ -107,7 +107,8 @@ def _run(arguments: list[str]) -> None:
     made = report.Made.now(typed, given, settings)
     with exclusive(output), contextlib.ExitStack() as stack:
         before = records.read(output / report.MADE)
-        if (output / "scores.json").exists() and not records.same(before, made.record) and not options.overwrite:
+        there = (output / "scores.json").exists() and not options.overwrite
+        if there and not records.same(before, made.record):
             raise records.occupied(output / "scores.json", records.differences(before, made.record))
         folder = stack.enter_context(scoring.opened_results(given, rules, videos))
         with ScoringProgress() as progress, _told_how_to_go_on():

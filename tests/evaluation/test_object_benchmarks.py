@@ -37,6 +37,11 @@ def test_sa_v_counts_the_inner_frames_from_the_first_with_the_object_in_truth_or
     assert scores.figures["J mean"] == pytest.approx((0 + 1 + 90 / 110 + 1) / 4)
 
 
+def test_equal_masks_are_said_though_the_object_is_not_there_at_first(tmp_path):
+    places = [None, None, 4, 4, 5, 5, 5]
+    assert "sav_1/000 equal the true ones" in score_object(tmp_path, places, places).notes[0]
+
+
 # Made with vos-benchmark 0.1.0 (whose program sav_evaluator.py adapts), each object as a video of its own.
 @pytest.mark.parametrize(
     "truth, result, j, f",

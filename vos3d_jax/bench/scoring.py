@@ -44,10 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    parser = Parser(
-        _NAME,
-        description=__doc__,
-    )
+    parser = Parser(_NAME, description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data_dir", type=Path, help="DAVIS-2016, whole or in part")
     what.add_argument("--peer_python", metavar="PYTHON", help="measure beside the vos-benchmark that it has")

@@ -97,8 +97,10 @@ def _about_objects(runs: Sequence[Run], parts: Sequence[Part]) -> Iterator[str]:
 
 
 def _equals_truth(row: Row) -> bool:
-    best = {"J": 1, "IoU": 1, "error": 0}
-    return any(set(row.series.get(metric, ())) == {value} for metric, value in best.items())
+    for metric, best in (("J", 1), ("IoU", 1), ("error", 0)):
+        if {value for value in row.series.get(metric, ()) if not math.isnan(value)} == {best}:
+            return True
+    return False
 
 
 def _some(names: Iterable[str]) -> str:

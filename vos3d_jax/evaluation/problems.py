@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import Run
-from vos3d_jax.media.masks import FAULTS
+from vos3d_jax.media.masks import FAULTS, UnfitMask
 
 # What can be wrong with a file, the most basic first: what is said of the first offender, and the mend.
 _KINDS = {
@@ -51,6 +51,11 @@ class BadResult(Exception):
     def __init__(self, problem: Problem):
         super().__init__(problem.path)
         self.problem = problem
+
+    @classmethod
+    def of(cls, fault: UnfitMask) -> "BadResult":
+        """That of a mask whose values cannot be told."""
+        return cls(Problem(fault.kind, fault.path, fault.detail))
 
 
 def refuse(problems: Sequence[Problem], runs: Sequence[Run]) -> None:

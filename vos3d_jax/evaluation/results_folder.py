@@ -168,7 +168,7 @@ def meaning_of(results: Results, seen: Sequence[Levels]) -> Meaning | None:
         meaning = encodings.decide(seen, None if white else results.mask_values)
     except UnfitMask as fault:
         if fault.kind != "stray":
-            raise BadResult(Problem(fault.kind, fault.path, fault.detail)) from None
+            raise BadResult.of(fault) from None
     else:
         if not meaning.void:
             return meaning
@@ -286,7 +286,7 @@ def _stored(path: Path) -> StoredMask:
     try:
         return read_stored(path)
     except UnfitMask as fault:
-        raise BadResult(Problem(fault.kind, fault.path, fault.detail)) from None
+        raise BadResult.of(fault) from None
     except UserError:
         raise BadResult(Problem("damaged", str(path))) from None
 
@@ -301,7 +301,7 @@ def _require_ids(mask: Levels, allowed: frozenset[int] | int | None, choice: Cho
     path, found = str(mask.path), mask.counts.keys() - {0}
     fault = None if choice == "ids" else encodings.file_fault(mask)
     if fault is not None:
-        raise BadResult(Problem(fault[0], path, fault[1]))
+        raise BadResult.of(fault)
     # Black and white, where there is one object: object 1.
     if VOID in found and not (found == {VOID} and allowed in (None, frozenset([1]))):
         raise BadResult(Problem("void", path))

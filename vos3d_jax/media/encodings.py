@@ -96,12 +96,15 @@ def levels(path: str | Path, mask: StoredMask) -> Levels:
     return Levels(path, {value: count for value, count in counts.items() if count}, mask.palette)
 
 
-def file_fault(mask: Levels) -> tuple[str, str] | None:
-    """Why one mask alone is neither ids nor a single object: a kind of `masks.FAULTS` and its detail."""
+def file_fault(mask: Levels, white: bool = False) -> UnfitMask | None:
+    """Why a mask is neither ids nor a single object, by itself or, with `white`, among masks that have 255."""
     found = sorted(value for value in mask.counts if value)
-    if (len(found) > _FEW or _between(found)) and mask.grey:
-        return _soft(found)
-    return None
+    white = white or VOID in found
+    if not mask.grey or not (len(found) > _FEW or white and any(_FEW < value < VOID for value in found)):
+        return None
+    if len(found) < 3:
+        return UnfitMask("greys", mask.path, _listed(found))
+    return UnfitMask("soft edges", mask.path, str(len(found)))
 
 
 def decide(files: Iterable[Levels], choice: Choice = None) -> Meaning:
@@ -154,10 +157,9 @@ def require_choice(choice: str | None) -> None:
 def _fault(files: Sequence[Levels], total: Mapping[int, int], ids: tuple[int, ...]) -> UnfitMask | None:
     """What makes the meaning uncertain, by the first file that shows it."""
     white = VOID in total
-    for mask in files:
-        found = sorted(value for value in mask.counts if value)
-        if (len(found) > _FEW or _between({*found, VOID} if white else found)) and mask.grey:
-            return UnfitMask(_soft(found)[0], mask.path, _soft(found)[1])
+    fault = next(filter(None, (file_fault(mask, white) for mask in files)), None)
+    if fault is not None:
+        return fault
     if len(ids) + white < 2:
         return None
     if white and total[VOID] > sum(total[value] for value in ids):
@@ -180,19 +182,9 @@ def _fault(files: Sequence[Levels], total: Mapping[int, int], ids: tuple[int, ..
     return None
 
 
-def _between(values: Iterable[int]) -> bool:
-    """Whether there are greys that are no ids beside white."""
-    values = set(values)
-    return VOID in values and any(_FEW < value < VOID for value in values)
-
-
 def _shade(value: int, colour: tuple[int, ...]) -> bool:
     """Whether a palette shows a value as a grey of another number; of Pascal VOC some ids are grey."""
     return len(set(colour)) == 1 and colour[0] != value and colour != tuple(PALETTE[value])
-
-
-def _soft(found: Sequence[int]) -> tuple[str, str]:
-    return ("greys", _listed(found)) if len(found) < 3 else ("soft edges", str(len(found)))
 
 
 def _listed(values: Iterable[int]) -> str:

@@ -1,10 +1,8 @@
 """Cells and tables of the page: numbers carry their full value for sorting (and for tests)."""
 
-import math
 from collections.abc import Sequence
 
-from vos3d_jax.evaluation.metrics import Interval
-from vos3d_jax.evaluation.report.figures import shown
+from vos3d_jax.evaluation.report.figures import facts, shown
 from vos3d_jax.evaluation.report.markup import Child, Html, element, join
 
 
@@ -27,16 +25,20 @@ def number(
     return element("td", text, below, class_=f"num {class_}".strip(), data_value=full)
 
 
-def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:
-    """An interval in words; "" where there is none."""
-    if found is None or math.isnan(found.low):
-        return ""
-    return f"{shown(figure, found.low, signed=signed)} to {shown(figure, found.high, signed=signed)}"
-
-
 def head(text: str, *, sort: str | None = None, class_: str | None = "num") -> Html:
     """A column's head; `sort` is the order of the first press ("ascending", "descending")."""
     return element("th", text, scope="col", class_=class_, data_sort=sort)
+
+
+def figure_head(figure: str) -> Html:
+    """The head of a figure's column: the first press sorts the best to the top."""
+    order = "ascending" if facts(figure).lower else "descending"
+    return head(figure, sort=order, class_=f"num {weight(figure)}".strip())
+
+
+def weight(figure: str) -> str:
+    """The class of a figure's column: on a phone recall and decay give way."""
+    return "minor" if figure.endswith(("recall", "decay")) else ""
 
 
 def row_head(*children: Child) -> Html:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vos3d_jax.evaluation.metrics import PairedTest, holm, paired_test
-from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.figures import UNITS, facts, shown
 from vos3d_jax.evaluation.report.units import units
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
@@ -117,7 +117,7 @@ def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Sco
         return f"{figure} is the same as that of {name}."
     better = (difference < 0) == facts(figure).lower
     low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
-    unit = {"objects": "objects", "groups": "clips"}.get(scores.average, "sequences")
+    unit = f"{UNITS[scores.average]}s"
     verdict = (
         f"it may well be chance in which {unit} there are"
         if test.p_value > _LIKELY_CHANCE

@@ -11,7 +11,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation.report.attributes import NAMES, attribute_means
 from vos3d_jax.evaluation.report.cells import head, number, row_head, table
 from vos3d_jax.evaluation.report.charts import bar, lines
-from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
+from vos3d_jax.evaluation.report.figures import FRAME_METRICS, UNITS, facts, shown
 from vos3d_jax.evaluation.report.made import Other
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.pictures import KINDS, Scene, jpegs, worst_scenes
@@ -47,7 +47,7 @@ def sequences(scores: Scores, others: Sequence[Other]) -> Html | None:
     ]
     grouped = any(row.group for row in scores.rows)
     heads = [
-        head({"objects": "Object"}.get(scores.average, "Sequence"), sort="ascending", class_=None),
+        head(UNITS[scores.average].capitalize(), sort="ascending", class_=None),
         head("Group", sort="ascending", class_="minor") if grouped else None,
         head(" and ".join(barred), class_="barcell") if barred else None,
     ]
@@ -82,7 +82,7 @@ def sequences(scores: Scores, others: Sequence[Other]) -> Html | None:
         cells.append(element("td", str(len(row.frames)), class_="num minor"))
         rows.append(element("tr", *cells))
     caption = join([_key(barred), "Worst first; press a head to sort." if len(rows) > 1 else None])
-    label = "Scores of each " + {"objects": "object"}.get(scores.average, "sequence")
+    label = f"Scores of each {UNITS[scores.average]}"
     return table(caption, [item for item in heads if item], rows, label=label, sortable=True)
 
 

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from vos3d_jax.evaluation import published
+from vos3d_jax.evaluation.metrics import Interval
 
 _IN_PERCENT = ContextVar("in percent", default=False)
 
@@ -70,6 +71,8 @@ HEADLINES = (
 
 # `Scores.average` in words.
 AVERAGES = {"sequences": "sequences", "objects": "objects", "groups": "clips, then splits"}
+# One of what figures are means over.
+UNITS = {"sequences": "sequence", "objects": "object", "groups": "clip"}
 
 # A unit's values over its frames: the metric by which the worst frame is found comes first.
 FRAME_METRICS = ("J", "F", "IoU", "error")
@@ -105,6 +108,13 @@ def shown(name: str, value: float | None, *, signed: bool = False) -> str:
     rounded = round(value, digits) + 0.0  # no -0.000
     text = f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     return f"{text} %" if facts(name).percent else text
+
+
+def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:
+    """An interval in words; "" where there is none."""
+    if found is None or math.isnan(found.low):
+        return ""
+    return f"{shown(figure, found.low, signed=signed)} to {shown(figure, found.high, signed=signed)}"
 
 
 def best(entry: published.Table, count: int | None = None) -> list[published.Method]:

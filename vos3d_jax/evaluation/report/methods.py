@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from vos3d_jax.evaluation.report.cells import between, head, number, row_head, table
+from vos3d_jax.evaluation.report.cells import figure_head, head, number, row_head, table, weight
 from vos3d_jax.evaluation.report.comparison import Difference, explained, shown_p
-from vos3d_jax.evaluation.report.figures import facts, shown
+from vos3d_jax.evaluation.report.figures import between, shown
 from vos3d_jax.evaluation.report.made import Other
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.units import counted_over, few
@@ -56,7 +56,7 @@ def _methods(scores: Scores, others: Sequence[Other], compared: Sequence[Sequenc
         element(
             "tr",
             row_head(scores.method or "this result"),
-            *(number(name, scores.figures.get(name), class_=_weight(name)) for name in names),
+            *(number(name, scores.figures.get(name), class_=weight(name)) for name in names),
             class_="ours",
         )
     ]
@@ -69,21 +69,14 @@ def _methods(scores: Scores, others: Sequence[Other], compared: Sequence[Sequenc
             if item is not None:
                 signed = shown(name, item.value, signed=True)
                 less = element("div", signed, class_=f"small {item.verdict or 'soft'}")
-            cells.append(number(name, other.scores.figures.get(name), less, class_=_weight(name)))
+            cells.append(number(name, other.scores.figures.get(name), less, class_=weight(name)))
         rows.append(element("tr", row_head(other.name), *cells))
     first = scores.method or "this result"
     return table(
         f"All on the same {counted_over(scores)}. Below each value: {first} less that method.",
         [
             head("Method", sort="ascending", class_=None),
-            *(
-                head(
-                    name,
-                    sort="ascending" if facts(name).lower else "descending",
-                    class_=f"num {_weight(name)}".strip(),
-                )
-                for name in names
-            ),
+            *map(figure_head, names),
         ],
         rows,
         label="Methods",
@@ -94,8 +87,8 @@ def _methods(scores: Scores, others: Sequence[Other], compared: Sequence[Sequenc
 def _tests(scores: Scores, other: Other, differences: Sequence[Difference]) -> Html:
     rows = []
     for item in differences:
-        found = None if item.test is None else item.test.difference
-        p_values = (None if item.test is None else item.test.p_value, item.corrected)
+        found = item.test and item.test.difference
+        p_values = (item.test and item.test.p_value, item.corrected)
         rows.append(
             element(
                 "tr",
@@ -105,7 +98,11 @@ def _tests(scores: Scores, other: Other, differences: Sequence[Difference]) -> H
                 number(
                     item.figure,
                     item.value,
-                    element("div", between(item.figure, found, signed=True), class_="small soft"),
+                    element(
+                        "div",
+                        between(item.figure, found, signed=True),
+                        class_="small soft",
+                    ),
                     signed=True,
                     verdict=item.verdict,
                 ),
@@ -128,8 +125,3 @@ def _tests(scores: Scores, other: Other, differences: Sequence[Difference]) -> H
         rows,
         label=f"Against {other.name}",
     )
-
-
-def _weight(figure: str) -> str:
-    """The class of a figure's column: on a phone parts give way."""
-    return "minor" if figure.endswith(("recall", "decay")) else ""

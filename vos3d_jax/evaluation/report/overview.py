@@ -5,9 +5,9 @@ import re
 
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.metrics import Interval
-from vos3d_jax.evaluation.report.cells import between, head, number, row_head, table
+from vos3d_jax.evaluation.report.cells import figure_head, head, number, row_head, table, weight
 from vos3d_jax.evaluation.report.charts import strip
-from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, facts, shown
+from vos3d_jax.evaluation.report.figures import AVERAGES, HEADLINES, best, between, facts, shown
 from vos3d_jax.evaluation.report.made import Made
 from vos3d_jax.evaluation.report.markup import Html, element, join
 from vos3d_jax.evaluation.report.units import counted_over, few, fewer
@@ -137,14 +137,7 @@ def _published(scores: Scores, entry: published.Table, *, ours: bool) -> Html:
         [
             head("Method", class_=None, sort="ascending"),
             head("Given", class_="minor"),
-            *(
-                head(
-                    figure,
-                    sort="ascending" if facts(figure).lower else "descending",
-                    class_=f"num {_weight(figure)}".strip(),
-                )
-                for figure in entry.figures
-            ),
+            *map(figure_head, entry.figures),
         ],
         [row for _, row in listed],
         label=f"Published: {entry.title}",
@@ -158,7 +151,7 @@ def _method(figure_names, name, hint, values, *, ours: bool = False) -> Html:
         row_head(name, element("span", hint, class_="phone small soft") if hint else None),
         element("td", hint, class_="minor small"),
         *(
-            number(figure, value, class_=_weight(figure))
+            number(figure, value, class_=weight(figure))
             for figure, value in zip(figure_names, values, strict=True)
         ),
         class_="ours" if ours else None,
@@ -169,11 +162,6 @@ def _over(scores: Scores, name: str) -> Html | None:
     """How many units an interval is over, where they are not all."""
     count = fewer(scores, name)
     return None if count is None else element("div", f"over {count} of them", class_="small soft")
-
-
-def _weight(figure: str) -> str:
-    """The class of a published figure's column: parts of J and F give way on a phone."""
-    return "minor" if figure.endswith(("recall", "decay")) else ""
 
 
 def _below(name: str, found: Interval | None) -> str:

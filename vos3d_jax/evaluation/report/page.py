@@ -14,6 +14,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.report import details, methods, overview, training
 from vos3d_jax.evaluation.report.comparison import compare_all
+from vos3d_jax.evaluation.report.figures import UNITS
 from vos3d_jax.evaluation.report.made import Made, Other
 from vos3d_jax.evaluation.report.markup import Html, element
 from vos3d_jax.evaluation.report.training import Training
@@ -60,7 +61,7 @@ def page(
         sections.append(("comparison", "Comparison", content))
     pictures = None if masks_dir is None else details.worst_frames(scores, videos, masks_dir, comparable)
     sections += [
-        ("sequences", _heading(scores), details.sequences(scores, comparable)),
+        ("sequences", f"{UNITS[scores.average].capitalize()}s", details.sequences(scores, comparable)),
         ("time", "Over time", details.over_time(scores, comparable)),
         ("frames", "Worst frames", pictures),
         ("attributes", "By attribute", details.attributes(scores)),
@@ -91,10 +92,6 @@ _INCOMPLETE = (
     "Not the whole benchmark: these figures are of the sequences and sizes named here, and are no benchmark "
     "result."
 )
-
-
-def _heading(scores: Scores) -> str:
-    return {"objects": "Objects", "groups": "Clips"}.get(scores.average, "Sequences")
 
 
 def _document(title: str, body: Html) -> str:

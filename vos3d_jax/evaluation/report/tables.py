@@ -1,6 +1,5 @@
 """Tables for the terminal: the units of a result, its figures beside published ones, several results."""
 
-import math
 from collections.abc import Sequence
 
 from rich import box
@@ -12,7 +11,7 @@ from rich.text import Text
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.report.comparison import Difference, explained, shown_p
-from vos3d_jax.evaluation.report.figures import AVERAGES, best, facts, shown
+from vos3d_jax.evaluation.report.figures import AVERAGES, UNITS, best, between, facts, shown
 from vos3d_jax.evaluation.report.units import counted_over, few, fewer, interval, worst_first
 from vos3d_jax.evaluation.scores import Scores, require_comparable, statistics_of
 
@@ -70,12 +69,11 @@ def tests_table(scores: Scores, others: Sequence[Scores], compared: Sequence[Seq
     for other, differences in zip(others, compared, strict=True):
         sheet.add_row(Text(other.method or "the other result", style="bold"))
         for item in differences:
-            found = None if item.test is None else item.test.difference
             sheet.add_row(
                 f"  {item.figure}",
                 Text(shown(item.figure, item.value, signed=True), style=_COLOURS[item.verdict]),
-                "" if found is None else _range(item.figure, found.low, found.high, signed=True),
-                shown_p(None if item.test is None else item.test.p_value),
+                between(item.figure, item.test and item.test.difference, signed=True),
+                shown_p(item.test and item.test.p_value),
                 shown_p(item.corrected),
             )
         sheet.add_section()
@@ -104,7 +102,7 @@ def show(sheet: RenderableType, console: Console | None = None) -> None:
 
 def _rows(scores: Scores) -> Table:
     metrics = list(dict.fromkeys(metric for row in scores.rows for metric in row.series))
-    sheet = _sheet({"objects": "object"}.get(scores.average, "sequence"))
+    sheet = _sheet(UNITS[scores.average])
     for metric in metrics:
         for name in statistics_of(metric):
             sheet.add_column(f"{metric}\n{name}", justify="right", no_wrap=True)
@@ -127,8 +125,7 @@ def _figures(scores: Scores) -> Table:
     sheet.add_column("value", justify="right", no_wrap=True)
     sheet.add_column(f"95 % interval over\n{counted_over(scores)}", justify="right", no_wrap=True)
     for name, value in scores.figures.items():
-        found = interval(scores, name)
-        bounds = "" if found is None else _range(name, found.low, found.high)
+        bounds = between(name, interval(scores, name))
         if fewer(scores, name):
             bounds = f"(of {fewer(scores, name)})  {bounds}"
         sheet.add_row(name, shown(name, value), bounds, style="bold" if name == "J&F" else None)
@@ -165,12 +162,6 @@ def _published(scores: Scores) -> list[RenderableType]:
     left = sum(max(len(entry.methods) - _SHORT, 0) for entry in entries)
     more = [f"{left} more methods, and those of other protocols, are in report.html"] if left else []
     return [sheet, Text("\n".join([*sources, *more]) + "\n")]
-
-
-def _range(figure: str, low: float, high: float, *, signed: bool = False) -> str:
-    if math.isnan(low):
-        return ""
-    return f"{shown(figure, low, signed=signed)} to {shown(figure, high, signed=signed)}"
 
 
 def _sheet(first: str, min_width: int | None = None) -> Table:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.metrics import Interval, confidence_interval
-from vos3d_jax.evaluation.report.figures import facts
+from vos3d_jax.evaluation.report.figures import UNITS, facts
 from vos3d_jax.evaluation.scores import Row, Scores
 
 _FEW = 6  # of fewer units no sign-flip test gets below 0.05: 2 of the 2**5 patterns of signs are 0.0625
@@ -82,8 +82,7 @@ def worst_first(rows: Iterable[Row], metric: str) -> list[Row]:
 
 def counted_over(scores: Scores) -> str:
     """What the intervals are over, in words: "20 sequences"."""
-    unit = {"objects": "object", "groups": "clip"}.get(scores.average, "sequence")
-    return f"{_count(scores)} {unit if _count(scores) == 1 else f'{unit}s'}"
+    return f"{_count(scores)} {UNITS[scores.average]}{'s' * (_count(scores) != 1)}"
 
 
 def few(scores: Scores) -> str:
