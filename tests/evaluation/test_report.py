@@ -14,6 +14,7 @@ from synthetic_scores import make_scores
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks, everything_foreground, report, score_predictions
+from vos3d_jax.evaluation.report.pictures import worst_scenes
 from vos3d_jax.evaluation.scores import Row
 from vos3d_jax.media.masks import write_palette_png
 
@@ -80,6 +81,18 @@ def test_pictures_of_jumpcut_are_read_from_the_folder_of_their_key_frame(tmp_pat
     folder = write_masks(tmp_path / "masks", [video], "key000")
     (path,) = report.write_pictures(scores, [video], folder, tmp_path / "pictures")
     assert path == tmp_path / "pictures/bear.jpg"
+
+
+def test_masks_are_shown_as_they_were_scored_whatever_their_greys_look_like(tmp_path):
+    (tmp_path / "bear").mkdir()
+    greys = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE) // 3
+    Image.fromarray(greys.astype(np.uint8)).save(tmp_path / "bear/00001.png")
+    row = Row("bear", "bear", "", SIZE, ("00001",), {"J": (0.5,), "F": (0.5,)})
+    said = {"results": {"one object (soft edges, cut at the half)": ["bear"]}}
+    ids, cut = (make_scores("folder", rows=(row,), provenance={"masks": masks}) for masks in ({}, said))
+    (scene,) = worst_scenes(ids, VIDEOS, 1)
+    assert np.array_equal(scene.read_mask(tmp_path), greys > 0)
+    assert np.array_equal(scene.of(cut).read_mask(tmp_path), greys > 127)
 
 
 def test_hundreds_of_clips_leave_the_worst_pictures_only(tmp_path):

@@ -97,7 +97,7 @@ def levels(path: str | Path, mask: StoredMask) -> Levels:
 
 
 def file_fault(mask: Levels, white: bool = False) -> UnfitMask | None:
-    """Why a mask is neither ids nor a single object, by itself or, with `white`, among masks that have 255."""
+    """Why a mask is neither ids nor one object, by itself or, with `white`, among masks that have 255."""
     found = sorted(value for value in mask.counts if value)
     white = white or VOID in found
     if not mask.grey or not (len(found) > _FEW or white and any(_FEW < value < VOID for value in found)):

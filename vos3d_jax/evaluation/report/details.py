@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from vos3d_jax.evaluation.report.charts import bar, lines
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, UNITS, facts, shown
 from vos3d_jax.evaluation.report.made import Other
 from vos3d_jax.evaluation.report.markup import Html, element, join
-from vos3d_jax.evaluation.report.pictures import KINDS, Scene, jpegs, worst_scenes
+from vos3d_jax.evaluation.report.pictures import KINDS, jpegs, worst_scenes
 from vos3d_jax.evaluation.report.units import worst_first
 from vos3d_jax.evaluation.scores import Row, Scores
 
@@ -154,7 +153,7 @@ def worst_frames(
     figures = []
     for scene in scenes:
         beside = [
-            (other.name, other.results)
+            (other.name, scene.of(other.scores), other.results)
             for other in others[:MOST_OTHERS]
             if other.results is not None and scene.path(other.results).is_file()
         ]
@@ -168,7 +167,7 @@ def worst_frames(
             for name, uri, size in jpegs(scene, masks_dir, beside)
         ]
         words = f" frame {scene.frame}: {scene.words}"
-        words += "".join(f"; {other.name} {_theirs(scene, other.scores)}" for other in others[:MOST_OTHERS])
+        words += "".join(f"; {other.name} {scene.of(other.scores).words}" for other in others[:MOST_OTHERS])
         figures.append(
             element(
                 "figure",
@@ -242,12 +241,6 @@ def _largest(scores: Scores, metric: str) -> float:
 
 def _key(metrics: Sequence[str]) -> Html:
     return join([element("span", bar(1.0, 1.0, metric), metric, class_="key") for metric in metrics])
-
-
-def _theirs(scene: Scene, other: Scores) -> str:
-    """What another result has at a scene."""
-    row = next(row for row in other.rows if row.name == scene.row.name)
-    return replace(scene, row=row).words
 
 
 def _their_key(others: Sequence[Other]) -> Html:

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
 from vos3d_jax.evaluation.results_folder import existing
 from vos3d_jax.evaluation.scores import Row, Scores
-from vos3d_jax.media.encodings import CUT, file_fault, levels
+from vos3d_jax.media.encodings import CUT
 from vos3d_jax.media.images import resize_bilinear, write_jpeg
 from vos3d_jax.media.masks import VOID, read_stored, resize_mask_nearest
 from vos3d_jax.media.overlay import overlay, side_by_side
@@ -36,6 +36,12 @@ class Scene:
     place: int  # in row.frames
     metric: str
     rules: Benchmark
+    cut: bool  # its soft mask was cut at the half
+
+    def of(self, other: Scores) -> "Scene":
+        """The same frame in another result on the same data."""
+        row = next(row for row in other.rows if row.name == self.row.name)
+        return replace(self, row=row, cut=_is_cut(other, row))
 
     @property
     def frame(self) -> str:
@@ -73,11 +79,10 @@ class Scene:
 
     def read_mask(self, masks_dir: str | Path) -> np.ndarray:
         """The mask alone; errors as `read`."""
-        path = self.path(masks_dir)
-        mask = read_stored(path)
-        if file_fault(levels(path, mask)) is not None:  # it was scored all the same, so it was cut
-            return CUT.ids_of(mask.values)
-        values = np.where(mask.values == VOID, np.uint8(1), mask.values)  # black and white
+        values = read_stored(self.path(masks_dir)).values
+        if self.cut:
+            return CUT.ids_of(values)
+        values = np.where(values == VOID, np.uint8(1), values)  # black and white
         return (values != 0).astype(np.uint8) if self.rules.objects == "merged" else values
 
 
@@ -108,17 +113,17 @@ def worst_scenes(scores: Scores, videos: Sequence[Video], count: int) -> list[Sc
 
 
 def jpegs(
-    scene: Scene, masks_dir: str | Path, others: Sequence[tuple[str, str | Path]] = ()
+    scene: Scene, masks_dir: str | Path, others: Sequence[tuple[str, Scene, str | Path]] = ()
 ) -> Iterator[tuple[str, str, tuple[int, int]]]:
     """Yields (what it shows, data URI, (height, width)) of the frame, with the truth, with the mask.
 
-    Then with the masks of others, (name, folder of masks), under their names.
+    Then with the masks of others, (name, the scene of it, folder of masks), under their names.
     """
     frame, truth, mask = scene.read(masks_dir)
     scale = min(1, _PANEL / max(frame.shape[:2]))
     size = tuple(max(1, round(side * scale)) for side in frame.shape[:2])
     frame = resize_bilinear(frame, size)
-    theirs = [(name, scene.read_mask(folder)) for name, folder in others]
+    theirs = [(name, one.read_mask(folder)) for name, one, folder in others]
     for name, labels in (*zip(KINDS, (None, truth, mask), strict=True), *theirs):
         if name != "frame" and labels is None:
             continue
@@ -141,10 +146,15 @@ def _ranked(scores: Scores, videos: Sequence[Video]) -> dict[str, list[Scene]]:
         metric = next((metric for metric in FRAME_METRICS if metric in row.series), None)
         if place is None or metric is None:
             continue
+        cut = _is_cut(scores, row)
         for index, value in enumerate(row.series[metric]):
             if not np.isnan(value):
-                scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric, rules))
+                scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric, rules, cut))
     return {name: sorted(found, key=_badness) for name, found in scenes.items()}
+
+
+def _is_cut(scores: Scores, row: Row) -> bool:
+    return row.sequence in scores.provenance.get("masks", {}).get("results", {}).get(CUT.words, ())
 
 
 def _badness(scene: Scene) -> float:
