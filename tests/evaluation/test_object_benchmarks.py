@@ -42,6 +42,14 @@ def test_equal_masks_are_said_though_the_object_is_not_there_at_first(tmp_path):
     assert "sav_1/000 equal the true ones" in score_object(tmp_path, places, places).notes[0]
 
 
+def test_an_object_that_is_in_no_scored_frame_is_left_out_and_that_is_said(tmp_path):
+    write_object(tmp_path / "data/Annotations_6fps/sav_1", "001", [4] * 7)
+    write_object(tmp_path / "results/sav_1", "001", [5] * 7)
+    scores = score_object(tmp_path, [4, *[None] * 5, 4], [4, *[None] * 5, 4])
+    assert scores.figures["J mean"] == pytest.approx(90 / 110)
+    assert scores.notes == ("neither truth nor result has sav_1/000 in a scored frame: left out",)
+
+
 # Made with vos-benchmark 0.1.0 (whose program sav_evaluator.py adapts), each object as a video of its own.
 @pytest.mark.parametrize(
     "truth, result, j, f",

@@ -40,6 +40,9 @@ def headline(
                 figures[f"{metric} {name}"] = _mean(rules, rows, metric, name)
     if {"J", "F"} <= set(rules.metrics):
         figures = {"J&F": (figures["J mean"] + figures["F mean"]) / 2, **figures}
+    absent = [row.name for row in rows if rules.skips_absent and _all_undefined(row)]
+    if absent:
+        notes.append(f"neither truth nor result has {_some(absent)} in a scored frame: left out")
     if "T" in rules.metrics:
         stable = [row for row in rows if not rules.stable or row.sequence in rules.stable]
         figures["T mean"] = _mean(rules, stable, "T", "mean")
@@ -94,6 +97,10 @@ def _about_objects(runs: Sequence[Run], parts: Sequence[Part]) -> Iterator[str]:
     same = [name for name, all_frames in equal.items() if all_frames]
     if same:
         yield f"the masks of {_some(same)} equal the true ones in every pixel: are they the same files?"
+
+
+def _all_undefined(row: Row) -> bool:
+    return all(math.isnan(value) for values in row.series.values() for value in values)
 
 
 def _equals_truth(row: Row) -> bool:

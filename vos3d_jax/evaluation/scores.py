@@ -180,13 +180,14 @@ class Scores:
                 )
                 for entry in stored["rows"]
             )
-            names = ("benchmark", "title", "protocol", "rule", "average", "complete", "method", "provenance")
+            names = ("benchmark", "title", "protocol", "rule", "average", "complete", "method")
             return cls(
                 rows=rows,
                 defects=defects,
                 metrics=tuple(stored["metrics"]),
                 figures={name: _number(value) for name, value in stored["figures"].items()},
                 notes=tuple(stored["notes"]),
+                provenance=dict(stored["provenance"]),
                 **{name: stored[name] for name in names},
             )
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
