@@ -22,6 +22,7 @@ import numpy as np
 import vos3d_jax
 from vos3d_jax import models, records, storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.porting import plan as plans
 from vos3d_jax.porting import published, rules, targets
 from vos3d_jax.porting.plan import Plan
@@ -71,7 +72,8 @@ def convert(
     name, hidden = published.find(digest) or (None, {})
     if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
         plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
-    _save(variables, card(checkpoint, plan, digest, name), Path(folder), overwrite)
+    with exclusive(folder):
+        _save(variables, card(checkpoint, plan, digest, name), Path(folder), overwrite)
     return plan
 
 

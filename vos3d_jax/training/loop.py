@@ -21,6 +21,7 @@ from vos3d_jax import models, runtime
 from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
+from vos3d_jax.exclusive import exclusive
 from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.held_out import Look
@@ -43,8 +44,8 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
 
     Raises:
       UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
-        workdir of another config or one that cannot be written (all before anything compiles); a loss that
-        is no number.
+        workdir of another config, of a run that goes on, or one that cannot be written (all before anything
+        compiles); a loss that is no number.
       SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
     """
     config.require_stages()
@@ -58,7 +59,7 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
     begun = None if workdirs.is_claimed(workdir) else begin(config)
     workdirs.claim(workdir, config, sources.identities(config, mixtures))
 
-    with Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
+    with exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         restored = checkpoints.restore(lambda step: template(config, step))
         recent: list[Metrics] = []
         if restored:
