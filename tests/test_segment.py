@@ -428,13 +428,3 @@ def _resident_megabytes(pid):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
         return 0.0
-
-
-def test_help_and_a_wrong_flag_do_not_wait_for_jax():
-    script = """import sys
-from vos3d_jax import segment
-try: segment.main(sys.argv[1:])
-finally: print('jax' in sys.modules)"""
-    for flag, status in (("--help", 0), ("--unknown", 2)):
-        done = subprocess.run([sys.executable, "-c", script, flag], capture_output=True, text=True)
-        assert done.returncode == status and done.stdout.endswith("False\n")

@@ -7,13 +7,12 @@ from typing import Any
 
 _GENERATED = ("moving_shapes",)  # data sets without a real video
 _EARLY = 0.1  # of a training's steps
-_NUMBER = (int, float)
 # What a card has to be where it is anything: it may be a stranger's. A list holds values of its one type.
 _FORM: dict[str, Any] = {
     "system": str,
     "arguments": dict,
     "step": int,
-    "score": _NUMBER,
+    "score": (int, float),
     "checksums": dict,
     "config": str,
     "stage": str,

@@ -2,8 +2,8 @@
 
 A folder of checkpoints holds one sub-folder per step with the items `model` (pure dicts of `params`
 and `batch_stats`), `card` (which network this is) and, from training, `training`. Orbax restores a
-flipped bit of array data silently, so the card carries a crc32 of every array, and one of itself
-(platform notes, section 5). Everything passes through numpy: a checkpoint of any mesh restores anywhere.
+flipped bit of array data silently, so the card carries a crc32 of every array, and one of itself.
+Everything passes through numpy: a checkpoint of any mesh restores anywhere.
 """
 
 import contextlib

@@ -9,26 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pictures import save
 from PIL import Image, ImageOps
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.media import images
 
-IDS = np.array([[0, 1, 2], [7, 255, 0]], np.uint8)
-
-
-def save(folder, array, mode=None, name="a.png"):
-    image = Image.fromarray(array)
-    if mode is not None:
-        image = image.convert(mode)
-    image.save(folder / name)
-    return folder / name
-
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
 def test_frames_of_every_mode_become_rgb(tmp_path, mode):
     grey = np.full((3, 4), 60, np.uint8)
-    path = save(tmp_path, grey, mode, "a.tif" if mode == "CMYK" else "a.png")
+    path = save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), grey, mode)
     frame = images.read_image(path)
     assert frame.shape == (3, 4, 3)
     assert np.abs(frame.astype(int) - 60).max() <= 1
@@ -37,8 +28,7 @@ def test_frames_of_every_mode_become_rgb(tmp_path, mode):
 def test_channels_are_in_the_order_rgb(tmp_path):
     frame = np.zeros((2, 2, 3), np.uint8)
     frame[..., 0] = 200
-    images.write_png(tmp_path / "a.png", frame)
-    assert np.array_equal(images.read_image(tmp_path / "a.png"), frame)
+    assert np.array_equal(images.read_image(save(tmp_path / "a.png", frame)), frame)
 
 
 @pytest.mark.parametrize("keep", [0, 20, 600])
@@ -51,7 +41,7 @@ def test_trap_31_a_truncated_jpeg_is_refused_by_name(tmp_path, keep):
 
 
 def test_the_size_is_read_from_the_header(tmp_path):
-    assert images.image_size(save(tmp_path, IDS)) == (2, 3)
+    assert images.image_size(save(tmp_path / "a.png", np.zeros((2, 3)))) == (2, 3)
 
 
 def _tagged(path, picture, tag, **options):
@@ -109,7 +99,7 @@ def _png_chunk(kind, content):
 
 
 def test_the_orientation_of_a_png_is_found_behind_its_pixels_without_decoding_them(tmp_path):
-    path = save(tmp_path, np.zeros((4, 6), np.uint8))
+    path = save(tmp_path / "a.png", np.zeros((4, 6)))
     exif = Image.Exif()
     exif[0x0112] = 6
     whole, end = path.read_bytes()[:-12], path.read_bytes()[-12:]

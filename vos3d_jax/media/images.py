@@ -137,11 +137,6 @@ def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     return np.array(image.convert("RGB"))
 
 
-def write_png(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Writes an RGB picture as PNG, whole or not at all; errors as `write_file`."""
-    write_image(path, Image.fromarray(picture))
-
-
 def write_jpeg(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     """Writes an RGB picture as JPEG, whole or not at all: to look at, in a fifteenth of a PNG's time.
 

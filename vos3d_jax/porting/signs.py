@@ -1,6 +1,6 @@
 """The signs by which a checkpoint is known: names that only one kind of file has, with the ranks they have.
 
-Facts: the authors' classes; "recognise a source by its stem".
+They are those of the classes in the authors' code; docs/porting.md says where that is.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,7 @@
 """One mesh with axes `data` (clips) and `space` (rows of a frame), and what lies where on it.
 
 What used to be `pjit` is `jax.jit` with explicit shardings. XLA makes the halo exchanges of convolutions
-along `space` by itself (platform notes, section 6), for plain `lax` convolutions.
+along `space` by itself, for plain `lax` convolutions.
 """
 
 import jax
