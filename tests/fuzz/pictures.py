@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.results_folder import BadResult, read_map
+from vos3d_jax.evaluation.problems import BadResult
+from vos3d_jax.evaluation.result_masks import read_map
 from vos3d_jax.media import encodings, images, masks
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.netpbm import read_netpbm

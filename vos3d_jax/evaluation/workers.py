@@ -25,7 +25,7 @@ import cv2
 import vos3d_jax
 from vos3d_jax import runtime
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import measuring, parts, results_folder
+from vos3d_jax.evaluation import measuring, parts, result_masks
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.problems import BadResult, Problem, refuse
 from vos3d_jax.evaluation.results_folder import Results
@@ -88,12 +88,12 @@ def perform(job: Job) -> Part | Problem:
         part = parts.from_bytes(place.read_bytes())
         if part is not None and part.truth == measuring.truth_fingerprint(job.rules, job.run):
             return part
-    maps = results_folder.maps_of(job.results, job.run) if job.results.maps is not None else None
+    maps = result_masks.maps_of(job.results, job.run) if job.results.maps is not None else None
     seen: list[Levels] = []
     try:
-        masks = results_folder.masks_of(job.results, job.rules, job.run, seen)
+        masks = result_masks.masks_of(job.results, job.rules, job.run, seen)
         part = measuring.measure(job.rules, job.run, masks, maps, job.defects)
-        part = dataclasses.replace(part, result_meaning=results_folder.meaning_of(job.results, seen))
+        part = dataclasses.replace(part, result_meaning=result_masks.meaning_of(job.results, seen))
     except BadResult as error:
         return error.problem
     if place is not None:
@@ -111,7 +111,7 @@ def remove_parts(work_dir: str | Path) -> None:
 
 
 def _problems(job: Job) -> list[Problem]:
-    return results_folder.problems_of(job.results, job.rules, job.run)
+    return result_masks.problems_of(job.results, job.rules, job.run)
 
 
 def _key(job: Job) -> str:

@@ -4,7 +4,7 @@ By the same file the scores of something else are told from those of the same co
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,11 +83,8 @@ def find_other(scores: Scores, file: Path) -> Other:
         return Other(scores, None, f"no {MADE} beside {file} says where they are")
     if not results.exists():
         return Other(scores, None, f"they are no longer at {results}")
-    newest = max((path.stat().st_mtime for path in _files(results)), default=0.0)
+    files = results.rglob("*.png") if results.is_dir() else [results]
+    newest = max((path.stat().st_mtime for path in files if path.is_file()), default=0.0)
     if newest > file.stat().st_mtime:
         return Other(scores, None, f"{results} has changed since it was scored")
     return Other(scores, results)
-
-
-def _files(results: Path) -> Iterable[Path]:
-    return results.rglob("*.png") if results.is_dir() else [results]
