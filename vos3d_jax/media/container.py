@@ -4,6 +4,7 @@ FFmpeg reads hundreds of formats, some of which open other files or addresses. H
 containers and decoders that are in use and much tested, one local file, and a limit on the picture's size.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,16 +28,15 @@ DECODERS = frozenset(
 )
 # What a small file says of its pictures' size may need much memory: no real video of 4K is below 32 kB.
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
-_NESTED = (
-    b"moov",
-    b"trak",
-    b"mdia",
-    b"minf",
-    b"stbl",
-    b"moof",
-    b"traf",
-)  # the boxes around tables of samples
-_MOST_BOXES = 100_000
+# Of an mp4's tables: bytes of each sample, 0 where they are listed, and samples; or samples of a fragment.
+_SAMPLES = re.compile(b"stsz....(....)(....)|trun....(....)", re.DOTALL)
+_NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"udta", b"ilst")
+# Boxes with words, in which FFmpeg looks for no other: by the first letter, and by name.
+_WORDS, _NAMES_OF_WORDS = (
+    b"\xa9\0",
+    b"data ---- uuid XMP_ name titl dscp cprt auth perf albm gnre kywd".split(),
+)
+_MOST_BOXES, _MOST_READ = 100_000, 1 << 26
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
 _MEND = "make one that is read: ffmpeg -i FILE out.mp4"
@@ -127,20 +127,19 @@ def shown_stream(path: Path, container: InputContainer) -> int:
 def _check_samples(path: Path) -> None:
     """Refuses an mp4 that says it has more data than the file: FFmpeg takes memory for what is said."""
     size = path.stat().st_size
-    for name, content in _boxes(path):
-        each, samples = int.from_bytes(content[4:8], "big"), int.from_bytes(content[8:12], "big")
-        if name == b"trun":  # a fragment, whose samples are listed
-            each, samples = 0, each
-        if name in (b"stsz", b"trun") and max(each, 1) * samples > size:
-            raise UserError(
-                f"{path} says {samples} frames of {each or 'some'} bytes in a file of {size}: fetch it again"
-            )
+    for content in _boxes(path):
+        for found in _SAMPLES.finditer(content):
+            each, listed, run = (int.from_bytes(number or b"", "big") for number in found.groups())
+            if max(each, 1) * (listed or run) > size:
+                said = f"{listed or run} frames of {each or 'some'} bytes in a file of {size}"
+                raise UserError(f"{path} says {said}: fetch it again")
 
 
-def _boxes(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Names and beginnings of an mp4's boxes, of which some hold others (ISO 14496-12, 4.2), as FFmpeg walks.
+def _boxes(path: Path) -> Iterator[bytes]:
+    """The boxes in an mp4 in which there may be tables of samples (ISO 14496-12, 4.2), as FFmpeg walks them.
 
-    A box that is longer than the one that holds it ends with that; one too short ends it.
+    That is all in `moov` and `moof` but words: "trunk" in a title is no `trun`. A box that is longer than the
+    one that holds it ends with that; one too short ends it.
     """
     at, ends = 0, [path.stat().st_size]
     with path.open("rb") as file:
@@ -150,16 +149,23 @@ def _boxes(path: Path) -> Iterator[tuple[bytes, bytes]]:
                 if not ends:
                     return
             file.seek(at)
-            length, name = int.from_bytes(file.read(4), "big"), file.read(4)
-            content = at + 8
+            head = file.read(20)
+            length, name, content = int.from_bytes(head[:4], "big"), head[4:8], at + 8
             if length == 1:
-                length, content = int.from_bytes(file.read(8), "big"), at + 16
+                length, content = int.from_bytes(head[8:16], "big"), at + 16
             end = min(at + length, ends[-1]) if length >= content - at else ends[-1]
-            if name in _NESTED:
+            if (
+                name == b"meta" and length != 1 and b"hdlr" in (head[12:16], head[16:20])
+            ):  # QuickTime's, and ISO's
+                ends.append(end)
+                at = content + head.index(b"hdlr", 12) - 12
+            elif name in _NESTED:
                 ends.append(end)
                 at = content
             else:
-                yield name, file.read(12)
+                if len(ends) > 1 and name[0] not in _WORDS and name not in _NAMES_OF_WORDS:
+                    file.seek(at)
+                    yield file.read(min(end - at, _MOST_READ))
                 at = end
 
 
