@@ -30,12 +30,10 @@ DECODERS = frozenset(
 _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
 # Of an mp4's tables: bytes of each sample, 0 where they are listed, and samples; or samples of a fragment.
 _SAMPLES = re.compile(b"stsz....(....)(....)|trun....(....)", re.DOTALL)
-_NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"udta", b"ilst")
-# Boxes with words, in which FFmpeg looks for no other: by the first letter, and by name.
-_WORDS, _NAMES_OF_WORDS = (
-    b"\xa9\0",
-    b"data ---- uuid XMP_ name titl dscp cprt auth perf albm gnre kywd".split(),
-)
+# Boxes that hold others, those with words, in which FFmpeg looks for no other, and how more of these begin.
+_NESTED = b"moov trak mdia minf stbl moof traf udta ilst edts mvex dinf sinf schi tref wave".split()
+_WORDS = b"data ---- uuid XMP_ name titl dscp cprt auth perf albm gnre kywd".split()
+_BEGIN_WORDS = b"\xa9\0"
 _MOST_BOXES, _MOST_READ = 100_000, 1 << 26
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
 _READ = "mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, wmv and gif are read"
@@ -154,16 +152,15 @@ def _boxes(path: Path) -> Iterator[bytes]:
             if length == 1:
                 length, content = int.from_bytes(head[8:16], "big"), at + 16
             end = min(at + length, ends[-1]) if length >= content - at else ends[-1]
-            if (
-                name == b"meta" and length != 1 and b"hdlr" in (head[12:16], head[16:20])
-            ):  # QuickTime's, and ISO's
-                ends.append(end)
-                at = content + head.index(b"hdlr", 12) - 12
-            elif name in _NESTED:
+            known = name in _NESTED
+            if name == b"meta" and length != 1 and b"hdlr" in (head[12:16], head[16:20]):
+                known, content = True, content + head.index(b"hdlr", 12) - 12  # QuickTime's 0, ISO's 4
+            if known:
                 ends.append(end)
                 at = content
             else:
-                if len(ends) > 1 and name[0] not in _WORDS and name not in _NAMES_OF_WORDS:
+                inside = len(ends) > 1 or name == b"meta"
+                if inside and name[0] not in _BEGIN_WORDS and name not in _WORDS:
                     file.seek(at)
                     yield file.read(min(end - at, _MOST_READ))
                 at = end
