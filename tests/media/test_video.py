@@ -3,7 +3,6 @@
 import gc
 import math
 import os
-import re
 import struct
 from fractions import Fraction
 
@@ -403,14 +402,21 @@ def test_a_count_of_frames_that_no_such_file_holds_is_refused_before_memory_is_t
         open_frames(path)
 
 
-def test_words_of_a_video_that_are_also_names_of_boxes_are_not_taken_for_them(tmp_path):
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+@pytest.mark.parametrize("flags", ["faststart", "use_metadata_tags", "frag_keyframe+empty_moov"])
+def test_words_of_a_video_that_are_also_names_of_boxes_are_not_taken_for_them(tmp_path, suffix, flags):
     # Trap: "an elephant's trunk is long" reads as a table of a billion samples.
-    path = write_video(tmp_path / "a.mp4", numbered_frames(2))
-    data, words = re.subn(
-        rb"Lavf[0-9.]+", lambda found: (b"trunk stsz " * 3)[: len(found[0])], path.read_bytes()
-    )
-    assert words == 1
-    path.write_bytes(data)
+    words = "the trunk of an oak, stsz of wood"
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w", container_options={"movflags": flags}) as container:
+        container.metadata.update(dict.fromkeys(("title", "comment", "copyright", "synopsis"), words))
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.height, stream.width = 48, 64
+        stream.metadata.update(title=words, handler_name=words)
+        for frame in numbered_frames(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    assert path.read_bytes().count(words.encode()) > 2
     assert len(list(open_frames(path).read())) == 2
 
 

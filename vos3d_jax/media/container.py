@@ -32,7 +32,7 @@ _PIXELS_PER_BYTE, _ALWAYS_PIXELS = 256, 2**21
 _SAMPLES = re.compile(b"stsz....(....)(....)|trun....(....)", re.DOTALL)
 # Boxes that hold others, those with words, in which FFmpeg looks for no other, and how more of these begin.
 _NESTED = b"moov trak mdia minf stbl moof traf udta ilst edts mvex dinf sinf schi tref wave".split()
-_WORDS = b"data ---- uuid XMP_ name titl dscp cprt auth perf albm gnre kywd".split()
+_WORDS = b"data ---- uuid XMP_ hdlr name desc ldes titl dscp cprt auth perf albm gnre kywd".split()
 _BEGIN_WORDS = b"\xa9\0"
 _MOST_BOXES, _MOST_READ = 100_000, 1 << 26
 _ENOUGH_PACKETS = 1000  # to tell a still from a video
