@@ -1,6 +1,7 @@
 """Videos and masks from folders: layouts, lists, and every kind of damage."""
 
 import importlib
+import os
 import pickle
 import shutil
 
@@ -189,6 +190,27 @@ def test_two_frames_of_one_name_are_named(davis):
     (davis / "JPEGImages/480p/bear/00000.png").write_bytes(b"")
     with pytest.raises(UserError, match="have the same name: keep one"):
         load(davis)
+
+
+@pytest.mark.parametrize("place", ["JPEGImages", "Annotations"])
+@pytest.mark.parametrize("name", ["davis2016", "folder"])
+def test_what_stands_in_the_place_of_a_picture_is_not_left_out_without_a_word(davis, name, place):
+    picture = next(path for path in (davis / place / "480p/bear").iterdir() if path.stem == "00001")
+    picture.unlink()
+    picture.symlink_to("/unmounted/00001")
+    with pytest.raises(UserError, match=f"{picture} is a link to nothing: restore .*/unmounted/00001"):
+        load(davis, name, "all" if name == "folder" else "val")
+    picture.unlink()
+    os.mkfifo(picture)
+    with pytest.raises(UserError, match=f"{picture} is no file"):
+        load(davis, name, "all" if name == "folder" else "val")
+
+
+def test_a_jpeg_among_own_masks_is_named(davis):
+    masks = davis / "Annotations/480p/bear"
+    (masks / "00001.png").rename(masks / "00001.jpg")
+    with pytest.raises(UserError, match="bear/00001.jpg is a JPEG, which blurs ids"):
+        load(davis, "folder", "all", strict=False)
 
 
 def test_unknown_data_sets_and_options_are_named(davis):

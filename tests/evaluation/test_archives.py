@@ -1,6 +1,7 @@
 """Results as a zip file: read as a server would, checked, and no danger to the disk they come to."""
 
 import io
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -160,6 +161,11 @@ def test_an_empty_file_and_another_kind_of_file_are_refused(tmp_path):
     (tmp_path / "b.tar").write_bytes(b"ustar" * 100)
     assert "cannot be read as a zip file" in refused(tmp_path / "b.tar")
     assert "is empty: pack the masks" in refused(zipped(tmp_path / "c.zip", {}))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.zip")
+    assert "is neither a folder nor a file" in refused(tmp_path / "a.zip")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

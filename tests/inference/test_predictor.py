@@ -150,6 +150,12 @@ def test_masks_leave_at_the_size_of_the_frames():
         assert 0 <= frame.probability.min() and frame.probability.max() <= 1
 
 
+@pytest.mark.parametrize("edge", [20_000, 10**30])
+def test_a_size_beyond_every_frame_is_refused_before_a_frame_is_resized(edge):
+    with pytest.raises(UserError, match=f"short_edge {edge} makes frames of .*: give a smaller one"):
+        next(iter(Predictor(_Brightness(), short_edge=edge).stream(np.zeros((1, 30, 50, 3), np.uint8))))
+
+
 def test_a_tie_is_background():
     frames = np.full((1, 32, 32, 3), 127, np.uint8)
     [frame] = Predictor(_Brightness(), short_edge=None).stream(frames)

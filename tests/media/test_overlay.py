@@ -55,3 +55,8 @@ def test_the_panels_show_frame_truth_and_mask_in_this_order():
 def test_a_long_caption_changes_no_size():
     short, long = (side_by_side(FRAME, MASK, MASK, caption=text) for text in ("bear", "bear " * 60))
     assert short.shape == long.shape
+
+
+def test_a_caption_of_several_lines_is_written_in_one():
+    sheets = [side_by_side(FRAME, MASK, MASK, caption=text) for text in ("a bear", "a\nbear")]
+    np.testing.assert_array_equal(*sheets)

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 import struct
 import tracemalloc
 import zlib
@@ -141,3 +142,12 @@ def test_ancillary_chunks_change_no_value(file):
     content = png(ROWS, more=chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"tEXt", b"a\0b"))
     np.testing.assert_array_equal(read_ids(file(content)), MASK)
     assert read_plain_png(file(content)) is not None
+
+
+def test_what_is_no_file_of_a_mask_is_neither_waited_for_nor_read_whole(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "huge.png").write_bytes(png(ROWS))
+    os.truncate(tmp_path / "huge.png", 1 << 40)  # of zeros that take no room on the disk
+    for path in (tmp_path / "pipe.png", tmp_path / "huge.png", "/dev/zero"):
+        assert read_plain_png(path) is None
+    assert png_size(tmp_path / "pipe.png") is None

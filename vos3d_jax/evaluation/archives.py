@@ -46,6 +46,8 @@ def opened(results: str | Path, folders: Collection[str], root: str | None, titl
     if results.is_dir() or not results.exists():
         yield results
         return
+    if not results.is_file():  # a pipe would be waited for
+        raise UserError(f"{results} is neither a folder nor a file: give the masks' folder, or a zip file")
     with tempfile.TemporaryDirectory(prefix="vos3d-results-") as temporary:
         folder = Path(temporary)
         try:

@@ -23,6 +23,7 @@ from vos3d_jax.inference import clips, memory
 from vos3d_jax.inference.frames import frames_of
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
+from vos3d_jax.media.reading import MOST_PIXELS
 from vos3d_jax.models.description import describe, settings_of
 
 _PREPARED_SIZES = 2  # on a CPU each holds transformed weights, 1.5 GB of them for the published network
@@ -144,6 +145,12 @@ class Predictor:
         size = frame.shape[:2]
         if fit is None:
             fit = Fit(size, self.settings.edge(size))
+            height, width = fit.resized
+            if height * width > MOST_PIXELS:  # before a frame is resized: the memory is estimated later
+                raise UserError(
+                    f"short_edge {fit.short_edge} makes frames of {width}x{height}, more than {MOST_PIXELS} "
+                    "pixels: give a smaller one"
+                )
             if fit.short_edge != (self.settings.short_edge or None):
                 self.announce(
                     f"frames of {size[1]}x{size[0]} enter the network with a shorter side of "

@@ -76,6 +76,7 @@ def side_by_side(
         draw.text((left + 2, _BAR // 2), name, fill=_INK, font=font, anchor="lm")
         sheet.paste(Image.fromarray(picture), (left, _BAR))
     if caption:
+        caption = " ".join(caption.split())  # names of folders may hold the end of a line
         room, size = sheet.width - 2 * _GAP, _FONT_SIZE
         while draw.textlength(caption, font) > room and size > _SMALLEST_FONT:
             size -= 1

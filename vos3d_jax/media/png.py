@@ -6,6 +6,8 @@ Pillow, OpenCV and DAVIS write masks). All others, and damaged ones, are Pillow'
 PNG specification, third edition, sections 5, 9 and 11.
 """
 
+import os
+import stat
 import zlib
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from vos3d_jax.media.reading import MOST_PIXELS
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3  # types of colour
 _NOT_PLAIN = (b"tRNS", b"acTL")  # transparency, animation: what the pixels are is not all in the pixels
+_LARGEST = 2 * MOST_PIXELS  # bytes of a file: what is larger is read by Pillow, piece by piece
 _LEFT = 1  # the filter of rows; 0: none
 
 
@@ -25,6 +28,8 @@ def png_size(path: str | Path) -> tuple[int, int] | None:
 
     Errors as `open`.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+        return None
     with open(path, "rb", buffering=0) as file:
         head = file.read(24)
     return _size(head[16:]) if head[:8] == _SIGNATURE and head[12:16] == b"IHDR" else None
@@ -42,6 +47,9 @@ def read_plain_png(path: str | Path) -> tuple[UInt8[np.ndarray, "h w"], bytes | 
     None: it is not there, damaged, or one of the others.
     """
     try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
+            return None
         data = Path(path).read_bytes()
     except OSError:
         return None

@@ -8,6 +8,7 @@ decoded when they are asked for.
 import codecs
 import functools
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,12 +77,14 @@ def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
     """The files of a folder by stem, in the order of their numbers; hidden files are left out.
 
     Raises:
-        UserError: two files have the same stem (00000.jpg and 00000.png).
+        UserError: two files have the same stem (00000.jpg and 00000.png), or one is no file (a pipe).
     """
     found: dict[str, Path] = {}
     for path in sorted(visible(directory), key=lambda path: natural_order(path.stem)):
-        if path.suffix.lower() not in endings or not path.is_file():
+        if path.suffix.lower() not in endings or path.is_dir():
             continue
+        if not path.is_file():  # left out, a frame would go unscored without a word
+            raise UserError(f"{path} is no file: put the picture itself there, or remove it")
         if path.stem in found:
             raise UserError(f"{path} and {found[path.stem].name} have the same name: keep one of them")
         found[path.stem] = path
@@ -283,8 +286,21 @@ def folders_in(directory: Path) -> list[str]:
 
 
 def visible(directory: Path) -> list[Path]:
-    """What a folder holds, without hidden files, in no order."""
-    return [path for path in directory.iterdir() if not path.name.startswith(".")]
+    """What a folder holds, without hidden files, in no order.
+
+    Raises:
+        UserError: a link in it leads to nothing, as where a disk is missing: what it stands for would be
+            left out without a word.
+    """
+    with os.scandir(directory) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in shown:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise UserError(
+                f"{entry.path} is a link to nothing: restore what it leads to, {os.readlink(entry.path)}, or "
+                "remove it"
+            )
+    return [directory / entry.name for entry in shown]
 
 
 def _frame_size(path: Path, upright: bool) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.encodings import Choice, Meaning, decide, levels, require_choice
 from vos3d_jax.media.images import natural_order
-from vos3d_jax.media.masks import read_stored
+from vos3d_jax.media.masks import UnfitMask, read_stored
 
 _ROOM = 32 << 20  # bytes of masks, packed, that are kept of the video that is being scored
 
@@ -148,6 +148,9 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
     if not masks_dir.is_dir():
         return {}
     masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS)
+    for path in sorted(files.visible(masks_dir)) if masks else ():
+        if path.suffix.lower() in (".jpg", ".jpeg") and path.stem in frames:
+            raise UnfitMask("JPEG", path)
     others = [path.name for stem, path in masks.items() if stem not in frames]
     if len(others) < len(masks):
         if others:
