@@ -149,7 +149,7 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
         return {}
     masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS)
     for path in sorted(files.visible(masks_dir)) if masks else ():
-        if path.suffix.lower() in (".jpg", ".jpeg") and path.stem in frames:
+        if path.suffix.lower() in (".jpg", ".jpeg") and path.stem in frames.keys() - masks.keys():
             raise UnfitMask("JPEG", path)
     others = [path.name for stem, path in masks.items() if stem not in frames]
     if len(others) < len(masks):
