@@ -206,6 +206,12 @@ def test_what_stands_in_the_place_of_a_picture_is_not_left_out_without_a_word(da
         load(davis, name, "all" if name == "folder" else "val")
 
 
+def test_a_name_that_no_report_can_hold_is_refused_before_anything_is_scored(davis):
+    (davis / "JPEGImages/480p/bear").rename(davis / "JPEGImages/480p/caf\udce9")
+    with pytest.raises(UserError, match=r"caf\\udce9' is not UTF-8: rename it"):
+        load(davis, "folder", "all")
+
+
 def test_a_jpeg_among_own_masks_is_named(davis):
     masks = davis / "Annotations/480p/bear"
     (masks / "00001.png").rename(masks / "00001.jpg")

@@ -140,7 +140,7 @@ def test_scores_survive_their_file():
     scores = score_predictions("davis2016", [make_video()], functools.partial(shifted, 4), method="mine")
     assert Scores.from_json(scores.to_json()) == scores
     assert set(scores.provenance["versions"]) == {"vos3d_jax", "python", "numpy", "opencv", "scipy"}
-    for text in ("", "{}", "[]", '{"sequences": [{"name": 3}]}'):
+    for text in ("[" * 100_000, "", "{}", "[]", '{"sequences": [{"name": 3}]}'):
         with pytest.raises(UserError, match=r"old\.json is no scores\.json"):
             Scores.from_json(text, "old.json")
 

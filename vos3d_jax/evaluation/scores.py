@@ -190,7 +190,7 @@ class Scores:
                 provenance=dict(stored["provenance"]),
                 **{name: stored[name] for name in names},
             )
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{source} is no scores.json of this program ({type(error).__name__}: {error}): score again"
             ) from None

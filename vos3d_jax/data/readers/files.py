@@ -290,11 +290,18 @@ def visible(directory: Path) -> list[Path]:
 
     Raises:
         UserError: a link in it leads to nothing, as where a disk is missing: what it stands for would be
-            left out without a word.
+            left out without a word; a name is not UTF-8, which scores and reports cannot hold.
     """
     with os.scandir(directory) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
     for entry in shown:
+        try:
+            entry.path.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{ascii(entry.path)} is not UTF-8: rename it (or set PYTHONUTF8=1, if it is and your locale "
+                "is another)"
+            ) from None
         if entry.is_symlink() and not os.path.exists(entry.path):
             raise UserError(
                 f"{entry.path} is a link to nothing: restore what it leads to, {os.readlink(entry.path)}, or "
