@@ -171,6 +171,8 @@ def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(f
     (folder / "out").rename(folder / "first")
     error = refused(folder, capsys, f"--output={folder / 'results/out'}")
     assert "/results/out is in the results, /results: give another --output" in error
+    error = refused(folder, capsys, f"--output={folder / 'data/Annotations/out'}")
+    assert "/data/Annotations/out is in the data, /data: give another --output" in error
 
 
 def test_results_that_main_wrote_are_found_by_their_folder(folder):
@@ -379,6 +381,7 @@ def test_maps_are_checked_like_masks(folder, capfd):
 @pytest.mark.parametrize(
     "more, expected",
     [
+        (["--metrics="], "does not measure nothing: choose of J, F, T"),
         (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
         (["--benchmark=moving_shapes"], "moving_shapes is generated: give --option=count=N --option=length"),
         (["--results=nowhere"], "nowhere does not exist: give the folder of the masks"),
@@ -439,10 +442,10 @@ def children_of(process):
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def slow_scoring(tmp_path):
+def slow_scoring(tmp_path, length=7):
     """Arguments of a scoring of six sequences, by two processes, that takes a while."""
     rng = np.random.default_rng(0)
-    noise = rng.random((6, 7, 36, 48)) > 0.5  # long outlines, which take T a while
+    noise = rng.random((6, length, 36, 48)) > 0.5  # long outlines, which take T a while
     sequences = dict(zip(DAVIS2016_STABLE, map(list, noise.astype(np.uint8)), strict=False))
     write_davis(tmp_path / "data", sequences)
     for name, masks in sequences.items():
@@ -452,7 +455,8 @@ def slow_scoring(tmp_path):
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals are held back the Unix way")
 def test_ctrl_c_says_how_to_go_on_even_while_the_processes_start(tmp_path):
-    arguments = [*slow_scoring(tmp_path), f"--output={tmp_path / 'out'}"]
+    # Long enough that on a busy machine, too, the first process is not done before the second has started.
+    arguments = [*slow_scoring(tmp_path, length=60), f"--output={tmp_path / 'out'}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "vos3d_jax.score", *arguments],
         stderr=subprocess.PIPE,

@@ -209,6 +209,10 @@ def test_masks_under_other_names_are_named(tmp_path, score):
     assert (
         "clip: 1 of 6 masks have the name of no frame and are left out (the first: 00007.png)" in score.shown
     )
+    for path in (*masks.glob("*.jpg"), masks / "00000.png"):
+        path.unlink()  # then masks are numbered one off, and each is that of another frame
+    error = score("folder")
+    assert "/masks/00007.png has the name of no frame of clip, and the frame 00000." in error
 
 
 @pytest.mark.parametrize("ending", ["PNG", "bmp", "BMP"])

@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,8 @@ def _run(arguments: list[str]) -> None:
     if given.is_dir():  # not a zip file
         results = Results.find(given, options.maps)
         taken = (results.masks, results.maps)
-    _refuse_output(output, given, taken)
+    data_dir = options.data_dir and Path(options.data_dir)
+    _refuse_output(output, given, {"results": taken, "data": (data_dir,)})
     others = [report.read_other(path) for path in options.compare]
     protocol = scoring.protocol(rules.in_part() if options.partial else rules, options.defect)
     for other in others:
@@ -176,12 +177,13 @@ def _told_how_to_go_on() -> Iterator[None]:
         raise
 
 
-def _refuse_output(output: Path, given: Path, masks_and_maps: tuple[Path | None, ...]) -> None:
-    """Nothing is written into somebody's results, nor over the scores that stand beside them."""
+def _refuse_output(output: Path, given: Path, others: Mapping[str, tuple[Path | None, ...]]) -> None:
+    """Nothing is written into somebody's results or data, nor over the scores that stand beside them."""
     place = output.resolve()
-    for taken in filter(None, masks_and_maps):
-        if place.is_relative_to(taken.resolve()):
-            raise UserError(f"{output} is in the results, {taken}: give another --output")
+    for what, folders in others.items():
+        for taken in filter(None, folders):
+            if place.is_relative_to(taken.resolve()):
+                raise UserError(f"{output} is in the {what}, {taken}: give another --output")
     if place == given.resolve():
         raise UserError(f"{output} is the folder of the results: give another --output")
 

@@ -74,3 +74,9 @@ def test_models_and_predictors_say_in_three_lines_what_they_are(tmp_path):
 def test_a_network_without_masks_is_refused_by_the_predictor():
     with pytest.raises(UserError, match="a csn_classifier gives no masks: give a dcseg"):
         vos.Predictor(vos.build_model("csn_classifier", depth=14, width=8))
+
+
+@pytest.mark.parametrize("model", [None, 3, {"system": "dcseg"}])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(UserError, match="is no model: give a network, or the folder of one"):
+        vos.Predictor(model)

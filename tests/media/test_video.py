@@ -441,9 +441,10 @@ def test_decoded_frames_do_not_pile_up_in_memory(tmp_path):
     # Trap: PyAV's side data and a frame hold each other until a garbage collection.
     frames = numbered_frames(60, 240, 320)
     video = open_frames(write_video(tmp_path / "a.mp4", frames, "mpeg4"))
-    gc.collect()  # what earlier tests have left
-    alive = []
-    for number, _ in enumerate(video.read()):
-        if number % 20 == 19:
-            alive.append(sum(isinstance(found, av.VideoFrame) for found in gc.get_objects()))
-    assert len(alive) == 3 and max(alive) < 10
+
+    def alive():
+        return sum(isinstance(found, av.VideoFrame) for found in gc.get_objects())
+
+    before = alive()  # what earlier tests have left
+    more = [alive() - before for number, _ in enumerate(video.read()) if number % 20 == 19]
+    assert len(more) == 3 and max(more) < 10

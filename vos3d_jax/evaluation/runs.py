@@ -134,10 +134,8 @@ class Benchmark:
         """
         unknown = [metric for metric in metrics if metric not in self.metrics]
         if unknown or not metrics:
-            raise UserError(
-                f"{self.name} does not measure {unknown[0] if unknown else 'nothing'}: choose of "
-                f"{', '.join(self.metrics)}"
-            )
+            named = (unknown[0] if unknown else "") or "nothing"
+            raise UserError(f"{self.name} does not measure {named}: choose of {', '.join(self.metrics)}")
         return replace(self, metrics=tuple(metric for metric in self.metrics if metric in metrics))
 
     def runs(self, video: Video) -> tuple[Run, ...]:

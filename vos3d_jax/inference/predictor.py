@@ -61,18 +61,20 @@ class Predictor:
             `segment`: both give the same masks.
 
     Raises:
-        UserError: a value cannot be used; the model gives no masks.
+        UserError: a value cannot be used; the model is none, or gives no masks.
     """
 
     def __init__(
         self,
-        model: nnx.Module | str | os.PathLike,
+        model: Any,
         *,
         announce: Callable[[str], None] = to_stderr,
         **settings: Any,
     ):
         if isinstance(model, str | os.PathLike):
             model = storage.load_model(model)
+        if not isinstance(model, nnx.Module):
+            raise UserError(f"a {type(model).__name__} is no model: give a network, or the folder of one")
         if not getattr(model, "segments", True):
             raise UserError(f"a {model.system} gives no masks: give a dcseg")
         self.settings = Settings().changed(settings_of(model), "the model's card: ").changed(settings)

@@ -153,6 +153,12 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
             raise UnfitMask("JPEG", path)
     others = [path.name for stem, path in masks.items() if stem not in frames]
     if len(others) < len(masks):
+        bare = [path.name for stem, path in frames.items() if stem not in masks]
+        if others and bare:  # off by one, say: most masks would be those of other frames
+            raise UserError(
+                f"{masks_dir / others[0]} has the name of no frame of {name}, and the frame {bare[0]} has no "
+                "mask: give masks the numbers of their frames, or remove those without a frame"
+            )
         if others:
             _log.warning(
                 "%s: %d of %d masks have the name of no frame and are left out (the first: %s)",
