@@ -61,6 +61,7 @@ def test_a_mistake_is_one_line_with_the_mend(arguments, line, capsys):
     [
         ("main", "--wrok-dir=x", "--workdir"),
         ("segment", "--short-egde=3", "--short_edge"),
+        ("segment", "--inptu=bear.mp4", "--input"),
         ("score", "--dtaa_dir=x", "--data_dir"),
         ("bench.scoring", "--data-dri=x", "--data_dir"),
     ],
@@ -73,6 +74,12 @@ def test_every_command_asks_what_was_meant(command, flag, meant, capsys):
         )
     error = capsys.readouterr().err
     assert ended.value.code == 2 and f"did you mean {meant}?" in error and len(error.splitlines()) == 1
+
+
+def test_what_follows_two_dashes_is_no_flag():
+    parser = Parser()
+    parser.add_argument("file")
+    assert parser.parse_args(["--", "--file"]).file == "--file"
 
 
 def test_a_path_that_is_not_there_is_named_with_the_nearest(tmp_path):

@@ -8,7 +8,10 @@ from vos3d_jax import compiling
 
 @pytest.mark.parametrize(
     ("folder", "words"),
-    [("/a/cache", "first time only, kept for the next"), (None, "JAX_COMPILATION_CACHE_DIR=DIR keeps it")],
+    [
+        ("/a/cache", "longest the first time: it is kept for the next"),
+        (None, "JAX_COMPILATION_CACHE_DIR=DIR keeps it"),
+    ],
 )
 def test_a_long_compilation_tells_how_long_it_takes_ever_more_rarely(monkeypatch, folder, words):
     monkeypatch.setattr(compiling, "_FIRST", 0.01)

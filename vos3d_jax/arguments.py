@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import itertools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -21,13 +23,17 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """As the original; an unknown flag is named with the nearest that there is."""
+        args = sys.argv[1:] if args is None else args
+        # Before a flag that is required is missed: it may be the one that is misspelt.
+        flags = (one for one in itertools.takewhile(lambda one: one != "--", args) if one.startswith("--"))
+        self.refuse([flag for flag in flags if self._name(flag) not in self._names()])
         options, rest = self.parse_known_args(args, namespace)
         self.refuse(rest)
         return options
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args, namespace=None):
         """As the original, with dashes and underscores alike in the names of flags."""
-        return super().parse_known_args(None if args is None else [*map(self._spelt, args)], namespace)
+        return super().parse_known_args([*map(self._spelt, args)], namespace)
 
     def refuse(self, unknown: Sequence[str]) -> None:
         """Ends the command with status 2 if there are arguments that no flag takes."""
@@ -53,8 +59,12 @@ class Parser(argparse.ArgumentParser):
         if not argument.startswith("--"):
             return argument
         name, equals, value = argument.partition("=")
-        flag = self._names().get(name.replace("-", "_"))
+        flag = self._names().get(self._name(name))
         return f"{flag}{equals}{value}" if flag in self._option_string_actions else argument
+
+    @staticmethod
+    def _name(argument: str) -> str:
+        return argument.partition("=")[0].replace("-", "_")
 
     def _names(self) -> dict[str, str]:
         """The flags of this parser and of its sub-commands, by their names with underscores alone."""

@@ -44,5 +44,5 @@ def _kept() -> str:
     import jax
 
     if jax.config.jax_compilation_cache_dir:
-        return "first time only, kept for the next"
+        return "longest the first time: it is kept for the next"
     return "not kept for the next time: JAX_COMPILATION_CACHE_DIR=DIR keeps it"
