@@ -114,7 +114,7 @@ def test_one_metric_alone_is_scored_and_reported(folder, metrics):
 def test_without_report_no_page_stays_that_tells_of_other_scores(folder, capsys):
     assert run(folder) == 0
     assert run(folder, "--no-report") == 0
-    assert "tables are in" in capsys.readouterr().out
+    assert "scores.json and tables are in" in capsys.readouterr().out
     assert (folder / "out/rows.csv").exists() and not (folder / "out/report.html").exists()
 
 
@@ -158,8 +158,32 @@ def test_a_result_against_other_truths_is_written_but_not_compared(folder, capsy
     assert run(folder, f"--compare={folder / 'first'}") == 2
     shown = capsys.readouterr()
     assert f"report.html are in {folder / 'out'}" in shown.out
-    assert "scored against different true masks" in shown.err.splitlines()[-1]
+    (error,) = (line for line in shown.err.splitlines() if "error: " in line)
+    assert "the scores are written; the comparison is not made: " in error
+    assert "scored against different true masks" in error
     assert "scored against different true masks" in (folder / "out/report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("change", ["a video less", "a video more", "a frame less", "a frame more", "size"])
+def test_a_result_of_other_frames_is_refused_before_anything_is_scored(folder, capsys, change):
+    lengths, size = {"bear": 5, "surf": 5}, SIZE
+    if change == "a video less":
+        del lengths["surf"]
+    elif change == "a video more":
+        lengths["goat"] = 5
+    elif change == "size":
+        size = (20, 30)
+    else:
+        lengths["surf"] += 1 if change == "a frame more" else -1
+    other = folder / "other"
+    write_davis(other / "data", {name: moving(length, size=size) for name, length in lengths.items()})
+    for name, length in lengths.items():
+        write_masks(other / "results" / name, moving(length, shift=1, size=size))
+    assert run(other, "--no-report") == 0
+    error = refused(folder, capsys, f"--compare={other / 'out'}")
+    name = {"a video more": "goat", "size": "bear"}.get(change, "surf")
+    assert f"the two results do not score the same frames of '{name}' at the same size" in error
+    assert "scores are written" not in error and not list((folder / "out").glob("*"))
 
 
 def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(folder, capsys):
@@ -383,6 +407,7 @@ def test_maps_are_checked_like_masks(folder, capfd):
     [
         (["--metrics="], "does not measure nothing: choose of J, F, T"),
         (["--benchmark=davis"], "there is no benchmark 'davis': choose one of davis2016"),
+        (["--benchmark=foldr"], "folder_objects; did you mean folder?"),
         (["--benchmark=moving_shapes"], "moving_shapes is generated: give --option=count=N --option=length"),
         (["--results=nowhere"], "nowhere does not exist: give the folder of the masks"),
         (["--maps=nowhere"], "nowhere does not exist: give a folder of soft maps"),

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from mask_folders import SIZE, box, write_davis, write_frames, write_masks, write_own
+from mask_folders import SIZE, box, write_davis, write_frames, write_grey, write_masks, write_own
 from PIL import Image, ImageFilter
 
 command = importlib.import_module("vos3d_jax.score")
@@ -251,6 +251,62 @@ def test_results_numbered_from_another_frame_are_refused_with_both_names(tmp_pat
     (tmp_path / "results/clip/00005.png").rename(tmp_path / "results/clip/._00005.png")
     (tmp_path / "results/clip/notes.txt").write_text("x")
     assert score("davis2016_all_frames")["figures"]["J&F"] == 1
+
+
+@pytest.mark.parametrize("frames", [True, False], ids=["frames", "masks alone"])
+@pytest.mark.parametrize("shift", [1, -1, 2])
+@pytest.mark.parametrize("benchmark", ["folder", "folder_objects"])
+def test_results_numbered_off_are_refused_as_a_part_too(tmp_path, score, benchmark, shift, frames):
+    masks = [values // 255 for values in WHITE]
+    first = 3
+    names, off = ([f"{t + start:05d}" for t in range(COUNT)] for start in (first, first + shift))
+    write_masks(tmp_path / ("data/clip/masks" if frames else "data/clip"), masks, names)
+    if frames:
+        write_frames(tmp_path / "data/clip/frames", COUNT, SIZE, names)
+    write_masks(tmp_path / "results/clip", masks, off)
+    strange = next(name for name in off if name not in names)
+    scored = names[benchmark == "folder_objects" :]
+    missing = next((name for name in scored if name not in off), None)  # the first mask is given, not scored
+    for more in ([], ["--partial"]):
+        error = score(benchmark, *more)
+        assert f"/results/clip/{strange}.png has the name of no frame" in error
+        assert missing is None or f"/results/clip/{missing}.png is missing" in error
+        assert error.endswith(": number the masks as their frames, and keep other pictures elsewhere")
+
+
+def test_masks_of_frames_that_nobody_knows_do_no_harm_beside_all_that_are_known(tmp_path, score):
+    masks = [values // 255 for values in WHITE]
+    write_masks(tmp_path / "data/clip", masks[:3])
+    write_masks(tmp_path / "results/clip", masks)
+    assert score("folder")["figures"]["J&F"] == 1 and score("folder", "--partial")["figures"]["J&F"] == 1
+    (tmp_path / "data/clip/00001.png").unlink()  # every second frame has a true mask
+    (tmp_path / "results/clip/00002.png").unlink()
+    assert "00002.png is missing (the only one, of 2 frames): write" in score("folder")
+    assert len(score("folder", "--partial")["rows"][0]["frames"]) == 1
+    assert "1 of 1 sequence is scored" in " ".join(score.shown.split())
+
+
+def test_a_video_numbered_off_is_not_left_out_as_missing(tmp_path, score):
+    masks = [values // 255 for values in WHITE]
+    write_own(tmp_path / "data", {"bear": masks, "surf": masks})
+    write_masks(tmp_path / "results/bear", masks[:-1])
+    write_masks(tmp_path / "results/surf", masks, [f"frame{t}" for t in range(COUNT)])
+    for more in ([], ["--partial"]):
+        error = score("folder", *more)
+        assert "/results/surf/00000.png is missing (the first of 5, of 10 frames); " in error
+        assert "/results/surf/frame0.png has the name of no frame: number the masks" in error
+
+
+def test_maps_numbered_from_another_frame_are_refused_too(tmp_path, score):
+    masks = [values // 255 for values in WHITE]
+    write_davis(tmp_path / "data", {"clip": masks})
+    write_masks(tmp_path / "results/clip", masks)
+    for t, values in enumerate(WHITE, 1):
+        write_grey(tmp_path / f"maps/clip/{t:05d}.png", values)
+    for more in ([], ["--partial"]):
+        error = score("davis2016_all_frames", f"--maps={tmp_path / 'maps'}", *more)
+        assert "/maps/clip/00000.png is missing" in error
+        assert "/maps/clip/00005.png has the name of no frame: number" in error
 
 
 def test_true_masks_given_as_results_are_said(tmp_path, score):

@@ -83,7 +83,8 @@ def _run(arguments: list[str]) -> None:
     data_dir = options.data_dir and Path(options.data_dir)
     _refuse_output(output, given, {"results": taken, "data": (data_dir,)})
     others = [report.read_other(path) for path in options.compare]
-    protocol = scoring.protocol(rules.in_part() if options.partial else rules, options.defect)
+    chosen = rules.in_part() if options.partial else rules
+    protocol = scoring.protocol(chosen, options.defect)
     for other in others:
         require_same_protocol((rules.name, protocol), (other.scores.benchmark, other.scores.protocol))
     data = {
@@ -98,6 +99,8 @@ def _run(arguments: list[str]) -> None:
             " as the config of the masks has them"
         )
     videos = scoring.benchmark_videos(rules, options.data_dir, **data)
+    for other in others:
+        scoring.require_same_frames(chosen, videos, other.scores)
     typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
     settings = {
         "protocol": protocol,
@@ -140,7 +143,8 @@ def _run(arguments: list[str]) -> None:
             )
             scoring.remove_parts(output / _PARTS)
             report.show(report.table(scores))
-            print(f"scores.json, tables{' and report.html' if options.report else ''} are in {output}")
+            files = "scores.json, tables and report.html" if options.report else "scores.json and tables"
+            print(f"{files} are in {output}")
             if others:
                 _show_comparison(scores, [other.scores for other in others])
 
@@ -164,8 +168,12 @@ def _with_masks(
 def _show_comparison(scores: "Scores", others: Sequence["Scores"]) -> None:
     from vos3d_jax.evaluation import report
 
+    try:
+        compared = report.compare_all(scores, others)
+    except UserError as error:
+        raise UserError(f"the scores are written; the comparison is not made: {error}") from None
     report.show(report.compare_table([(one.method, one) for one in (scores, *others)]))
-    report.show(report.tests_table(scores, others, report.compare_all(scores, others)))
+    report.show(report.tests_table(scores, others, compared))
 
 
 @contextlib.contextmanager

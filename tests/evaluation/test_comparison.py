@@ -48,6 +48,12 @@ def sheets(first, *others):
     )
 
 
+def test_of_one_sequence_there_is_a_difference_without_an_interval():
+    differences = report.compare(of_means("ours", 0.1, names=("bear",)), of_means("theirs", names=("bear",)))
+    assert "(1 sequence, p 1.000, not corrected)" in differences[0].words
+    assert all("–" not in item.words for item in differences)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holms_correction_keeps_the_order_and_lies_between_p_and_bonferronis(values):
     p_values = np.array(values)

@@ -4,6 +4,8 @@ Each row names its rule; names of sequences are with their readers. Protocols of
 on the same masks, so every result carries its own and is compared within it.
 """
 
+import difflib
+
 from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, JHMDB_CLASSES, SEGTRACK_V2
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
@@ -261,6 +263,8 @@ def find(name: str) -> Benchmark:
     """
     if name not in BENCHMARKS:
         # Not the generated one: it is what configs make of it.
-        names = ", ".join(row.name for row in _ROWS if row.dataset != "moving_shapes")
-        raise UserError(f"there is no benchmark {name!r}: choose one of {names}")
+        names = [row.name for row in _ROWS if row.dataset != "moving_shapes"]
+        near = difflib.get_close_matches(name, names, n=1)
+        mend = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"there is no benchmark {name!r}: choose one of {', '.join(names)}{mend}")
     return BENCHMARKS[name]

@@ -72,17 +72,25 @@ def refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
     """The error of problems, of `total` units ("frame"): the first of the most basic kind, and the mend."""
     kind = next(kind for kind in _KINDS if any(problem.kind == kind for problem in problems))
     chosen = [problem for problem in problems if problem.kind == kind]
+    strange = {
+        Path(problem.path).parent: problem.path for problem in problems[::-1] if problem.kind == "name"
+    }
+    misnumbered = [problem for problem in chosen if kind == "file" and Path(problem.path).parent in strange]
+    chosen = misnumbered or chosen
     first = chosen[0]
     what, mend = _KINDS[kind]
     said = what.format(path=first.path, detail=first.detail)
     count = "the only one" if len(chosen) == 1 else f"the first of {len(chosen)}"
     others = ""
-    strange = next((problem for problem in problems if problem.kind == "name"), None)
     if kind in ("folder", "file") and len(chosen) == total:
         others = _found_instead(Path(first.detail) if kind == "folder" else Path(first.path).parent)
-    elif kind == "file" and strange is not None:
-        others = f"; {strange.path} has the name of no frame"
-    return UserError(f"{said} ({count}, of {total} {unit}s){others}: {mend.format(unit=unit)}")
+    elif misnumbered:
+        others = f"; {strange[Path(first.path).parent]} has the name of no frame"
+    if misnumbered:  # a part of them would be scored as if each were of another frame
+        mend = _KINDS["name"][1]
+    return UserError(
+        f"{said} ({count}, of {total} {unit}{'s' * (total != 1)}){others}: {mend.format(unit=unit)}"
+    )
 
 
 def _found_instead(root: Path) -> str:

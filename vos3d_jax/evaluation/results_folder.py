@@ -73,13 +73,18 @@ def only_present(results: Results, runs: Sequence[Run]) -> tuple[list[Run], str]
     """The runs with the frames that have a mask, and what is left out in words.
 
     Raises:
-        UserError: there is no mask of any of them.
+        UserError: there is no mask of any of them, or a video that lacks some has masks of no frame: numbers
+            that begin elsewhere look as if one were missing.
     """
-    kept = []
+    kept, misnumbered = [], []
     for run in runs:
         scored = tuple(index for index in run.scored if results.mask_path(run, index).is_file())
+        if len(scored) < len(run.scored) and (strange := _strange_names(results.masks, run)):
+            missing = (results.mask_path(run, index) for index in run.scored if index not in scored)
+            misnumbered += [Problem("file", str(path)) for path in missing] + strange
         if scored:
             kept.append(replace(run, scored=scored))
+    refuse(misnumbered, runs)
     if not kept:
         check_files(results, runs)
     frames, there = (sum(len(run.scored) for run in chosen) for chosen in (runs, kept))
@@ -87,7 +92,7 @@ def only_present(results: Results, runs: Sequence[Run]) -> tuple[list[Run], str]
     without = f" (without {', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
     return kept, (
         f"PARTIAL RESULTS: {frames - there} of {frames} frames have no mask and are left out; {len(kept)} of "
-        f"{len(runs)} sequences are scored{without}"
+        f"{len(runs)} {'sequence is' if len(runs) == 1 else 'sequences are'} scored{without}"
     )
 
 
@@ -98,12 +103,13 @@ def check_files(results: Results, runs: Sequence[Run]) -> None:
         UserError: not so; one message names the first offender, how many there are, and the mend.
     """
     problems = []
-    for folder in filter(None, (results.masks, results.maps)):
+    folders = [folder for folder in (results.masks, results.maps) if folder is not None]
+    for folder in folders:
         missing = list(dict.fromkeys(run.folder for run in runs if not (folder / run.folder).is_dir()))
         problems += [Problem("folder", str(folder / name), str(folder)) for name in missing]
     if problems:
         raise refused(problems, len({run.folder for run in runs}), "sequence")
-    strange = [problem for run in runs for problem in _strange_names(results, run)]
+    strange = [problem for folder in folders for run in runs for problem in _strange_names(folder, run)]
     for path_of in filter(None, (results.mask_path, results.map_path if results.maps else None)):
         for run in runs:
             for index in run.scored:
@@ -120,11 +126,11 @@ def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
         return "16 bits" if image.mode.startswith("I") else "8 bits"
 
 
-def _strange_names(results: Results, run: Run) -> list[Problem]:
-    """The masks that are of no frame: numbers that begin elsewhere would be scored one frame off.
+def _strange_names(folder: Path, run: Run) -> list[Problem]:
+    """The masks or maps that are of no frame: numbers that begin elsewhere would be scored one frame off.
 
-    Where the data have some of a video's frames alone (every fifth; none at the end of J-HMDB's clips), masks
-    of the others are none the worse.
+    Where the data have every fifth frame alone, those of the others are none the worse. Where they may have
+    fewer than the video (true masks without frames, J-HMDB's clips), nor are they beside all that are known.
     """
     from vos3d_jax.data.readers import files  # of no use to the processes that score
 
@@ -132,10 +138,12 @@ def _strange_names(results: Results, run: Run) -> list[Problem]:
     ends = [re.search("[0-9]+$", name) for name in names]
     numbers = [int(end[0]) for end in ends if end is not None]
     sparse = any(after - before != 1 for before, after in itertools.pairwise(numbers))
-    if sparse or run.label is not None or not run.video.frames_known:
+    if sparse or not (folder / run.folder).is_dir():
         return []
-    found = files.files_by_stem(results.masks / run.folder, files.MASK_ENDINGS)
+    found = files.files_by_stem(folder / run.folder, files.MASK_ENDINGS)
     known = frozenset(names)
+    if (run.label is not None or not run.video.frames_known) and known <= found.keys():
+        return []
     frames = f"{run.video.name}, whose frames are {names[0]} to {names[-1]}"
     return [Problem("name", str(found[name]), frames) for name in found if name not in known]
 

@@ -206,16 +206,21 @@ def require_comparable(first: Scores, second: Scores) -> None:
     described = [{row.name: (row.size, row.frames) for row in scores.rows} for scores in (first, second)]
     for name in [*described[0], *described[1]]:
         if described[0].get(name) != described[1].get(name):
-            raise UserError(
-                f"the two results do not score the same frames of {name!r} at the same size: score both sets "
-                "of masks on the same data"
-            )
+            raise other_frames(name)
     truths = [scores.provenance.get("data") for scores in (first, second)]
     if None not in truths and truths[0] != truths[1]:
         raise UserError(
             "the two results were scored against different true masks (their data fingerprints differ): "
             "score both sets of masks on the same data"
         )
+
+
+def other_frames(name: str) -> UserError:
+    """The error of two results of which only one scores some frames of `name`, or at another size."""
+    return UserError(
+        f"the two results do not score the same frames of {name!r} at the same size: score both sets of "
+        "masks on the same data"
+    )
 
 
 def is_comparable(first: Scores, second: Scores) -> bool:

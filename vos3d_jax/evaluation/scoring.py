@@ -4,6 +4,7 @@ Both go through `measuring.measure`, so that a method scores the same either way
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from vos3d_jax.evaluation.benchmarks import BENCHMARKS, find
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import Benchmark, Run
-from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores
+from vos3d_jax.evaluation.scores import DEFECTS, Row, Scores, other_frames
 from vos3d_jax.evaluation.workers import Job, Progress, remove_parts
 from vos3d_jax.media.encodings import Choice, require_choice
 
@@ -33,6 +34,7 @@ __all__ = [
     "opened_results",
     "protocol",
     "remove_parts",
+    "require_same_frames",
     "score",
     "score_predictions",
 ]
@@ -148,6 +150,27 @@ def opened_results(
         return contextlib.nullcontext(Path(results))
     folders = {run.folder for run in _runs(rules, videos)}
     return archives.opened(results, folders, rules.zip_root, rules.title)
+
+
+def require_same_frames(rules: Benchmark, videos: Sequence[Video], other: Scores) -> None:
+    """Returns if another result can be of these videos, by their names, sizes and scored frames.
+
+    Whether the true masks are the same, and which frames of a part or of an object that enters late count, is
+    known only when they are scored (`scores.require_comparable`).
+
+    Raises:
+        UserError: it is of others.
+    """
+    ours, theirs = defaultdict(set), defaultdict(set)
+    for run in _runs(rules, videos):
+        ours[run.video.name] |= {(run.video.frame_names[index], run.video.size) for index in run.scored}
+    for row in other.rows:
+        theirs[row.sequence] |= {(frame, row.size) for frame in row.frames}
+    whole = not rules.partial and rules.objects != "entering"
+    for name in dict.fromkeys([*ours, *theirs]):
+        left_out = name not in theirs and rules.partial
+        if not left_out and (not theirs[name] <= ours[name] or (whole and theirs[name] != ours[name])):
+            raise other_frames(name)
 
 
 def score_predictions(

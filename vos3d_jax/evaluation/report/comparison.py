@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vos3d_jax.evaluation.metrics import PairedTest, holm, paired_test
-from vos3d_jax.evaluation.report.figures import UNITS, facts, shown
+from vos3d_jax.evaluation.report.figures import UNITS, between, facts, shown
 from vos3d_jax.evaluation.report.units import units
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
@@ -116,15 +116,15 @@ def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Sco
     if difference == 0:
         return f"{figure} is the same as that of {name}."
     better = (difference < 0) == facts(figure).lower
-    low, high = (shown(figure, bound, signed=True) for bound in (test.difference.low, test.difference.high))
-    unit = f"{UNITS[scores.average]}s"
+    unit = f"{UNITS[scores.average]}{'s' * (count != 1)}"
+    bounds = between(figure, test.difference, signed=True)
+    sure = f"95 % interval of the difference {bounds}, " if bounds else ""
     verdict = (
-        f"it may well be chance in which {unit} there are"
+        f"it may well be chance in which {unit} there {'is' if count == 1 else 'are'}"
         if test.p_value > _LIKELY_CHANCE
         else f"chance in these {unit} hardly explains it"
     )
     return (
         f"{figure} is {shown(figure, abs(difference))} {'better' if better else 'worse'} than that of {name} "
-        f"(95 % interval of the difference {low} to {high}, {count} {unit}, p {shown_p(test.p_value)}, not "
-        f"corrected): {verdict}."
+        f"({sure}{count} {unit}, p {shown_p(test.p_value)}, not corrected): {verdict}."
     )
