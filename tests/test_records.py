@@ -30,6 +30,11 @@ def test_what_differs_is_named_and_digests_and_lists_only_by_their_names(changes
     assert message == f"out is there already, {words}: give another --output, or add --overwrite"
 
 
+def test_unfinished_results_of_something_else_are_refused_with_the_difference():
+    message = str(records.unfinished(Path("out"), "7 masks", "with overlap 0 (now 3)"))
+    assert message.startswith("out holds 7 masks, with overlap 0 (now 3): give the command of that run again")
+
+
 def test_without_a_record_nothing_is_known(tmp_path):
     (tmp_path / "record.json").write_bytes(b"{")
     (tmp_path / "list.json").write_bytes(b"[]")

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from vos3d_jax import models, segment, storage
+from vos3d_jax import cards, models, segment, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference import results
@@ -38,17 +38,20 @@ def _load_model_and_card(folder, step=None):
     model, card = _Brightness(), {"system": "dcseg", "step": 300 if step is None else step, "config": "davis"}
     if folder.startswith("own"):
         remember(model, {"clip_length": 4, "overlap": 1}, "a test")
+    if folder.startswith("small"):
+        remember(model, {"short_edge": 0, "trained_edge": 32}, "a test")
     if folder.startswith("classifier"):
         model.system, model.segments = "csn_classifier", False
     if folder.startswith("demo"):
         card["trained"] = {"steps": 300, "data": ["moving_shapes"], "init_from": ""}
+        remember(model, {}, "a test", cards.doubt(card))
     return model, card
 
 
 @pytest.fixture
 def _stand_in(monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("models"))
-    for name in ("model", "own-model", "classifier-model", "demo-model"):
+    for name in ("model", "own-model", "small-model", "classifier-model", "demo-model"):
         os.mkdir(name)
     monkeypatch.setattr(models, "prepare", _prepare)
     monkeypatch.setattr(storage, "load_model_and_card", _load_model_and_card)
@@ -176,13 +179,13 @@ def test_what_is_finished_is_not_made_again_and_what_is_of_something_else_not_re
     assert len(list((video / "out" / "square").iterdir())) == 3
 
 
-@pytest.mark.parametrize("place", ["frames/out", "frames"])
+@pytest.mark.parametrize("place", ["pictures/out", "pictures"])
 def test_results_inside_the_folder_of_frames_do_not_make_another_input_of_it(video, capsys, place):
-    (video / "frames").mkdir()
+    (video / "pictures").mkdir()
     for index, frame in enumerate(_square(3)):
-        Image.fromarray(frame).save(video / "frames" / f"{index}.png")
+        Image.fromarray(frame).save(video / "pictures" / f"{index}.png")
     for said in ("3 frames in", "segmented before"):
-        assert _segment(video, "frames", "--short_edge=0", f"--output={video / place}") == 0
+        assert _segment(video, "pictures", "--short_edge=0", f"--output={video / place}") == 0
         assert said in capsys.readouterr().out
 
 
@@ -258,35 +261,81 @@ def test_what_was_begun_with_something_else_is_never_gone_on_with(video, capsys,
     with _killed_after(7):
         assert _segment(video, "square.npy", "--short_edge=0") == 130
     change(video)
-    assert _segment(video, "square.npy", *options) == 0
+    assert _segment(video, "square.npy", *options, "--overwrite") == 0
     assert "going on" not in capsys.readouterr().err
     assert _segment(video, "square.npy", *options, f"--output={video / 'new'}") == 0
     for path in (video / "new").rglob("*.png"):
         assert (video / "out" / path.relative_to(video / "new")).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_masks_of_an_unfinished_run_of_something_else_are_kept_until_one_says_to_replace_them(
+    video, capsys, finished
+):
+    # Trap: a second command with another setting took hours of work away without a word.
+    if finished:  # beside older results, which the unfinished run was to replace
+        assert _segment(video, "square.npy", "--short_edge=96") == 0
+    with _killed_after(7):
+        assert _segment(video, "square.npy", "--short_edge=0", "--overwrite") == 130
+    before = _state(video / "out")
+    assert _segment(video, "square.npy", "--short_edge=96") == (0 if finished else 2)
+    said = capsys.readouterr()
+    if finished:
+        assert "segmented before" in said.out
+    else:
+        assert (
+            "out/.square.partial holds 7 masks of an unfinished run, with short_edge 0 (now 96): give the "
+            "command of that run again, which goes on, or another --output, or add --overwrite"
+        ) in said.err
+    assert {path: time for path, time in _state(video / "out").items() if path.is_file()} == {
+        path: time for path, time in before.items() if path.is_file()
+    }
+    assert _segment(video, "square.npy", "--short_edge=0", "--overwrite") == 0
+    assert "going on: the masks of 7 frames are done" in capsys.readouterr().err
+
+
+def test_what_differs_is_told_in_the_words_of_settings_that_people_give(video, capsys):
+    assert _segment(video, "square.npy", "--checkpoint=small-model") == 0
+    assert _segment(video, "square.npy", "--checkpoint=small-model", "--short_edge=0") == 2
+    assert ", with short_edge that of the frames, at most 32 (now 0): " in capsys.readouterr().err
+
+
+def test_the_layout_of_a_training_gives_each_video_results_of_its_name(video, capsys):
+    for name in ("bear", "camel"):
+        (video / name / "frames").mkdir(parents=True)
+        (video / name / "masks").mkdir()
+        for index, frame in enumerate(_square(3)):
+            Image.fromarray(frame).save(video / name / "frames" / f"{index}.png")
+            Image.fromarray(frame).save(video / name / "masks" / f"{index}.png")
+    assert _segment(video, "bear", f"--input={video / 'camel' / 'frames'}", "--no-overlay") == 0
+    assert _everything_in(video / "out" / "camel") == ["0.png", "1.png", "2.png"]
+    capsys.readouterr()
+    assert _segment(video, "bear/frames", "--no-overlay") == 0
+    assert "segmented before" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("rule", ["repeat", "skip"])
 def test_it_goes_on_at_the_right_frame_where_some_could_not_be_decoded(video, capsys, rule):
     # Trap: a frame that is skipped has a number and no mask, so that masks are fewer than frames.
-    (video / "frames").mkdir()
+    (video / "pictures").mkdir()
     for index, frame in enumerate(_square()):
-        Image.fromarray(frame).save(video / "frames" / f"{index:02d}.png")
-    (video / "frames" / "03.png").write_bytes(b"no picture")
+        Image.fromarray(frame).save(video / "pictures" / f"{index:02d}.png")
+    (video / "pictures" / "03.png").write_bytes(b"no picture")
     options = ["--short_edge=0", f"--bad_frames={rule}", "--clip_length=4", "--overlap=1"]
-    assert _segment(video, "frames", *options, f"--output={video / 'whole'}") == 0
+    assert _segment(video, "pictures", *options, f"--output={video / 'whole'}") == 0
     with _killed_after(8):
-        assert _segment(video, "frames", *options) == 130
-    assert _segment(video, "frames", *options) == 0
+        assert _segment(video, "pictures", *options) == 130
+    assert _segment(video, "pictures", *options) == 0
     said = capsys.readouterr().err
     assert f"going on: the masks of {8 if rule == 'repeat' else 7} frames are done" in said
-    assert said.splitlines()[-1].startswith(f"{video / 'frames'}: 10 of 11 frames decoded")
-    whole = sorted((video / "whole" / "frames").iterdir())
+    assert said.splitlines()[-1].startswith(f"{video / 'pictures'}: 10 of 11 frames decoded")
+    whole = sorted((video / "whole" / "pictures").iterdir())
     assert [path.name for path in whole] == [
-        path.name for path in sorted((video / "out" / "frames").iterdir())
+        path.name for path in sorted((video / "out" / "pictures").iterdir())
     ]
     for path in whole:
-        assert (video / "out" / "frames" / path.name).read_bytes() == path.read_bytes()
-    assert (video / "out" / "frames.mp4").read_bytes() == (video / "whole" / "frames.mp4").read_bytes()
+        assert (video / "out" / "pictures" / path.name).read_bytes() == path.read_bytes()
+    assert (video / "out" / "pictures.mp4").read_bytes() == (video / "whole" / "pictures.mp4").read_bytes()
 
 
 def test_two_commands_never_write_the_same_results_at_once(video, capsys):
@@ -353,10 +402,13 @@ def test_the_input_is_never_overwritten(tmp_path, _stand_in, capsys):
     assert _everything_in(tmp_path) == ["out", "out/clip.mp4"]
 
 
-def test_what_a_killed_run_left_is_cleared(video):
+def test_what_a_killed_run_left_is_cleared(video, capsys):
     partial = video / "out" / ".square.partial" / "masks"
     partial.mkdir(parents=True)
     (partial / "99999.png").write_bytes(b"half")
+    assert _segment(video, "square.npy", "--short_edge=0", "--no-overlay") == 2  # whose it is nobody knows
+    assert ".square.partial holds 1 mask of an unfinished run: give the command" in capsys.readouterr().err
+    (partial / "99999.png").rename(partial / ".99999.png")  # killed while the first mask was being written
     assert _segment(video, "square.npy", "--short_edge=0", "--no-overlay") == 0
     assert sorted(path.name for path in (video / "out").iterdir()) == ["square", "square.json"]
     assert not (video / "out" / "square" / "99999.png").exists()

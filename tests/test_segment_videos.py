@@ -70,14 +70,14 @@ def test_a_video_that_has_fewer_frames_than_it_says_is_segmented_and_told(model,
 
 
 def test_a_damaged_picture_of_a_folder_does_not_cost_the_run(model, tmp_path, capsys):
-    folder = tmp_path / "frames"
-    folder.mkdir()
+    folder = tmp_path / "clip" / "frames"
+    folder.mkdir(parents=True)
     for number, frame in enumerate(numbered_frames(6)):
         Image.fromarray(frame).save(folder / f"{number:05d}.jpg")
     (folder / "00005.jpg").write_bytes((folder / "00005.jpg").read_bytes()[:200])
     assert _segment(model, folder) == 0
     assert "5 of 6 frames decoded" in _error(capsys)[-1]
-    assert _masks(tmp_path / "out" / "frames") == list(range(6))
+    assert _masks(tmp_path / "out" / "clip") == list(range(6))
 
 
 def test_the_overlay_has_the_times_and_the_pixels_of_the_video(model, tmp_path):

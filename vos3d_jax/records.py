@@ -3,7 +3,7 @@
 Beside its results every command keeps a record of what they are of: input, weights, settings. The same
 command goes on where one that was killed stopped, and makes nothing twice: what is finished is shown again.
 Results of anything else, or without a record, are never replaced without a word: the command says what
-differs, and stops, unless it is told `--overwrite`.
+differs, and stops, unless it is told `--overwrite`. That holds for unfinished results, too.
 """
 
 import json
@@ -45,6 +45,15 @@ def occupied(place: Path, difference: str, flag: str = "--output") -> UserError:
     """Returns the error that results of something else are in `place`, where `flag` leads."""
     what = f", {difference}" if difference else ""
     return UserError(f"{place} is there already{what}: give another {flag}, or add --overwrite")
+
+
+def unfinished(place: Path, what: str, difference: str) -> UserError:
+    """Returns the error that `place` holds what an unfinished run of something else has done."""
+    of = f", {difference}" if difference else ""
+    return UserError(
+        f"{place} holds {what}{of}: give the command of that run again, which goes on, or another --output, "
+        "or add --overwrite"
+    )
 
 
 def _plain(record: Record) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Modu
         variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
         graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
         model = nnx.merge(graphdef, variables["params"], variables["batch_stats"])
-        remember(model, card.get("inference", {}), cards.origin(card))
+        remember(model, card.get("inference", {}), cards.origin(card), cards.doubt(card))
         return model, card
 
     return _newest_whole(folder, step, read)

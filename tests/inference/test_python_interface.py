@@ -8,6 +8,7 @@ from flax import nnx
 import vos3d_jax as vos
 from vos3d_jax import segment, storage
 from vos3d_jax.errors import UserError
+from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.masks import read_ids
 
 toy_system = toy_network.toy_system
@@ -50,6 +51,25 @@ def test_a_model_that_is_saved_again_keeps_the_settings_of_its_card(toy):
 def test_the_settings_of_a_card_do_not_cost_a_network_of_the_same_kind_another_compilation(toy):
     one, other = (vos.load_model(toy / "model") for _ in range(2))
     assert nnx.split(one)[0] == nnx.split(other)[0]
+
+
+def test_a_predictor_says_once_why_its_masks_cannot_be_good(toy):
+    card = {"config": "toy", "trained": {"data": ["moving_shapes"], "steps": 0, "init_from": ""}}
+    storage.save_model(toy_network.Toy(rng=np.random.default_rng(0)), toy / "demo", card)
+    for model in (toy / "demo", vos.load_model(toy / "demo")):
+        said = []
+        list(vos.Predictor(model, announce=said.append, **SETTINGS).stream(VIDEO))
+        [line] = [line for line in said if "cannot be good" in line]
+        assert line.startswith("warning: its masks cannot be good: it was trained on generated videos alone")
+    said = []
+    vos.Predictor(toy / "model", announce=said.append)
+    assert not said
+
+
+def test_the_size_a_network_was_trained_for_shows_where_it_is_a_limit():
+    card = {"short_edge": 0, "trained_edge": 64}
+    assert str(Settings().changed(card)).endswith("short_edge='that of the frames, at most 64'")
+    assert "trained" not in str(Settings().changed(card).changed({"short_edge": 0}))
 
 
 def test_models_and_predictors_say_in_three_lines_what_they_are(tmp_path):

@@ -45,11 +45,11 @@ def test_what_lies_beside_the_frames_is_left_out_and_said(tmp_path, names, said)
 
 
 MENDS = (
-    "these folders",
+    "that holds the frames",
     "give the video",
     "may not end with _mask",
     "that holds the frames",
-    "these folders",
+    "that holds the frames",
 )
 
 
@@ -59,7 +59,7 @@ MENDS = (
 def test_a_folder_without_frames_is_refused_with_what_there_is(tmp_path, names, mend):
     _folder(tmp_path, names)
     with pytest.raises(UserError, match="holds no frames .*, but ") as refused:
-        open_frames(tmp_path)
+        picture_files(tmp_path)
     assert names[0].strip("/") in str(refused.value) and mend in str(refused.value)
 
 
@@ -67,6 +67,40 @@ def test_an_empty_folder_and_one_with_frames_alone_have_nothing_to_say(tmp_path)
     with pytest.raises(UserError, match=r"holds no frames \([^)]*\): give the folder"):
         open_frames(tmp_path)
     assert picture_files(_folder(tmp_path, ["a.webp", "mask.png", "unmask.jpg"]))[1] is None
+
+
+def test_a_video_in_the_layout_of_a_training_has_its_frames_in_frames_and_its_own_name(tmp_path, monkeypatch):
+    bear = tmp_path / "bear"
+    _folder(tmp_path, ["bear/frames/", "bear/masks/", "bear/frames/0.png", "bear/masks/0.png"])
+    monkeypatch.chdir(bear / "frames")
+    for given in (bear, bear / "frames", ".", ".."):
+        video = open_frames(given)
+        assert (video.name, video.files[0].resolve()) == ("bear", bear / "frames" / "0.png")
+    _folder(bear, ["1.png"])  # pictures of its own come first, and the folder is named as not read
+    assert open_frames(bear).files == (bear / "1.png",) and "frames" in open_frames(bear).note
+    _folder(tmp_path, ["davis/JPEGImages/", "davis/JPEGImages/0.png"])
+    with pytest.raises(UserError, match="give one or several of them, .*davis/JPEGImages$"):
+        open_frames(tmp_path / "davis")
+
+
+def test_of_a_folder_of_videos_those_are_named_that_can_be_given(tmp_path):
+    names = ["bear/", "bear/frames/", "bear/frames/0.png", "camel/", "camel/0.png", "masks/", "masks/0.png"]
+    _folder(tmp_path, [*names, "__MACOSX/", "__MACOSX/._0.png", "notes/", "notes/a.txt", "train.txt"])
+    with pytest.raises(UserError) as refused:
+        open_frames(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path} holds no frames, but folders with frames: give one or several of them, "
+        f"{tmp_path / 'bear'} {tmp_path / 'camel'}"
+    )
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_one_picture_is_refused_with_the_folder_to_give(tmp_path, suffix):
+    _folder(tmp_path, [f"0.{suffix}"])
+    with pytest.raises(
+        UserError, match=f"0.{suffix} is a picture and no video: give the folder of the frames"
+    ):
+        open_frames(tmp_path / f"0.{suffix}")
 
 
 @pytest.mark.parametrize("tag", range(1, 9))

@@ -27,7 +27,7 @@ def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]
     The first is called frame `first`.
 
     Raises:
-        UserError: `video` can be no video; while iterating: a frame can be no frame.
+        UserError: `video` can be no video; while iterating: a frame can be no frame, or there is none at all.
     """
     if isinstance(video, str | os.PathLike):
         return open_frames(Path(video)).read()
@@ -38,11 +38,24 @@ def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]
             f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
             "iterable of frames"
         )
-    return (frame_of(index, frame) for index, frame in enumerate(video, first))
+    return _frames(video, first)
+
+
+def _frames(video: Iterable[Any], first: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    index = first
+    for index, frame in enumerate(video, first + 1):
+        yield frame_of(index - 1, frame)
+    if index == 0:  # after those of an earlier run there may be none
+        raise UserError("the video has no frames: give one that has")
 
 
 def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:
     """Returns frame `index` of a video as an array; UserError with the mend where it can be no frame."""
+    if isinstance(frame, str | os.PathLike):
+        raise UserError(
+            f"frame {index} is a file name, {os.fspath(frame)!r}: give the folder of the frames, or "
+            "load them, as with `PIL.Image.open`"
+        )
     if isinstance(frame, Image.Image):
         return rgb(frame, f"frame {index}")
     try:

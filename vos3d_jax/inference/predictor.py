@@ -24,7 +24,7 @@ from vos3d_jax.inference.frames import frames_of
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.media.reading import MOST_PIXELS
-from vos3d_jax.models.description import describe, settings_of
+from vos3d_jax.models.description import describe, doubt_of, settings_of
 
 _PREPARED_SIZES = 2  # on a CPU each holds transformed weights, 1.5 GB of them for the published network
 
@@ -54,8 +54,8 @@ class Predictor:
     Args:
         model: a network of `vos3d_jax.models`, or the folder of one (its latest step). Its weights are taken
             over when a frame size is first seen: make a new predictor after changing them.
-        announce: is told when a new frame size makes a compilation necessary, and what it took; by default
-            on stderr.
+        announce: is told at once why the masks cannot be good, where the card of the model tells it; when a
+            new frame size makes a compilation necessary, and what it took. By default on stderr.
         **settings: `clip_length`, `overlap`, `tail`, `short_edge`, as `inference.settings.Settings` says.
             What is not given is as the card of the model has it, or else as published, as in the command
             `segment`: both give the same masks.
@@ -79,6 +79,8 @@ class Predictor:
             raise UserError(f"a {model.system} gives no masks: give a dcseg")
         self.settings = Settings().changed(settings_of(model), "the model's card: ").changed(settings)
         self._model, self.announce = model, announce
+        if doubt := doubt_of(model):
+            announce(f"warning: its masks cannot be good: {doubt}")
         self._prepared: dict[tuple[int, int], Callable[[Array], Array]] = {}
 
     def __repr__(self) -> str:

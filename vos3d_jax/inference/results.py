@@ -60,8 +60,8 @@ class Results:
             complete) or refused.
 
     Raises:
-        UserError: the video is called `soft`; on entering: results of something else are there, or they
-            cannot be written, or another command is writing them.
+        UserError: the video is called `soft`; on entering: results of something else are there, finished or
+            not, or they cannot be written, or another command is writing them.
     """
 
     def __init__(
@@ -154,20 +154,25 @@ class Results:
         if records.same(before, self._key):
             missing = [_WORDS[name] for name, path in places.items() if not path.exists()]
             if not missing:
-                self._keep, self.record = False, before
+                self.record = before
                 return True
             difference = f"without {' and '.join(missing)}"
         raise records.occupied(self.masks if self.masks.exists() else there[0], difference)
 
     def _begin(self) -> None:
-        """Takes what an unfinished run of the same has left, or clears what one of something else has."""
-        if records.same(records.read(self._partial / "record.json"), self._key):
+        """Takes what an unfinished run of the same has left; masks of something else are refused."""
+        before = records.read(self._partial / "record.json")
+        if records.same(before, self._key):
             for begun in self._partial.glob("*/.*"):  # files that were being written
                 begun.unlink()
             # Masks are written in the order of the frames, each behind its soft map.
             masks = (self._partial / "masks").glob("*.png")
             self.done = sum(not self.soft or (self._partial / "soft" / path.name).exists() for path in masks)
         else:
+            masks = len(list((self._partial / "masks").glob("[!.]*.png")))
+            if masks and not self._overwrite:
+                what = f"{masks} mask{'s' * (masks > 1)} of an unfinished run"
+                raise records.unfinished(self._partial, what, records.differences(before, self._key))
             for left in self._partial.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             self._keep = False

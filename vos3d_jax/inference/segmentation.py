@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,12 @@ def segment(
     if dense:
         own = Settings().changed(settings_of(model))
         given["overlap"] = given.get("clip_length", own.clip_length) - 1
-    predictor = Predictor(model, **given)
     _say(f"{checkpoint}: the {card['system']} of step {card['step']}")
-    if doubt := cards.doubt(card):
-        _say(f"warning: its masks cannot be good: {doubt}")
+    predictor = Predictor(model, **given)
     key = {
         "weights": cards.digest(card),
         "step": card["step"],
-        "settings": {**asdict(predictor.settings), "bad_frames": bad_frames},
+        "settings": {**predictor.settings.described(), "bad_frames": bad_frames},
         "version": vos3d_jax.__version__,
     }
     failed = len(inputs) - len(videos)

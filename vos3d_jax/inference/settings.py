@@ -44,9 +44,15 @@ class Settings:
             return self.short_edge or None
         return self.trained_edge
 
+    def described(self) -> dict[str, Any]:
+        """Returns the settings that people give, by name; `short_edge` in words where it is a limit."""
+        values = asdict(self)
+        trained_edge = values.pop("trained_edge")
+        limit = trained_edge and not self.short_edge
+        return {**values, "short_edge": f"that of the frames, at most {trained_edge}"} if limit else values
+
     def __str__(self) -> str:
-        known = {name: value for name, value in asdict(self).items() if name != "trained_edge" or value}
-        return ", ".join(f"{name}={value!r}" for name, value in known.items())
+        return ", ".join(f"{name}={value!r}" for name, value in self.described().items())
 
     def changed(self, values: Mapping[str, Any], source: str = "") -> "Settings":
         """Returns these settings with other `values`; `source` says in an error whose they are.
@@ -60,9 +66,10 @@ class Settings:
         if "short_edge" in values:
             values = {"trained_edge": 0, **values}
         kinds = {field.name: field.type for field in fields(self)}
+        offered = [name for name in kinds if name != "trained_edge"]  # a card's alone
         for name, value in values.items():
             if name not in kinds:
-                raise UserError(f"{source}{name} is no setting of the predictor: it has {', '.join(kinds)}")
+                raise UserError(f"{source}{name} is no setting of the predictor: it has {', '.join(offered)}")
             if type(value) is not kinds[name]:
                 kind = {int: "a whole number", str: "a word"}[kinds[name]]
                 raise UserError(f"{source}{name} is {value!r}: give {kind}")

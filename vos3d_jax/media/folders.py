@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vos3d_jax.errors import UserError
@@ -11,7 +12,16 @@ from vos3d_jax.media.reading import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 _VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif")
+FRAMES = "frames"  # the folder of a video's frames, where it has others beside it
+_NO_VIDEOS = ("masks", "annotations", "__macosx")  # folders whose pictures are no frames, in lower case
+_MOST_NAMED = 3
 _MASK = re.compile(r"[_-]masks?$", re.IGNORECASE)  # at the end of a name, before the suffix
+
+
+def frames_folder(folder: Path) -> Path:
+    """Returns where the frames of a video are: in `folder`, or where it holds no pictures in its `frames`."""
+    inner = folder / FRAMES
+    return inner if inner.is_dir() and not _holds_pictures(folder) else folder
 
 
 def picture_files(folder: Path) -> tuple[list[Path], str | None]:
@@ -45,6 +55,13 @@ def picture_files(folder: Path) -> tuple[list[Path], str | None]:
     others = {kind: names for kind, names in kinds.items() if names}
     said = ", ".join(_counted(kind, names) for kind, names in others.items())
     if not found:
+        videos = [folder / name for name in kinds["folder"] if _is_video(folder / name)]
+        if videos:
+            more = " ..." if len(videos) > _MOST_NAMED else ""
+            raise UserError(
+                f"{folder} holds no frames, but folders with frames: give one or several of them, "
+                f"{' '.join(map(str, videos[:_MOST_NAMED]))}{more}"
+            )
         raise UserError(
             f"{folder} holds no frames ({', '.join(IMAGE_SUFFIXES)}){said and f', but {said}'}: "
             f"{_MENDS[next(iter(others), None)]}"
@@ -56,7 +73,7 @@ def picture_files(folder: Path) -> tuple[list[Path], str | None]:
 
 
 _MENDS = {
-    "folder": "give one of these folders",
+    "folder": "give the folder that holds the frames of one video",
     "video": "give the video",
     "mask": "give the folder of the frames; a frame's name may not end with _mask",
     "other file": "give the folder that holds the frames of one video",
@@ -79,6 +96,19 @@ def read_pictures(files: Iterable[Path]) -> Iterator[Picture]:
         turned = f"turned upright by its orientation tag {tag}" if tag > 1 else "no longer turned"
         yield Picture(pixels, said=turned if tag != before else "")
         before = tag
+
+
+def _is_video(folder: Path) -> bool:
+    return folder.name.lower() not in _NO_VIDEOS and _holds_pictures(frames_folder(folder))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(
+            path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+            for path in folder.iterdir()
+        )
+    return False
 
 
 def _counted(kind: str, names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Frames out of video files, folders of pictures and array files, one at a time."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ import numpy as np
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.arrays import array_length, read_array
-from vos3d_jax.media.folders import picture_files, read_pictures
+from vos3d_jax.media.folders import FRAMES, IMAGE_SUFFIXES, frames_folder, picture_files, read_pictures
 from vos3d_jax.media.reading import Picture, Reading
 from vos3d_jax.media.video import probe_video, read_video
 
@@ -59,7 +60,9 @@ class Frames:
 def open_frames(path: str | Path) -> Frames:
     """Returns the frames of a video file, a folder of pictures, or a .npy/.npz file of [t, h, w, 3] uint8.
 
-    It is read up to the first frame that can be decoded.
+    It is read up to the first frame that can be decoded. A folder without pictures that holds a folder
+    `frames` stands for that one, and a folder called `frames` has the name of the one that it is in, as in
+    the layout VIDEOS/<video>/frames of a training.
 
     Raises:
         UserError: nothing there, no pictures, none that can be decoded, or an array of another kind.
@@ -69,6 +72,7 @@ def open_frames(path: str | Path) -> Frames:
         raise UserError(f"{path} does not exist: give a video file, a folder of frames, or a .npy/.npz file")
     length, rate, files, note = None, None, None, None
     if path.is_dir():
+        path = frames_folder(path)
         found, note = picture_files(path)
         length, files = len(found), tuple(found)
         pictures = partial(read_pictures, files)
@@ -76,12 +80,22 @@ def open_frames(path: str | Path) -> Frames:
         length = array_length(path)
         pictures = partial(read_array, path)
     else:
-        length, rate = probe_video(path)
+        try:
+            length, rate = probe_video(path)
+        except UserError as error:
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                raise
+            raise UserError(f"{path} is a picture and no video: give the folder of the frames") from error
         pictures = partial(read_video, path)
     first = next((picture.pixels for picture in pictures() if picture.pixels is not None), None)
     if first is None:
         why = next((picture.said for picture in pictures()), "it has no frames")
         raise UserError(f"no frame of {path} can be decoded ({why}): fetch or make it again")
-    # A folder given as "." or "..", too, has a name of its own.
-    name = path.resolve().name if path.is_dir() else path.stem
-    return Frames(path, name, first.shape[:2], length, rate, files, pictures, note)
+    return Frames(path, _name(path), first.shape[:2], length, rate, files, pictures, note)
+
+
+def _name(path: Path) -> str:
+    if not path.is_dir():
+        return path.stem
+    path = Path(os.path.abspath(path))  # given as "." or "..", too, it has a name of its own
+    return path.parent.name or path.name if path.name == FRAMES else path.name

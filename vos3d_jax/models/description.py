@@ -10,22 +10,28 @@ import numpy as np
 from flax import nnx
 
 
-def remember(model: nnx.Module, settings: Mapping[str, Any], origin: str) -> None:
+def remember(model: nnx.Module, settings: Mapping[str, Any], origin: str, doubt: str | None = None) -> None:
     """Lets `model`, and what is cloned or merged from it, know how it is to be run and where it is from.
 
     Args:
         model: a network of `SYSTEMS`.
         settings: of the predictor, JSON values, as its card has them.
         origin: where the weights are from, for people.
+        doubt: why its masks cannot be good, if so.
     """
-    # Text, because a graph definition must be hashable. Only what all checkpoints of one training share: for
-    # a new graph definition everything is traced again.
-    model._remembered = json.dumps({"settings": dict(settings), "origin": origin})
+    # Text, because a graph definition must be hashable. Only what all checkpoints of one training share (but
+    # for doubt about the first of them): for a new graph definition everything is traced again.
+    model._remembered = json.dumps({"settings": dict(settings), "origin": origin, "doubt": doubt})
 
 
 def settings_of(model: nnx.Module) -> dict[str, Any]:
     """The predictor's settings that `model` was told by `remember`; {} for others."""
     return _remembered(model).get("settings", {})
+
+
+def doubt_of(model: nnx.Module) -> str | None:
+    """Why the masks of `model` cannot be good, as `remember` was told; None for others."""
+    return _remembered(model).get("doubt")
 
 
 def describe(model: nnx.Module) -> str:

@@ -1,5 +1,7 @@
 """Every way to give a video in Python means the same frames, or is refused with the line that mends it."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -95,10 +97,25 @@ def test_an_ambiguous_frame_is_refused_with_the_expression_that_makes_a_frame_of
         (VIDEO, "a whole clip"),
         (FRAME[0], "a row of one"),
         (FRAME[:0], "the pixels of a picture"),
-        ("frame.png", "the pixels of a picture"),
+        (
+            "pictures/0.png",
+            "frame 0 is a file name, 'pictures/0.png': give the folder of the frames, or load",
+        ),
+        (Path("0.png"), "frame 0 is a file name, '0.png': give the folder of the frames, or load them"),
         ([[1, 2], [3]], "gives no array"),
     ],
 )
 def test_what_is_no_frame_is_told_what_it_is(frame, words):
     with pytest.raises(UserError, match=words):
         next(frames_of([frame]))
+
+
+@pytest.mark.parametrize("video", [[], iter([]), VIDEO[:0]])
+def test_a_video_without_frames_is_refused(video):
+    # Trap: a pattern that matches no file gives an empty list, and would give no masks without a word.
+    with pytest.raises(UserError, match="the video has no frames"):
+        list(frames_of(video))
+
+
+def test_after_the_frames_of_an_earlier_run_there_may_be_none():
+    assert list(frames_of([], first=8)) == []
