@@ -73,6 +73,11 @@ def test_missing_things_are_named(tmp_path, saved):
         UserError, match="bmvc_final.pth is a file.*port_weights convert .*bmvc_final.pth --output"
     ):
         storage.load_model(tmp_path / "bmvc_final.pth")
+    (tmp_path / "bear.MP4").write_bytes(b"")
+    with pytest.raises(
+        UserError, match="bear.MP4 is a video or picture, not a model: give a training workdir"
+    ):
+        storage.load_model(tmp_path / "bear.MP4")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no checkpoint in .*empty: expected"):
         storage.load_model(tmp_path / "empty")

@@ -29,6 +29,7 @@ from flax import nnx
 import vos3d_jax
 from vos3d_jax import cards, models, untrusted
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.models.description import remember, settings_of
 
@@ -353,6 +354,10 @@ def _is_of_the_machine(error: BaseException) -> bool:
 
 def _checkpoints(folder: str | Path) -> Path:
     folder = Path(folder)
+    if folder.is_file() and folder.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
+        raise UserError(
+            f"{folder} is a video or picture, not a model: give a training workdir or a model's folder"
+        )
     if folder.is_file():
         raise UserError(
             f"{folder} is a file, not a folder: make one of it with `python -m vos3d_jax.port_weights convert"

@@ -11,7 +11,7 @@ from vos3d_jax.media.images import natural_order, read_upright
 from vos3d_jax.media.reading import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
-_VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif")
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif")
 FRAMES = "frames"  # the folder of a video's frames, where it has others beside it
 _NO_VIDEOS = ("masks", "annotations", "__macosx")  # folders whose pictures are no frames, in lower case
 _MOST_NAMED = 3
@@ -44,7 +44,7 @@ def picture_files(folder: Path) -> tuple[list[Path], str | None]:
             continue
         if path.is_dir():
             kinds["folder"].append(path.name)
-        elif suffix in _VIDEO_SUFFIXES:
+        elif suffix in VIDEO_SUFFIXES:
             kinds["video"].append(path.name)
         elif suffix not in IMAGE_SUFFIXES:
             kinds["other file"].append(path.name)
