@@ -166,6 +166,24 @@ def test_too_many_pixels_are_refused_by_the_header_alone(tmp_path, sides):
     assert images.image_size(tmp_path / "a.png") == (4096, 8192)
 
 
+def test_a_tiff_of_too_few_bytes_for_its_pixels_is_refused_before_it_takes_memory(tmp_path):
+    Image.fromarray(np.full((12, 20, 3), 99, np.uint8)).save(tmp_path / "a.tif")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    width = data.index(struct.pack("<HHI", 256, 4, 1))  # the tag of the width, one 32-bit number
+    data[width + 8 : width + 12] = struct.pack("<I", 1 << 20)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(UserError, match=r"a\.tif cannot be read .*\([0-9]+ bytes for 1048576x12\)"):
+        images.read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("name", ["a.png", "deflate.tif", "lzw.tif"])
+def test_a_flat_picture_at_the_limit_of_pixels_is_no_fault(tmp_path, name):
+    compression = {"deflate.tif": "tiff_adobe_deflate", "lzw.tif": "tiff_lzw"}.get(name)
+    flat = Image.new("1", (8192, 4096))
+    flat.save(tmp_path / name, **({"compression": compression} if compression else {}))
+    assert not images.read_image(tmp_path / name).any()
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_of_too_few_bytes_for_its_pixels_is_refused_before_it_takes_memory(tmp_path, progressive):
     path = tmp_path / "a.jpg"

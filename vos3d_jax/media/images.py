@@ -1,6 +1,7 @@
 """Pictures from and to files, whole or not at all, and their sizes."""
 
 import io
+import math
 import os
 import re
 import tempfile
@@ -20,9 +21,10 @@ from vos3d_jax.media.reading import MOST_PIXELS
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")  # no other is looked into, whatever a file says it is
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-# A flat colour is a byte for 341 pixels; of a progressive JPEG libjpeg holds all, 6 bytes each, before it
-# sees that there is less.
-_JPEG_PIXELS = 1024
+# The most pixels that a byte of a file can hold. JPEG: a flat colour is a byte for 341 pixels, and of a
+# progressive one libjpeg holds all, 6 bytes each, before it sees that there is less. Deflate makes 1032 bytes
+# of one, LZW 1365, of 8 pixels each. Lossless WebP has no limit.
+_DENSEST = {"JPEG": 1024, "MPO": 1024, "PNG": 8256, "TIFF": 10920}
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -104,8 +106,8 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
         with _without_warnings(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise _too_large(path)
-            stored, jpeg = os.path.getsize(path), image.format in ("JPEG", "MPO")
-            if jpeg and image.width * image.height > _JPEG_PIXELS * stored:
+            stored = os.path.getsize(path)
+            if image.width * image.height > stored * _DENSEST.get(image.format, math.inf):
                 raise _damaged(path, expected, f"{stored} bytes for {image.width}x{image.height}")
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 raise UserError(
