@@ -69,6 +69,25 @@ def test_one_command_trains_scores_and_draws_and_a_second_one_scores_what_is_the
     assert json.loads((again / "evaluation" / "scores.json").read_text()) == scores
 
 
+def test_a_finished_run_keeps_its_evaluation_when_given_with_other_videos_or_settings(
+    tmp_path, config, capsys
+):
+    run = tmp_path / "run"
+    short = [f"--config.stages[{stage}].steps=1" for stage in (0, 1)]
+    command = [config, f"--workdir={run}", *short, "--config.evaluation.baselines=False"]
+    command += ["--config.evaluation.every=0"]
+    assert main.main(command) == 0
+    capsys.readouterr()
+    scores = (run / "evaluation" / "scores.json").read_bytes()
+    longer, other = "--config.evaluation.data.options.length=5", "--config.evaluation.overlap=0"
+    assert "(held-out videos of data set moving_shapes: " in _error(capsys, *command, longer)
+    assert "with overlap 1 (now 0)" in _error(capsys, *command, other)
+    assert "other videos" in _error(capsys, *command, longer, "--mode=evaluate")
+    assert (run / "evaluation" / "scores.json").read_bytes() == scores
+    assert main.main([*command, longer, "--mode=evaluate", "--overwrite"]) == 0
+    assert (run / "evaluation" / "scores.json").read_bytes() != scores
+
+
 def test_the_workdir_is_named_after_the_config_unless_given(tmp_path, config, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main.main([config, "--config.stages[0].steps=1", "--config.stages[1].steps=1"]) == 0
@@ -147,6 +166,24 @@ def test_a_scored_run_can_be_evaluated_at_its_best_step(tmp_path, config, capsys
 
 def test_an_unknown_config_is_named_with_ours(capsys):
     assert "demo.py" in _error(capsys, "--config=nothing.py")
+
+
+@pytest.mark.parametrize(
+    ("argument", "mend"),
+    [
+        ("--data_dir=X", "--config.data_dir=X"),
+        ("--data-dir=X-Y", "--config.data_dir=X-Y"),
+        ("--data_dir", "--config.data_dir"),
+        ("--stages[1].steps=5", "--config.stages[1].steps=5"),  # trap: --step is near
+        ("--evaluation.every=0", "--config.evaluation.every=0"),
+        ("--wrokdir=x", "--workdir"),
+    ],
+)
+def test_a_key_of_the_config_without_its_prefix_is_told(capsys, argument, mend):
+    with pytest.raises(SystemExit) as ended:
+        main.main(["--config=demo.py", argument])
+    assert ended.value.code == 2
+    assert f"unknown flag {argument}: did you mean {mend}?\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

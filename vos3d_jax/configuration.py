@@ -1,7 +1,7 @@
 """Finds a config file, runs its `get_config`, applies overrides: `--config=davis.py:dense --config.seed=1`.
 
 A name is looked up as a path, then in the installed package `vos3d_jax.configs` or, in a checkout, in its
-`configs/`. Overrides follow ml_collections' convention (`--config.stages[0].steps=10`).
+`configs/`. Overrides follow ml_collections' convention (`'--config.stages[0].steps=10'`).
 """
 
 import dataclasses

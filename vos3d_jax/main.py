@@ -1,5 +1,7 @@
 """`python -m vos3d_jax.main`: trains a config's stages, then scores the network; or scores only."""
 
+import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -15,11 +17,11 @@ _EXAMPLES = """examples:
       --checkpoint=DIR --workdir=OUT
 
 A run that was killed goes on when the same command is given again, in training and in evaluation, and what
-is finished is shown again, not made again. Results of something else (another config, network or setting)
-are refused; --mode=evaluate replaces them with --overwrite.
+is finished is shown again, not made again. Results of something else (another config, network, setting or
+other videos) are refused; --mode=evaluate replaces them with --overwrite.
 
---config.KEY=VALUE overrides one value of the config (--config.batch_size=4, --config.stages[0].steps=100),
-also one that its file leaves to the default."""
+--config.KEY=VALUE overrides one value of the config (--config.batch_size=4), also one that its file leaves
+to the default; a shell wants quotes around brackets: '--config.stages[0].steps=100'."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> None:
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    parser.refuse([one for one in rest if one.startswith("-") and not one.startswith("--config.")])
+    if unknown := [one for one in rest if one.startswith("-") and not one.startswith("--config.")]:
+        _refuse(parser, unknown)
     if options.config is None:
         parser.error("the following arguments are required: --config")
     if options.mode == "train":
@@ -66,8 +69,19 @@ def _run(arguments: list[str]) -> None:
         card,
         workdir,
         trained_in=options.checkpoint or workdir,
-        replace=options.mode == "train" or options.overwrite,
+        replace=options.overwrite,
     )
+
+
+def _refuse(parser: Parser, unknown: list[str]) -> None:
+    """Ends the command; a key of the config without `config.` is told from other unknown flags."""
+    from vos3d_jax.training.stages import Config
+
+    flag, equals, value = unknown[0].lstrip("-").partition("=")
+    path = flag.replace("-", "_")
+    if re.match(r"\w*", path).group() in {key.name for key in dataclasses.fields(Config)}:
+        parser.error(f"unknown flag {unknown[0]}: did you mean --config.{path}{equals}{value}?")
+    parser.refuse(unknown)
 
 
 def _parser() -> Parser:

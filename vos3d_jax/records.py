@@ -41,10 +41,12 @@ def differences(before: Record, now: Record) -> str:
     return f"with {', '.join(words)}" if words else ""
 
 
-def occupied(place: Path, difference: str, flag: str = "--output") -> UserError:
+def occupied(
+    place: Path, difference: str, flag: str = "--output", overwrite: str = "--overwrite"
+) -> UserError:
     """Returns the error that results of something else are in `place`, where `flag` leads."""
     what = f", {difference}" if difference else ""
-    return UserError(f"{place} is there already{what}: give another {flag}, or add --overwrite")
+    return UserError(f"{place} is there already{what}: give another {flag}, or add {overwrite}")
 
 
 def unfinished(place: Path, what: str, difference: str) -> UserError:

@@ -130,6 +130,46 @@ def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path
     assert _files(tmp_path / "run") == files
 
 
+def test_only_a_later_step_of_the_same_run_on_the_same_videos_replaces_an_evaluation_unasked(
+    tmp_path, setting
+):
+    config, model, card = setting
+    run, lines = tmp_path / "run", []
+
+    def evaluated(step, config=config, trained_in=run):
+        evaluate.evaluate(config, model, {**card, "step": step}, run, say=lines.append, trained_in=trained_in)
+        return json.loads((run / "evaluation" / "key.json").read_text())["step"]
+
+    def changed(**changes):
+        return dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, **changes))
+
+    assert evaluated(1) == 1
+    assert evaluated(2) == 2 and "the evaluation of step 1 makes way: the run was trained on" in lines
+    # Trap: a run that is finished, given with other settings, once replaced its scores without a word.
+    fewer = dataclasses.replace(config.evaluation.data, options={**_VAL["options"], "count": 2})
+    files = _files(run)
+    for step, other, trained_in, message in (
+        (2, changed(overlap=0), run, r"with overlap 1 \(now 0\)"),
+        (3, changed(data=fewer), run, "other data, other videos"),
+        (3, config, tmp_path / "model", r"step 2 \(now 3\)"),
+        (1, config, run, r"step 2 \(now 1\)"),
+    ):
+        with pytest.raises(UserError, match=rf"already, .*{message}.*add --overwrite --mode=evaluate"):
+            evaluated(step, other, trained_in)
+    assert _files(run) == files
+
+
+def test_an_evaluation_whose_record_says_where_the_data_lay_is_shown_wherever_it_lies(tmp_path, setting):
+    config, model, card = setting
+    evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    file, lines = tmp_path / "evaluation" / "key.json", []
+    before = json.loads(file.read_text())
+    file.write_text(json.dumps({**before, "data": [*before["data"], "/where/it/lay"]}))
+    moved = dataclasses.replace(config, data_dir="/elsewhere")
+    evaluate.evaluate(moved, model, card, tmp_path, say=lines.append)
+    assert "evaluated before" in lines[0]
+
+
 def test_probabilities_that_are_not_finite_end_it_and_leave_no_scores(tmp_path, setting):
     # Trap: the argmax of NaN is background, whose J is a number like any other.
     config, model, card = setting
@@ -159,7 +199,7 @@ def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monke
     assert "going on" not in lines[0]
     alone = evaluate.evaluate(config, *others, tmp_path / "alone", say=lambda line: None)
     assert mixed == alone
-    # Nor is what a finished one left: other settings replace it, as after training they must.
+    # Nor is what a finished one left, where other settings are to replace it.
     changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
     evaluate.evaluate(changed, *others, tmp_path / "run", say=lines.append, replace=True)
     assert json.loads((tmp_path / "run" / "evaluation" / "key.json").read_text())["predictor"]["overlap"] == 0

@@ -1,6 +1,7 @@
 """configs/folder.py on a user's own videos, and what becomes of a run when its data changes."""
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -109,10 +110,44 @@ def test_a_run_goes_on_with_its_data_wherever_it_lies_and_is_refused_with_other_
     for number, (change, message) in enumerate(changed):
         other = shutil.copytree(moved, tmp_path / f"other{number}")
         change(other)
-        with pytest.raises(
-            UserError, match=rf"run holds the run of other data \(folder train.*{message}.*init_from"
-        ):
+        told = (
+            rf"run holds the run of other data \(training videos of data set folder: .*{message}.*init_from"
+        )
+        with pytest.raises(UserError, match=told):
             loop.train(_config("", other), run)
+
+
+def test_other_held_out_videos_are_refused_too_and_taken_on_where_none_were_kept(tmp_path):
+    """Trap: with the same videos to learn from, "best" would be the best of scores of two data sets."""
+    own, run = _write_videos(tmp_path / "own", count=4), tmp_path / "run"
+    for split, names in (("train", "v0\nv1\n"), ("val", "v2\n")):
+        (own / f"{split}.txt").write_text(names)
+
+    def train(root, score=lambda model: held_out.Look(0.5, {})):
+        config = _config("", root)
+        return loop.train(dataclasses.replace(config, stages=config.stages[:1]), run, score)
+
+    train(own)
+    others = []
+    for number, (change, message) in enumerate(
+        [
+            (lambda root: (root / "v2/frames/00005.png").write_bytes(b"none"), "v2 is 6 .*, it was 6 frames"),
+            (lambda root: (root / "val.txt").write_text("v3"), "v3 is 6 .*, it was not there"),
+            (lambda root: (root / "val.txt").write_text("v2\nv3"), "v3 is 6 .*, it was not there"),
+        ]
+    ):
+        others.append(shutil.copytree(own, tmp_path / f"other{number}"))
+        change(others[-1])
+        with pytest.raises(UserError, match=rf"other data \(held-out videos of data set folder: {message}"):
+            train(others[-1])
+        train(own, score=None)  # which is of no held-out videos, and does not forget them
+
+    kept = json.loads((run / "data.json").read_text())
+    del kept["held-out"]
+    (run / "data.json").write_text(json.dumps(kept))
+    train(others[-1])
+    with pytest.raises(UserError, match="held-out videos of data set folder: v3 is not there, it was 6"):
+        train(own)
 
 
 def _source(*sizes, short_edge=96):

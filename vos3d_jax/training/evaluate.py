@@ -68,7 +68,8 @@ def evaluate(
     The folder holds what `report.write` writes (`scores.json`, tables, `report.html`, pictures), what
     `predictions.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
     killed goes on where it stood; one that is finished is shown again and not repeated, and one of something
-    else is only replaced where that is asked for: the rule of `records`.
+    else is only replaced where that is asked for: the rule of `records`. That of an earlier step of the same
+    run on the same videos makes way.
 
     Args:
       config: its `evaluation` says what is done.
@@ -77,7 +78,7 @@ def evaluate(
       output: the folder of the run.
       say: is told what is going on, a line at a time.
       trained_in: the folder of the run that the network is from, whose curves and settings the report shows.
-      replace: a finished evaluation of other weights, settings or data makes way, as after more training.
+      replace: a finished evaluation of other weights, settings or data makes way.
 
     Raises:
       UserError: as `held_out.videos`; `output` cannot be written, another command is evaluating there, or it
@@ -88,13 +89,17 @@ def evaluate(
     key = _key(config, card, videos)
     with exclusive(output):
         if (folder / "scores.json").exists():
-            before = records.read(folder / "key.json")
+            before = _record(folder)
             if records.same(before, key):
                 say(f"evaluated before, with these weights, settings and data: {folder}")
                 return _show(folder, say)
-            if not replace:
-                raise records.occupied(folder, records.differences(before, key), "--workdir")
-        if records.same(records.read(unfinished / "key.json"), key):
+            own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
+            if own and before.get("videos") == key["videos"] and _is_earlier(before, key):
+                say(f"the evaluation of step {before['step']} makes way: the run was trained on")
+            elif not replace:
+                differences = records.differences(before, key)
+                raise records.occupied(folder, differences, "--workdir", "--overwrite --mode=evaluate")
+        if records.same(_record(unfinished), key):
             say(f"going on with the evaluation that was begun in {unfinished}")
         else:
             _remove(unfinished)
@@ -193,10 +198,22 @@ def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> di
         "benchmark": config.evaluation.benchmark,
         "predictor": config.evaluation.predictor,
         "baselines": config.seed if config.evaluation.baselines else None,
-        "data": [data.name, data.split, dict(data.options), str(Path(config.data_dir).resolve())],
+        "data": [data.name, data.split, dict(data.options)],
         "videos": [[video.name, identity(video)] for video in videos],
         "version": vos3d_jax.__version__,
     }
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What an evaluation that is there is of; where its data lay, as older ones say, too, does not matter."""
+    record = records.read(folder / "key.json")
+    return {**record, "data": record["data"][:3]} if isinstance(record.get("data"), list) else record
+
+
+def _is_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether an evaluation is of a step before the present one; weights without a step have no order."""
+    steps = before.get("step"), now["step"]
+    return all(isinstance(step, int) for step in steps) and steps[0] < steps[1]
 
 
 def _replace(folder: Path, unfinished: Path) -> None:

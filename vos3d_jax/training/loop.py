@@ -22,15 +22,14 @@ from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.exclusive import exclusive
-from vos3d_jax.training import optimizers, sharding, sources, summary, workdirs
+from vos3d_jax.training import held_out, optimizers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
-from vos3d_jax.training.held_out import Look
 from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import State, Step, begin, begin_stage, make_step, model_of, network, template
 
 Metrics = Mapping[str, jax.Array | float]
-Score = Callable[[nnx.Module], Look]
+Score = Callable[[nnx.Module], held_out.Look]
 
 
 def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Module:
@@ -40,12 +39,12 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
       config: the run.
       workdir: its folder, made if missing.
       score: what a network says about held-out frames, asked as the config's evaluation says; its value ranks
-        checkpoints (larger is better).
+        checkpoints (larger is better). With it the run belongs to the evaluation's videos, too.
 
     Raises:
       UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
-        workdir of another config, of a run that goes on, or one that cannot be written (all before anything
-        compiles); a loss that is no number.
+        workdir of another config or other data, of a run that goes on, or one that cannot be written (all
+        before anything compiles); a loss that is no number.
       SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
     """
     config.require_stages()
@@ -57,7 +56,8 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
     begun = None if workdirs.is_claimed(workdir) else begin(config)
-    workdirs.claim(workdir, config, sources.identities(config, mixtures))
+    scored_on = held_out.videos(config) if score else []
+    workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
 
     with exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         restored = checkpoints.restore(lambda step: template(config, step))

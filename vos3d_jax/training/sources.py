@@ -10,6 +10,8 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.training.stages import STRIDE, Config, Data, Stage
 
+HELD_OUT = "held-out"
+
 
 def load_videos(config: Config, part: Data) -> list[Video]:
     """Returns the videos of one part of a mixture; UserError when they are missing."""
@@ -54,15 +56,22 @@ def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
     ]
 
 
-def identities(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> dict[str, dict[str, str]]:
-    """Returns what the data of a run is: of each split of each data set the `identity` of every video."""
-    return {
+def identities(
+    config: Config, mixtures: Sequence[Sequence[pipeline.Source]], held_out: Sequence[Video] = ()
+) -> dict[str, dict[str, str]]:
+    """Returns what the data of a run is: of each part the `identity` of every video, by its name.
+
+    A part is a split of a data set to learn from, or, as the last and under the name `HELD_OUT`, the videos
+    that the run is scored on, if any.
+    """
+    parts = {
         " ".join((part.name, part.split, *(f"{name}={value}" for name, value in part.options.items()))): {
             video.name: identity(video) for video in source.videos
         }
         for stage, mixture in zip(config.stages, mixtures, strict=True)
         for part, source in zip(stage.data, mixture, strict=True)
     }
+    return parts | ({HELD_OUT: {video.name: identity(video) for video in held_out}} if held_out else {})
 
 
 def with_sizes(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> Config:

@@ -238,7 +238,8 @@ class Config:
         if self.batch_size is not None and all(one.batch_size != self.batch_size for one in self.stages):
             raise UserError(
                 f"config {self.name}: batch_size is {self.batch_size}, but no stage has it: its stages must"
-                ' refer to it (batch_size=config.get_ref("batch_size")); or set --config.stages[0].batch_size'
+                ' refer to it (batch_size=config.get_ref("batch_size"));'
+                " or set '--config.stages[0].batch_size'"
             )
 
     @property

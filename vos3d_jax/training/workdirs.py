@@ -9,6 +9,7 @@ from typing import Any
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.images import write_file
+from vos3d_jax.training.sources import HELD_OUT
 from vos3d_jax.training.stages import Config
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
@@ -26,7 +27,8 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
     Args:
       workdir: the folder, made if missing.
       config: the run.
-      data: `sources.identities` of what it learns from.
+      data: `sources.identities` of what it learns from and is scored on. A part that the folder knows
+        nothing of, as of a run from before it was kept, is taken on.
 
     Raises:
       UserError: the folder cannot be written, or is the run of another config or of other data (differences
@@ -34,11 +36,11 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
     """
     storage.make_folder(workdir)
     ours = json.loads(json.dumps(dataclasses.asdict(config)))
-    if theirs := _read(workdir / "data.json"):
-        _refuse(workdir, "other data", "the data", _other_videos(theirs, data))
+    known = _read(workdir / "data.json") or {}
+    _refuse(workdir, "other data", "the data", _other_videos(known, data, config.evaluation.data.name))
     if theirs := _read(workdir / "config.json"):
         _refuse(workdir, "another config", "the config", _differences(theirs, ours))
-    for name, values in (("config.json", ours), ("data.json", data)):
+    for name, values in (("config.json", ours), ("data.json", known | data)):
         write_file(workdir / name, (json.dumps(values, indent=2) + "\n").encode())
 
 
@@ -62,13 +64,21 @@ def _refuse(workdir: Path, what: str, mend: str, differences: Sequence[str]) -> 
         )
 
 
-def _other_videos(theirs: dict[str, dict[str, str]], ours: Mapping[str, Mapping[str, str]]) -> list[str]:
-    return [
-        f"{part}: {name} is {ours[part].get(name, 'not there')}, it was {theirs[part].get(name, 'not there')}"
-        for part in ours.keys() & theirs.keys()
-        for name in {**ours[part], **theirs[part]}
-        if ours[part].get(name) != theirs[part].get(name)
-    ]
+def _other_videos(
+    theirs: dict[str, dict[str, str]], ours: Mapping[str, Mapping[str, str]], scored_on: str
+) -> list[str]:
+    found = []
+    for part in [part for part in ours if part in theirs]:
+        known, now = theirs[part], ours[part]
+        # The name of a part of the training goes on with its split and the reader's options.
+        what = f"held-out videos of data set {scored_on}" if part == HELD_OUT else ""
+        what = what or f"training videos of data set {part.split()[0]}"
+        found += [
+            f"{what}: {name} is {now.get(name, 'not there')}, it was {known.get(name, 'not there')}"
+            for name in {**now, **known}
+            if now.get(name) != known.get(name)
+        ]
+    return found
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
