@@ -1,4 +1,5 @@
 import re
+import shlex
 from pathlib import Path
 
 import manifests
@@ -190,7 +191,7 @@ def test_the_published_file_is_the_network_of_the_published_recipes(name):
 
 def test_every_flag_in_the_tables_of_the_papers_makes_a_network():
     text = (Path(__file__).parents[1] / "docs" / "reproducing.md").read_text()
-    variants = [flags.split() for flags in re.findall(r"`(--config\.[^`]*)`", text)]
+    variants = [shlex.split(flags) for flags in re.findall(r"`('?--config\.[^`]*)`", text)]
     assert len(variants) >= 7
     for flags in variants:
         config = stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))

@@ -93,7 +93,7 @@ def test_wrong_arguments_are_one_line_and_status_two(tmp_path, capsys):
     assert "'128' is not HEIGHTxWIDTH" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         bench.main(["--dept", "14"])
-    assert "unrecognized arguments: --dept" in capsys.readouterr().err
+    assert "unknown flag --dept: did you mean --depth?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
