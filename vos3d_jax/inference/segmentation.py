@@ -22,9 +22,9 @@ from vos3d_jax.media.frames import Frames, open_frames
 from vos3d_jax.media.reading import Picture
 from vos3d_jax.models.description import settings_of
 
-# Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, less
-# than 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
-_FRAMES_BETWEEN_RELEASES = 200
+# Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, about
+# 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
+_FRAMES_BETWEEN_RELEASES = 50
 
 
 def segment(
