@@ -148,7 +148,7 @@ def _results_of(function: Callable, jobs: Sequence[Job], workers: int | None) ->
     try:
         # The longest first, so that none is left over at the end.
         order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].run.scored))
-        with _nothing_to_import(), _deaf_to_ctrl_c():
+        with _blank_main(), _sigint_deferred():
             futures = {pool.submit(function, jobs[index]): index for index in order}
         yield _shared(futures, function, jobs)
     except BrokenProcessPool:
@@ -194,14 +194,14 @@ def _cores() -> int:
 
 def _begin(life: Connection) -> None:
     """What a worker does first: one thread is its share, and it ends with `life`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_deaf_to_ctrl_c` can do nothing
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where `_sigint_deferred` can do nothing
     runtime.tune(jax=False)
     cv2.setNumThreads(1)
     threading.Thread(target=lambda: (wait([life]), os._exit(1)), daemon=True).start()
 
 
 @contextlib.contextmanager
-def _nothing_to_import() -> Iterator[None]:
+def _blank_main() -> Iterator[None]:
     """Workers import the main module anew, which runs a user's script that has no guard a second time.
 
     Nothing of it is needed here, so they are shown an empty one.
@@ -215,7 +215,7 @@ def _nothing_to_import() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _sigint_deferred() -> Iterator[None]:
     """Processes that are started here never see Ctrl-C, not even while they import.
 
     It is answered once, by the process that asked; in that one it waits for the end of this, so that no

@@ -12,7 +12,7 @@ from vos3d_jax.evaluation.report.made import MADE, Made, Other, find_other
 from vos3d_jax.evaluation.report.page import page
 from vos3d_jax.evaluation.report.pictures import write_pictures
 from vos3d_jax.evaluation.report.sheets import write_csv
-from vos3d_jax.evaluation.report.tables import compare_table, show, table, tests_table
+from vos3d_jax.evaluation.report.terminal import compare_table, show, table, tests_table
 from vos3d_jax.evaluation.report.training import Training, find_training
 from vos3d_jax.evaluation.scores import Scores, is_comparable
 from vos3d_jax.media.images import write_file
