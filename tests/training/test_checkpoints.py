@@ -20,14 +20,14 @@ _CONFIG = toy_network.config()
 
 def _state(step, seed=0):
     """A state whose numbers tell its step."""
-    first = state.initial(_CONFIG)
+    first = state.random_state(_CONFIG)
     rng = np.random.default_rng(seed + step)
     changed = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), first)
     return changed._replace(step=np.int32(step))
 
 
 def _template(step):
-    return state.template(_CONFIG, 0)
+    return state.abstract_state(_CONFIG, 0)
 
 
 def _card():

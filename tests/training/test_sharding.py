@@ -46,7 +46,7 @@ from vos3d_jax.training import sharding, stages, state, tasks
 models.SYSTEMS["toy"] = toy_network.Toy
 tasks.TASKS["toy"] = tasks.clip_segmentation
 config = toy_network.config(stages=[toy_network.stage(size=(64, 32), batch_size=4)])
-stage, first = config.stages[0], jax.device_get(state.initial(config))
+stage, first = config.stages[0], jax.device_get(state.random_state(config))
 batch = toy_network.batch(clips=4, frames=2, size=(64, 32))
 
 def run(sizes):

@@ -22,11 +22,20 @@ from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.exclusive import exclusive
-from vos3d_jax.training import held_out, optimizers, sharding, sources, summary, workdirs
+from vos3d_jax.training import held_out, optimisers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
-from vos3d_jax.training.state import State, Step, begin, begin_stage, make_step, model_of, network, template
+from vos3d_jax.training.state import (
+    State,
+    Step,
+    abstract_state,
+    begin_stage,
+    first_state,
+    make_step,
+    model_of,
+    network,
+)
 
 Metrics = Mapping[str, jax.Array | float]
 Score = Callable[[nnx.Module], held_out.Look]
@@ -55,18 +64,18 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
         sharding.check(stage, mesh)
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
-    begun = None if workdirs.is_claimed(workdir) else begin(config)
+    begun = None if workdirs.is_claimed(workdir) else first_state(config)
     scored_on = held_out.videos(config) if score else []
     workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
 
     with exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
-        restored = checkpoints.restore(lambda step: template(config, step))
+        restored = checkpoints.restore(lambda step: abstract_state(config, step))
         recent: list[Metrics] = []
         if restored:
             (state, card), weights = restored, ""
             recent.extend(card["recent"])
         else:
-            state, weights = begun or begin(config)
+            state, weights = begun or first_state(config)
         state = jax.device_put(state, sharding.replicated(mesh))
         with Writer(workdir, int(state.step), config.log_seconds) as writer:
             writer.text(
@@ -122,7 +131,7 @@ def _train_stage(
         },
         "inference": {**config.evaluation.predictor, "trained_edge": min(stage.size)},
     }
-    schedule = optimizers.schedule(stage.optimiser, stage.steps)
+    schedule = optimisers.schedule(stage.optimiser, stage.steps)
     batch = next(batches)
     run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
 

@@ -11,7 +11,7 @@ from vos3d_jax import models
 from vos3d_jax.errors import UserError
 from vos3d_jax.models import stacking
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training import optimizers, sharding, starting
+from vos3d_jax.training import initial_weights, optimisers, sharding
 from vos3d_jax.training.stages import Config, Stage
 from vos3d_jax.training.tasks import TASKS
 
@@ -48,32 +48,32 @@ def network(config: Config, stage: Stage, implementation: str = "auto") -> nnx.M
     return abstract_model(config.system, **_arguments(config, stage, implementation))
 
 
-def template(config: Config, step: int) -> State:
+def abstract_state(config: Config, step: int) -> State:
     """Returns shapes and dtypes of the state after `step` steps; UserError as `network`."""
     stage = config.stages[config.stage_at(step)]
-    first = _beginning(network(config, stage))
+    first = blank_state(network(config, stage))
     return jax.eval_shape(lambda state: begin_stage(state, stage), first)
 
 
-def begin(config: Config) -> tuple[State, str]:
+def first_state(config: Config) -> tuple[State, str]:
     """Returns the state that a run begins with, and a line for its log about where the weights are from.
 
     Raises:
       UserError: `config.init_from` is not there or holds another network.
     """
-    state = initial(config)
+    state = random_state(config)
     if not config.init_from:
         return state, "weights   random"
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    variables, line = starting.load(config.init_from, config.system, variables)
+    variables, line = initial_weights.load(config.init_from, config.system, variables)
     return begin_stage(state._replace(**variables), config.stages[0]), line
 
 
-def initial(config: Config) -> State:
+def random_state(config: Config) -> State:
     """Returns the state before the first step of the first stage, with random weights."""
     stage = config.stages[0]
     model = models.build_model(config.system, seed=config.seed, **_arguments(config, stage, "auto"))
-    return begin_stage(_beginning(model), stage)
+    return begin_stage(blank_state(model), stage)
 
 
 def begin_stage(state: State, stage: Stage) -> State:
@@ -92,7 +92,7 @@ def make_gradients(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Gra
     task = TASKS[config.system]
 
     def gradients(state: State, batch: dict[str, jax.Array]):
-        trained, frozen = optimizers.partition(state.params, optimizers.rates(state.params, stage))
+        trained, frozen = optimisers.partition(state.params, optimisers.rate_factors(state.params, stage))
 
         def loss(trained):
             params = stacking.nest({**trained, **frozen})
@@ -143,7 +143,7 @@ def _arguments(config: Config, stage: Stage, implementation: str) -> dict[str, A
     return {**config.model, "dtype": stage.precision, "implementation": implementation}
 
 
-def _beginning(model: nnx.Module) -> State:
+def blank_state(model: nnx.Module) -> State:
     """The state of a run that has neither stepped nor an optimiser."""
     _, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     return State(jnp.zeros((), jnp.int32), nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats), None)
@@ -151,7 +151,6 @@ def _beginning(model: nnx.Module) -> State:
 
 def _split(params: dict[str, Any], stage: Stage) -> tuple[dict[str, Any], dict[str, Any], Any]:
     """The trained and the frozen parameters, flat by path, and the optimiser of the trained ones."""
-    shares = optimizers.rates(params, stage)
-    trained, frozen = optimizers.partition(params, shares)
-    trained_shares, _ = optimizers.partition(shares, shares)
-    return trained, frozen, optimizers.make(stage.optimiser, trained_shares)
+    factors = optimisers.rate_factors(params, stage)
+    trained, frozen = optimisers.partition(params, factors)
+    return trained, frozen, optimisers.make(stage.optimiser, factors)

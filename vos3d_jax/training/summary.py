@@ -8,7 +8,7 @@ from clu.parameter_overview import count_parameters
 
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.data.video import annotated
-from vos3d_jax.training import optimizers
+from vos3d_jax.training import optimisers
 from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import State
 
@@ -36,7 +36,7 @@ def describe(
     if weights:
         lines.append(weights)
     for stage, mixture in zip(config.stages, sources, strict=True):
-        trained, _ = optimizers.partition(state.params, optimizers.rates(state.params, stage))
+        trained, _ = optimisers.partition(state.params, optimisers.rate_factors(state.params, stage))
         height, width = stage.size
         lines.append(
             f"stage     {stage.name}: {stage.steps} steps of {stage.batch_size} clips"

@@ -20,30 +20,41 @@ from vos3d_jax.training.stages import Group, Optimiser, Stage
 _NORM = Group(r"(^|/)norm[^/]*/(scale|bias)$", 0.0)
 
 
-def rates(params: dict[str, Any], stage: Stage) -> dict[str, Any]:
-    """Returns, for every parameter, its share of the learning rate in this stage; 0 is frozen.
+def rate_factors(params: dict[str, Any], stage: Stage) -> dict[str, np.ndarray]:
+    """Returns how many times the learning rate each parameter learns at in `stage`, flat by path.
 
-    Leaves are float32 and broadcast with the parameter: shape [] or, for stacked blocks, [n, 1, ...].
+    PyTorch's groups are lists of tensors, and a tensor of no group is not trained; here a group is a pattern,
+    a parameter of no group has factor 1, and a stacked array has a factor for each of its blocks.
+
+    Args:
+      params: nested dicts, equal blocks stacked; only the shapes matter, so they may be traced.
+      stage: of `optimiser.groups` the first counts whose pattern is found in the unstacked path. Where its
+        batch norm is frozen, scales and biases of norms have factor 0 before all groups.
+
+    Returns:
+      float32 factors that broadcast with their parameters: of shape [], or [n, 1, ...] for n stacked blocks;
+      0 is frozen.
+
+    Raises:
+      ValueError: equal blocks with a gap between their numbers, which are no model's.
     """
     groups = [*([_NORM] if stage.batch_norm == "frozen" else []), *stage.optimiser.groups]
-    # Only the shapes matter, and inside a jitted step there is nothing else.
     shapes = jax.tree.map(lambda param: np.broadcast_to(np.float32(0), param.shape), params)
-    stacked = stacking.stack({path: np.float32(_rate(path, groups)) for path in stacking.unstack(shapes)})
+    stacked = stacking.stack({path: _factor(path, groups) for path in stacking.unstack(shapes)})
+    flat = stacking.flatten(params)
+    return {
+        path: factor.reshape(factor.shape + (1,) * (flat[path].ndim - 1) * factor.ndim)
+        for path, factor in stacking.flatten(stacked).items()
+    }
 
-    def fit(param, share):
-        share = np.asarray(share)
-        return share.reshape(share.shape + (1,) * (param.ndim - share.ndim)) if share.ndim else share
 
-    return jax.tree.map(fit, params, stacked)
-
-
-def partition(tree: dict[str, Any], shares: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the (trained, frozen) leaves of `tree`, flat by path; frozen have rate 0 throughout."""
-    trained, frozen = {}, {}
-    flat_shares = stacking.flatten(shares)
-    for path, leaf in stacking.flatten(tree).items():
-        (trained if np.any(flat_shares[path]) else frozen)[path] = leaf
-    return trained, frozen
+def partition(
+    params: dict[str, Any], factors: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the (trained, frozen) parameters, flat by path; frozen are those whose factors are all 0."""
+    flat = stacking.flatten(params)
+    trained = {path: leaf for path, leaf in flat.items() if factors[path].any()}
+    return trained, {path: leaf for path, leaf in flat.items() if path not in trained}
 
 
 def schedule(optimiser: Optimiser, steps: int) -> optax.Schedule:
@@ -61,21 +72,22 @@ def schedule(optimiser: Optimiser, steps: int) -> optax.Schedule:
     return optax.join_schedules([lambda step: rate * (step + 1) / warmup, main], [warmup])
 
 
-def make(optimiser: Optimiser, shares: dict[str, Any]) -> optax.GradientTransformation:
-    """Returns the optimiser of one stage for the trained parameters, flat by path, with their rates `shares`.
+def make(optimiser: Optimiser, factors: dict[str, np.ndarray]) -> optax.GradientTransformation:
+    """Returns the optimiser of one stage for its trained parameters, flat by path, each at its factor.
 
     Its updates are for a learning rate of 1. The step takes the rate as an argument, so that stages that
     differ in nothing but their schedule are one program, compiled once.
 
     Like `torch.optim.Adam` for `weight_decay=0` (epsilon is added outside the root); otherwise AdamW.
     """
-    parts = [_scale({path: (share > 0).astype(np.float32) for path, share in shares.items()})]
+    factors = {path: factor for path, factor in factors.items() if factor.any()}
+    parts = [_scale({path: (factor > 0).astype(np.float32) for path, factor in factors.items()})]
     if optimiser.clip_norm:
         parts.append(optax.clip_by_global_norm(optimiser.clip_norm))
     parts.append(optax.scale_by_adam(optimiser.beta1, optimiser.beta2, optimiser.epsilon))
     if optimiser.weight_decay:
         parts.append(optax.add_decayed_weights(optimiser.weight_decay))
-    parts.append(_scale({path: -share for path, share in shares.items()}))
+    parts.append(_scale({path: -factor for path, factor in factors.items()}))
     return optax.chain(*parts)
 
 
@@ -85,5 +97,6 @@ def _scale(factors: dict[str, Any]) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, _: jax.tree.map(lambda u, f: u * jnp.asarray(f), updates, factors))
 
 
-def _rate(path: str, groups: list[Group]) -> float:
-    return next((group.rate for group in groups if re.search(group.pattern, path)), 1.0)
+def _factor(path: str, groups: list[Group]) -> np.ndarray:
+    rate = next((group.rate for group in groups if re.search(group.pattern, path)), 1.0)
+    return np.asarray(rate, np.float32)

@@ -5,7 +5,7 @@ import optax
 import pytest
 import toy_network
 
-from vos3d_jax.training import optimizers, stages
+from vos3d_jax.training import optimisers, stages
 
 _PARAMS = {
     "encoder": {
@@ -28,37 +28,38 @@ def _stage(groups=(), **changes):
 
 def test_groups_are_found_by_the_unstacked_path_and_the_first_counts():
     stage = _stage([("stage1/[02]/kernel", 0.0), ("^encoder/", 0.5)])
-    shares = optimizers.rates(_PARAMS, stage)
-    assert shares["encoder"]["stage1"]["first"]["kernel"] == 0
-    np.testing.assert_array_equal(shares["encoder"]["stage1"]["rest"]["kernel"].ravel(), [0.5, 0, 0.5])
-    assert shares["encoder"]["stage1"]["rest"]["kernel"].shape == (3, 1, 1)
-    assert shares["head"]["kernel"] == 1
+    factors = optimisers.rate_factors(_PARAMS, stage)
+    assert factors["encoder/stage1/first/kernel"] == 0
+    np.testing.assert_array_equal(factors["encoder/stage1/rest/kernel"].ravel(), [0.5, 0, 0.5])
+    assert factors["encoder/stage1/rest/kernel"].shape == (3, 1, 1)
+    assert factors["head/kernel"] == 1
 
 
 def test_frozen_batch_norm_freezes_scale_and_bias_but_no_kernel():
     for mode, expected in (("frozen", 0), ("train", 1)):
-        shares = optimizers.rates(_PARAMS, _stage(batch_norm=mode))
-        assert np.all(shares["encoder"]["stage1"]["rest"]["norm"]["scale"] == expected)
-        assert np.all(shares["encoder"]["stage1"]["rest"]["kernel"] == 1)
+        factors = optimisers.rate_factors(_PARAMS, _stage(batch_norm=mode))
+        assert np.all(factors["encoder/stage1/rest/norm/scale"] == expected)
+        assert np.all(factors["encoder/stage1/rest/kernel"] == 1)
 
 
 def test_wholly_frozen_parameters_are_not_trained_and_partly_frozen_ones_are():
     stage = _stage([("stage1/[02]/", 0.0), ("^head/", 0.0)])
-    trained, frozen = optimizers.partition(_PARAMS, optimizers.rates(_PARAMS, stage))
+    trained, frozen = optimisers.partition(_PARAMS, optimisers.rate_factors(_PARAMS, stage))
     assert set(trained) == {"encoder/stage1/rest/kernel", "encoder/stage1/rest/norm/scale"}
     assert set(frozen) == {"encoder/stage1/first/kernel", "head/kernel"}
 
 
 def test_rates_need_shapes_only_so_they_can_be_taken_inside_a_jitted_step():
     stage = _stage([("stage1/2/", 0.0)])
-    shares = jax.jit(lambda params: jax.tree.map(jnp.asarray, optimizers.rates(params, stage)))(_PARAMS)
-    np.testing.assert_array_equal(shares["encoder"]["stage1"]["rest"]["norm"]["scale"].ravel(), [1, 0, 1])
+    traced = jax.jit(lambda params: jax.tree.map(jnp.asarray, optimisers.rate_factors(params, stage)))
+    factors = traced(_PARAMS)
+    np.testing.assert_array_equal(factors["encoder/stage1/rest/norm/scale"].ravel(), [1, 0, 1])
 
 
 def _run(stage, params, gradients, steps=3):
-    shares = optimizers.rates(params, stage)
-    flat, _ = optimizers.partition(params, shares)
-    optimiser = optimizers.make(stage.optimiser, optimizers.partition(shares, shares)[0])
+    factors = optimisers.rate_factors(params, stage)
+    flat, _ = optimisers.partition(params, factors)
+    optimiser = optimisers.make(stage.optimiser, factors)
     state = optimiser.init(flat)
     for _ in range(steps):
         updates, state = optimiser.update(gradients, state, flat)
@@ -98,6 +99,6 @@ def test_it_is_the_adam_of_the_paper():
     ],
 )
 def test_schedules_begin_at_the_rate_and_end_as_they_say(changes, expected):
-    schedule = optimizers.schedule(stages.Optimiser(learning_rate=1.0, **changes), 10)
+    schedule = optimisers.schedule(stages.Optimiser(learning_rate=1.0, **changes), 10)
     for step, rate in expected.items():
         assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)
