@@ -43,7 +43,7 @@ def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
     ]
     monkeypatch.setattr(layers, "published", lambda height, width, depth: few)
     rows = layers.measure((16, 16), "float32")
-    assert {"lax", "winograd_2_2", "time_in_channels", "columns", "few_outputs"} <= rows[0]["forward"].keys()
+    assert {"lax", "winograd_2_2", "time_in_channels", "im2col", "few_outputs"} <= rows[0]["forward"].keys()
     assert rows[1]["chosen"] == "shifted_sums" and rows[1]["forward"].keys() >= {"lax", "shifted_sums"}
     machine = dict(
         date="2026-01-01",
@@ -114,7 +114,7 @@ def test_values_that_cannot_be_measured_are_refused_before_anything_is(
 
 def test_tables_fit_80_columns_and_have_no_empty_ones(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    times = {"time_in_channels": 1234.5, "lax": 20.94, "winograd_4_4": 2.5, "columns": 3.0}
+    times = {"time_in_channels": 1234.5, "lax": 20.94, "winograd_4_4": 2.5, "im2col": 3.0}
     row = {"name": "stage 1 first reduce", "chosen": "time_in_channels", "forward": times}
     report.show_layers((32, 64), [row | {"chosen_training": "lax", "training": times}])
     numbers = dict(gflops=5.0, compile_seconds=1.0, memory_mb=10.0, error=None, runs=5)

@@ -48,7 +48,7 @@ def test_a_map_lives_from_the_step_that_makes_it_to_the_last_that_reads_it():
     assert 3 * 4 * pixels <= memory.activations(repeated, shape) <= 5 * 4 * pixels
 
 
-@pytest.mark.parametrize("implementation", ["lax", "winograd_2_2", "columns"])
+@pytest.mark.parametrize("implementation", ["lax", "winograd_2_2", "im2col"])
 def test_the_estimate_is_what_the_compiler_allots(implementation):
     kernel = jnp.ones((3, 3, 3, 8, 8))
 

@@ -267,7 +267,7 @@ def layout(geometry):
         ((1, 8, 32, 56, 64), (3, 3, 3, 1, 64), (1, 1, 1), "shifted_sums"),
         ((1, 8, 32, 56, 256), (1, 1, 1, 256, 64), (1, 1, 1), "dot"),
         ((1, 8, 128, 224, 3), (3, 7, 7, 3, 64), (1, 2, 2), "time_in_channels"),
-        ((1, 1, 4, 7, 2048), (1, 7, 1, 2048, 256), (1, 1, 1), "columns"),
+        ((1, 1, 4, 7, 2048), (1, 7, 1, 2048, 256), (1, 1, 1), "im2col"),
         ((1, 8, 32, 56, 256), (3, 3, 3, 256, 2), (1, 1, 1), "few_outputs"),
     ],
 )
@@ -281,7 +281,7 @@ def test_a_kernel_that_is_trained_is_transformed_only_where_that_pays():
     few, many = (1, 2, 8, 14, 1024), (1, 8, 32, 56, 1024)
     kernel_shape = (3, 3, 3, 1024, 256)
     assert choose(few, kernel_shape, padding=SAME).startswith("winograd")
-    assert choose(few, kernel_shape, padding=SAME, trained=True) == "columns"
+    assert choose(few, kernel_shape, padding=SAME, trained=True) == "im2col"
     assert choose(many, kernel_shape, padding=SAME, trained=True) == "winograd_4_4"
     # Small maps of few channels: what Winograd saves there is less than what compiling it costs.
     small, large, narrow = (4, 4, 12, 20, 32), (4, 8, 24, 40, 32), (3, 3, 3, 32, 32)

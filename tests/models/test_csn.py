@@ -4,8 +4,8 @@ from golden_files import assert_golden, load_json, load_npz
 from golden_networks import golden_input, set_recipe_weights, torch_layout, unstacked
 
 from vos3d_jax.models import csn
+from vos3d_jax.models.encoder import Stage, Stem
 from vos3d_jax.models.layers import Setting
-from vos3d_jax.models.stages import Stage, Stem
 from vos3d_jax.porting import rules
 
 BLOCK_CASES = {

@@ -12,7 +12,7 @@ from flax import nnx
 from golden_files import assert_golden, load_json, load_npz, recipe
 from golden_networks import golden_clip, golden_input, recipe_network, torch_layout
 
-from vos3d_jax.models.stages import EncoderFeatures
+from vos3d_jax.models.encoder import EncoderFeatures
 
 pytestmark = pytest.mark.slow
 

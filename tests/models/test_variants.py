@@ -11,7 +11,7 @@ from golden_files import assert_golden, load_json, load_npz
 from golden_networks import golden_input, set_recipe_weights, torch_layout, unstacked
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.models import aspp, build_model, forward, prepare, r2plus1d, resnet3d, stacking, stages
+from vos3d_jax.models import aspp, build_model, encoder, forward, prepare, r2plus1d, resnet3d, stacking
 from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.layers import BatchNorm, Conv, Setting
 from vos3d_jax.models.norms import GroupNorm
@@ -94,7 +94,7 @@ def test_factorised_blocks_equal_the_original(case, inputs, stride):
 
 
 def test_the_stem_of_3d_resnets_equals_the_original():
-    stem = make(stages.Stem, 64, time_padding=3, time_taps=7)
+    stem = make(encoder.Stem, 64, time_padding=3, time_taps=7)
     assert_equals_the_original(stem, "stem_resnet", "encoder/stem/", "encoder.", backbone="resnet")
 
 
@@ -218,7 +218,7 @@ def test_group_norm_is_that_of_each_clip_and_group():
 def test_the_pool_of_the_resnet_classifier_has_stride_two_in_time_too():
     x = -1 - jnp.abs(random(1, 5, 6, 7, 2))  # all negative: padding must not win
     padded = np.pad(np.asarray(x), ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
-    y = np.asarray(stages.max_pool(x, "all"))
+    y = np.asarray(encoder.max_pool(x, "all"))
     assert y.shape == (1, 3, 3, 4, 2)
     for t, h, w in np.ndindex(3, 3, 4):
         window = padded[:, 2 * t : 2 * t + 3, 2 * h : 2 * h + 3, 2 * w : 2 * w + 3]

@@ -15,7 +15,7 @@ from golden_files import assert_golden, load_json, load_npz, recipe
 from golden_networks import golden_clip, golden_input, torch_layout
 
 from vos3d_jax import models, port_weights, storage
-from vos3d_jax.models.stages import EncoderFeatures
+from vos3d_jax.models.encoder import EncoderFeatures
 from vos3d_jax.porting import rules, targets
 from vos3d_jax.porting.export import words
 

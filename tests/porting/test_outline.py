@@ -8,8 +8,8 @@ import pytest
 
 from vos3d_jax import models
 from vos3d_jax.models import stacking
+from vos3d_jax.models.backbones import CHOICES
 from vos3d_jax.models.bridges import BRIDGES
-from vos3d_jax.models.encoders import CHOICES
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.porting import outline, targets
 

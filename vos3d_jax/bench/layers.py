@@ -150,7 +150,7 @@ def _forms(layer, x, kernel, gradients) -> dict[str, Callable]:
 
 def _worth_timing(layer, name):
     """Leaves out forms that would copy a large map many times over (they apply, and are never chosen)."""
-    if name == "columns":
+    if name == "im2col":
         return np.prod(layer.kernel) * np.prod(layer.size) * layer.inputs < 1e8
     return name != "few_outputs" or layer.outputs <= 4
 

@@ -13,10 +13,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
+from vos3d_jax.models.backbones import CHOICES
+from vos3d_jax.models.backbones import epsilon as published_epsilon
 from vos3d_jax.models.csn import CSN
 from vos3d_jax.models.description import describe
-from vos3d_jax.models.encoders import CHOICES
-from vos3d_jax.models.encoders import epsilon as published_epsilon
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
 from vos3d_jax.models.r2plus1d import R2Plus1D
 from vos3d_jax.models.resnet3d import ResNet3D
@@ -39,7 +39,7 @@ class Classifier(nnx.Module):
     """Encoder, mean over time and space, linear layer: what the classifiers below have in common.
 
     Args:
-        backbone: the encoder's name in `encoders.CHOICES`, which says what its arguments may be.
+        backbone: the encoder's name in `backbones.CHOICES`, which says what its arguments may be.
         encoder: makes it, from the arguments that all encoders have.
         arguments: all of the system's, of its constructor's `locals()`.
         rng: makes the first weights.

@@ -11,9 +11,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.models.encoder import Encoder, Stem
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
-from vos3d_jax.models.stages import Encoder, Stem
 
 # 14 is ours: the smallest network with all four stages, for demos and tests.
 BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

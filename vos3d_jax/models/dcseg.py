@@ -15,10 +15,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from vos3d_jax.models import arguments as given
+from vos3d_jax.models.backbones import CHOICES, encoder
+from vos3d_jax.models.backbones import epsilon as published_epsilon
 from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.description import describe
-from vos3d_jax.models.encoders import CHOICES, encoder
-from vos3d_jax.models.encoders import epsilon as published_epsilon
+from vos3d_jax.models.encoder import EncoderFeatures
 from vos3d_jax.models.layers import (
     BatchNormMode,
     Conv,
@@ -30,7 +31,6 @@ from vos3d_jax.models.layers import (
 )
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.models.resize import resize_trilinear
-from vos3d_jax.models.stages import EncoderFeatures
 
 MEAN = (114.7748, 107.7354, 99.4750)
 

@@ -8,13 +8,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.models.encoder import Encoder, Pool, max_pool
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
-from vos3d_jax.models.stages import Encoder, Pool, max_pool
 
 MidPlanes = Literal["block", "conv"]
 
 
-class Kind(NamedTuple):
+class Published(NamedTuple):
     """What the published files of one depth have in common; epsilon is not stored in them."""
 
     blocks: tuple[int, int, int, int]
@@ -23,10 +23,10 @@ class Kind(NamedTuple):
 
 
 # 18 is torchvision's, 34 that of VMZ and ig65m; 10 is ours, the smallest with all stages.
-KINDS = {
-    10: Kind((1, 1, 1, 1), "conv", 1e-5),
-    18: Kind((2, 2, 2, 2), "block", 1e-5),
-    34: Kind((3, 4, 6, 3), "conv", 1e-3),
+PUBLISHED = {
+    10: Published((1, 1, 1, 1), "conv", 1e-5),
+    18: Published((2, 2, 2, 2), "block", 1e-5),
+    34: Published((3, 4, 6, 3), "conv", 1e-3),
 }
 
 
@@ -116,7 +116,7 @@ class Stem(nnx.Module):
 
 
 class R2Plus1D(Encoder):
-    """The encoder: stem and four stages of w, 2w, 4w, 8w channels; `depth` is a key of `KINDS`.
+    """The encoder: stem and four stages of w, 2w, 4w, 8w channels; `depth` is a key of `PUBLISHED`.
 
     Pre-trained networks have no `pool`, and strides of 2, 4, 8, 16 in space; 3DC-Seg puts its own pool
     ("space") after the stem, which doubles them.
@@ -132,12 +132,12 @@ class R2Plus1D(Encoder):
         rng: np.random.Generator,
         setting: Setting,
     ):
-        kind = KINDS[depth]
+        published = PUBLISHED[depth]
         make = dict(rng=rng, setting=setting)
         super().__init__(
             Stem(width, pool=pool, **make),
-            partial(Block, midplanes=kind.midplanes, **make),
-            kind.blocks,
+            partial(Block, midplanes=published.midplanes, **make),
+            published.blocks,
             width=width,
             remat=remat,
         )

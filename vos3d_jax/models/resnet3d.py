@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.models import csn
 from vos3d_jax.models.csn import EXPANSION
+from vos3d_jax.models.encoder import STRIDES, Encoder, Pool, Stem
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
-from vos3d_jax.models.stages import STRIDES, Encoder, Pool, Stem
 
 BLOCKS = {**csn.BLOCKS, 200: (3, 24, 36, 3)}
 _NO_TEMPORAL_STRIDE = dict(stride=(1, 2, 2), dilation=(2, 1, 1))

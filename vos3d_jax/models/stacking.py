@@ -1,7 +1,7 @@
 """Between the stacked parameters of scanned blocks and one entry per block, as every table shows them.
 
 The equal blocks of a stage live under `.../rest` with a leading axis, the block before them under
-`.../first` (see `stages.Stage`); unstacked, block i is `.../i`. Used by porting, freezing, tables, export.
+`.../first` (see `encoder.Stage`); unstacked, block i is `.../i`. Used by porting, freezing, tables, export.
 """
 
 from collections.abc import Iterator, Mapping

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.convolution import columns, lax_form, shifted_sums, table, winograd
+from vos3d_jax.models.convolution import im2col, lax_form, shifted_sums, table, winograd
 from vos3d_jax.models.convolution.bias import bias_add
 from vos3d_jax.models.convolution.geometry import Geometry, Pairs, Triple
 from vos3d_jax.models.convolution.pooling import max_pool3d
@@ -54,8 +54,8 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "lax": Implementation(lax_form.convolve),
     "dot": Implementation(lax_form.dot, lax_form.refuses_dot),
     "time_in_channels": Implementation(lax_form.time_in_channels, lax_form.refuses_time_in_channels),
-    "columns": Implementation(columns.columns, columns.refuses_columns),
-    "few_outputs": Implementation(columns.few_outputs, columns.refuses_few_outputs),
+    "im2col": Implementation(im2col.im2col, im2col.refuses_im2col),
+    "few_outputs": Implementation(im2col.few_outputs, im2col.refuses_few_outputs),
     "winograd_2_2": _winograd(winograd.Tile(2, 2)),
     "winograd_2_4": _winograd(winograd.Tile(2, 4)),
     "winograd_4_4": _winograd(winograd.Tile(4, 4)),

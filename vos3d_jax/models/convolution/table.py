@@ -48,7 +48,7 @@ CPU_DENSE = (
         lambda g: g.inputs <= 16,
         "3->64 3x7x7 s2, 8x128x224: 27 ms, lax 216, PyTorch 19",
     ),
-    Row("columns", _thin, "2048->256 1x7x1, 1x4x7: 1.8 ms, lax 4.5, PyTorch 2.0"),
+    Row("im2col", _thin, "2048->256 1x7x1, 1x4x7: 1.8 ms, lax 4.5, PyTorch 2.0"),
     Row(
         "winograd_4_4",
         lambda g: _wide(g) and min(g.output[1:]) > 4 and tiles(g, Tile(4, 4)) > 100,
@@ -62,14 +62,14 @@ CPU_DENSE = (
     Row(
         "winograd_2_2",
         lambda g: _wide(g) and tiles(g, Tile(2, 2)) >= 24,
-        "1024->256, 2x8x14: 13.4 ms, 2-d 26.8, columns 24.8, PyTorch 25",
+        "1024->256, 2x8x14: 13.4 ms, 2-d 26.8, im2col 24.8, PyTorch 25",
     ),
     Row(
-        "columns",
+        "im2col",
         lambda g: _wide(g) and _rows(g) < 24,
         "so few positions that reading the kernel once decides",
     ),
-    Row("time_in_channels", lambda g: g.kernel[0] <= 3, "256->256, 1x4x7: 0.46 ms, columns 0.50, lax 1.9"),
+    Row("time_in_channels", lambda g: g.kernel[0] <= 3, "256->256, 1x4x7: 0.46 ms, im2col 0.50, lax 1.9"),
     Row("lax", _always, "right for every shape"),
 )
 
@@ -77,7 +77,7 @@ CPU_DENSE = (
 CPU_DENSE_TRAINED = (
     *CPU_DENSE[:4],
     Row(
-        "columns",
+        "im2col",
         lambda g: _wide(g) and _rows(g) <= 512 and tiles(g, Tile(2, 2)) < 56,
         "1024->256, 2x8x14, forward and backward: 106 ms, tiles 2,2 161, 2-d 134",
     ),
@@ -94,7 +94,7 @@ CPU_DENSE_TRAINED = (
 CPU_DENSE_HALF = (
     Row("dot", _always, "1x1x1 is a matrix product"),
     Row("few_outputs", lambda g: g.outputs <= 4 and g.inputs >= 8 * g.outputs, "as in float32"),
-    Row("columns", _thin, "as in float32"),
+    Row("im2col", _thin, "as in float32"),
     Row("time_in_channels", lambda g: g.kernel[0] <= 3, "as in float32"),
     Row("lax", _always, "right for every shape"),
 )

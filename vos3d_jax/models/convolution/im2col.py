@@ -1,4 +1,4 @@
-"""Two forms that turn a small or thin convolution into one matrix product."""
+"""im2col and its mirror: a thin or small convolution as one matrix product, after or before the shifts."""
 
 import itertools
 from functools import reduce
@@ -13,12 +13,12 @@ from vos3d_jax.models.convolution.geometry import Geometry, pad, trim
 from vos3d_jax.models.convolution.product import product
 
 
-def refuses_columns(geometry: Geometry) -> str | None:
-    """Returns why `columns` does not apply, or None."""
+def refuses_im2col(geometry: Geometry) -> str | None:
+    """Returns why `im2col` does not apply, or None."""
     return None if geometry.taps <= 343 else "more than 343 taps would be copied side by side"
 
 
-def columns(
+def im2col(
     x: Float[Array, "b t h w i"], kernel: Float[Array, "kt kh kw i o"], geometry: Geometry
 ) -> Float[Array, "b t2 h2 w2 o"]:
     """Returns the product of the shifted copies of x, side by side, with the kernel as one tall matrix.

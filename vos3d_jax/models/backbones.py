@@ -19,7 +19,7 @@ CHOICES: dict[str, Mapping[str, Sequence[Any]]] = {
         "temporal_strides": (True, False),
     },
     "r2plus1d": {
-        "depth": tuple(r2plus1d.KINDS),
+        "depth": tuple(r2plus1d.PUBLISHED),
         "separation": ("ir",),
         "stem_time_padding": (1,),
         "temporal_strides": (True,),
@@ -29,7 +29,7 @@ CHOICES: dict[str, Mapping[str, Sequence[Any]]] = {
 
 def epsilon(backbone: str, depth: int) -> float:
     """The epsilon of batch norm of the published networks with this encoder; 1e-5 where there is none."""
-    kinds = r2plus1d.KINDS if backbone == "r2plus1d" else {}
+    kinds = r2plus1d.PUBLISHED if backbone == "r2plus1d" else {}
     return next((kind.epsilon for known, kind in kinds.items() if known == depth), 1e-5)
 
 
