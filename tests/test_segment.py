@@ -137,6 +137,18 @@ def test_an_array_file_gives_masks_in_davis_layout_an_overlay_and_soft_maps(vide
     assert "compiling for clips of 8 frames of 64x64" in said.err
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_masks_that_are_all_empty_are_told(video, capsys, killed):
+    np.save(video / "dark.npy", np.zeros((11, 48, 64, 3), np.uint8))
+    for name, empty in (("square.npy", False), ("dark.npy", True)):
+        if killed:
+            with _killed_after(6):
+                assert _segment(video, name, "--short_edge=0") == 130
+        for _ in range(2):  # made, and shown again
+            assert _segment(video, name, "--short_edge=0") == 0
+            assert ("no object was found in any frame" in capsys.readouterr().err) == empty
+
+
 def test_a_video_keeps_its_rate_and_a_folder_its_names(tmp_path, _stand_in):
     with VideoWriter(tmp_path / "clip.mp4", 10) as writer:
         for frame in _square():

@@ -49,12 +49,14 @@ def occupied(
     return UserError(f"{place} is there already{what}: give another {flag}, or add {overwrite}")
 
 
-def unfinished(place: Path, what: str, difference: str) -> UserError:
+def unfinished(
+    place: Path, what: str, difference: str, flag: str = "--output", overwrite: str = "--overwrite"
+) -> UserError:
     """Returns the error that `place` holds what an unfinished run of something else has done."""
     of = f", {difference}" if difference else ""
     return UserError(
-        f"{place} holds {what}{of}: give the command of that run again, which goes on, or another --output, "
-        "or add --overwrite"
+        f"{place} holds {what}{of}: give the command of that run again, which goes on, or another {flag}, "
+        f"or add {overwrite}"
     )
 
 

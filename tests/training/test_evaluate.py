@@ -195,7 +195,11 @@ def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monke
     undo()
     lines = []
     others = evaluate.load_model(config, tmp_path / "other")
-    mixed = evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append)
+    files = _files(tmp_path / "run")
+    with pytest.raises(UserError, match="holds an unfinished evaluation, .* --overwrite --mode=evaluate"):
+        evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append)
+    assert _files(tmp_path / "run") == files
+    mixed = evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append, replace=True)
     assert "going on" not in lines[0]
     alone = evaluate.evaluate(config, *others, tmp_path / "alone", say=lambda line: None)
     assert mixed == alone

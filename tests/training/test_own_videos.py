@@ -190,3 +190,20 @@ def test_masks_without_frames_are_enough_for_scoring_but_not_for_a_network(tmp_p
     part = stages.Data(name="folder", split="all", options={"strict": False})
     with pytest.raises(UserError, match="the frames of v0 are not there, only its masks"):
         sources.load_videos(_config("", tmp_path / "alone"), part)
+
+
+def test_held_out_frames_are_scored_in_one_way_in_all_of_a_run(tmp_path):
+    """Trap: what was scored on other frames, or at another size, once competed for "best"."""
+    own, run = _write_videos(tmp_path / "own"), tmp_path / "run"
+    config = _config("", own)
+
+    def train(**changes):
+        evaluation = dataclasses.replace(config.evaluation, **changes)
+        return loop.train(dataclasses.replace(config, evaluation=evaluation), run)
+
+    train()
+    for name, now in (("quick_frames", 3), ("quick_videos", 3), ("short_edge", 64), ("overlap", 0)):
+        with pytest.raises(UserError, match=rf"another config \(evaluation\.{name} is {now}, there it was"):
+            train(**{name: now})
+    train(every=0, overlap=0)
+    train(baselines=not config.evaluation.baselines, every=7)

@@ -86,6 +86,7 @@ class Results:
         self._partial = output / f".{video.name}.partial"
         self._replaced = output / f".{video.name}.replaced"
         self.finished, self.done = False, 0
+        self._with_objects: set[str] = set()  # names of masks
         # What else stands in the record is for people, who may move the input: `same` leaves it out.
         self.record = {**key, "path": str(video.path), "files": list(self._places(chosen=True))}
         self._keep = True  # the partial folder, which may be another's
@@ -115,7 +116,9 @@ class Results:
         try:
             if self.soft:
                 write_map_png(self._file("soft", frame.index), frame.foreground)
-            write_palette_png(self._file("masks", frame.index), frame.mask)
+            file = self._file("masks", frame.index)
+            write_palette_png(file, frame.mask)
+            self._with_objects |= {file.name} if frame.mask.any() else set()
             self._draw(picture, frame.mask)
         except UserError:
             self._keep = True  # there may be room for it later
@@ -167,7 +170,8 @@ class Results:
                 begun.unlink()
             # Masks are written in the order of the frames, each behind its soft map.
             masks = (self._partial / "masks").glob("*.png")
-            self.done = sum(not self.soft or (self._partial / "soft" / path.name).exists() for path in masks)
+            done = [path for path in masks if not self.soft or (self._partial / "soft" / path.name).exists()]
+            self.done, self._with_objects = len(done), {path.name for path in done if read_ids(path).any()}
         else:
             masks = len(list((self._partial / "masks").glob("[!.]*.png")))
             if masks and not self._overwrite:
@@ -207,6 +211,7 @@ class Results:
         self._lock.close()
 
     def _put_in_place(self) -> None:
+        self.record["frames with objects"] = len(self._with_objects)
         self._write_record()
         chosen, replaced = self._places(chosen=True), self._in_the_way()
         # From here on what was chosen and the partial folder lacks is in place, until it has another name.

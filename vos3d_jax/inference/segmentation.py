@@ -159,6 +159,8 @@ def _segment(predictor: Predictor, video: Frames, results: Results, bad_frames: 
     for what, path in (("overlay", results.overlay), ("soft maps", results.soft)):
         if path:
             print(f"{what}: {path}")
+    if results.record.get("frames with objects") == 0:
+        _say(f"{video.path}: no object was found in any frame: the masks are empty")
     if stopped:
         raise UserError(
             f"{stopped}; the masks of the frames before are in {results.masks}: "

@@ -30,6 +30,7 @@ from vos3d_jax.training.stages import Config
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")
 _PARTS = "parts"
+_FLAGS = ("--workdir", "--overwrite --mode=evaluate")  # what leads elsewhere, and what replaces
 
 
 def load_model(
@@ -87,21 +88,25 @@ def evaluate(
     settings, videos = config.evaluation, held_out.videos(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
+    own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
     with exclusive(output):
         if (folder / "scores.json").exists():
             before = _record(folder)
             if records.same(before, key):
                 say(f"evaluated before, with these weights, settings and data: {folder}")
                 return _show(folder, say)
-            own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
             if own and before.get("videos") == key["videos"] and _is_earlier(before, key):
                 say(f"the evaluation of step {before['step']} makes way: the run was trained on")
             elif not replace:
                 differences = records.differences(before, key)
-                raise records.occupied(folder, differences, "--workdir", "--overwrite --mode=evaluate")
-        if records.same(_record(unfinished), key):
+                raise records.occupied(folder, differences, *_FLAGS)
+        if records.same(begun := _record(unfinished), key):
             say(f"going on with the evaluation that was begun in {unfinished}")
         else:
+            if any(unfinished.glob("masks/*/*.png")) and not (replace or (own and _is_earlier(begun, key))):
+                raise records.unfinished(
+                    unfinished, "an unfinished evaluation", records.differences(begun, key), *_FLAGS
+                )
             _remove(unfinished)
             write_file(unfinished / "key.json", (json.dumps(key, indent=1) + "\n").encode())
         rules = benchmarks.find(settings.benchmark)

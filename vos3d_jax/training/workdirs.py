@@ -14,6 +14,8 @@ from vos3d_jax.training.stages import Config
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")
+# Figures of held-out frames rank a run's checkpoints, so that all of them must be of one kind.
+_RANKING = ("benchmark", "clip_length", "overlap", "tail", "short_edge", "quick_videos", "quick_frames")
 
 
 def is_claimed(workdir: Path) -> bool:
@@ -83,13 +85,22 @@ def _other_videos(
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     theirs = {"init_from": "", **theirs}  # runs begun before there was such a key
-    theirs, ours = (dict(_leaves({k: v for k, v in one.items() if k not in _FREE})) for one in (theirs, ours))
+    ranked = all(one["evaluation"].get("every", 0) != 0 for one in (theirs, ours))
+    theirs, ours = (dict(_leaves(_fixed(one, ranked))) for one in (theirs, ours))
     missing = "nothing"
     return [
         f"{key} is {json.dumps(ours.get(key, missing))}, there it was {json.dumps(theirs.get(key, missing))}"
         for key in sorted(theirs.keys() | ours.keys())
         if theirs.get(key, missing) != ours.get(key, missing)
     ]
+
+
+def _fixed(config: dict[str, Any], ranked: bool) -> dict[str, Any]:
+    """What may not change in `config`; `ranked` says that held-out frames are scored while it trains."""
+    fixed = {key: value for key, value in config.items() if key not in _FREE}
+    if ranked:
+        fixed["evaluation"] = {key: config["evaluation"].get(key) for key in _RANKING}
+    return fixed
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
