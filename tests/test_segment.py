@@ -212,7 +212,7 @@ def test_files_of_somebody_else_are_not_replaced(video, capsys):
 @contextlib.contextmanager
 def _killed_after(frames):
     """A run ends, with all that it has written, before it writes the mask of frame number `frames`."""
-    write = results.Results.write
+    write = results.VideoResults.write
 
     def killed(self, frame, picture):
         if frame.index == frames:
@@ -220,7 +220,7 @@ def _killed_after(frames):
         write(self, frame, picture)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results.Results, "write", killed)
+        patch.setattr(results.VideoResults, "write", killed)
         yield
 
 

@@ -29,7 +29,7 @@ def _run(arguments: list[str]) -> None:
         require_path(options.input[0], "a video file, a folder of frames, or a .npy/.npz file")
     require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
     runtime.bound_memory()
-    from vos3d_jax.inference.segmentation import segment  # brings jax: not for --help
+    from vos3d_jax.inference.to_files import segment  # brings jax: not for --help
 
     segment(
         options.checkpoint,

@@ -34,7 +34,7 @@ def test_the_published_network_segments_a_video_as_the_published_program_does(
     for _, mean, fit in predictor.mean_probabilities(_video()):
         assert fit.network == tuple(GOLDEN[f"{name}.network_size"])
         means.append(mean[..., 1])
-        masks.append(fit.mask(mean.argmax(-1).astype(np.uint8)))
+        masks.append(fit.mask_to_frame(mean.argmax(-1).astype(np.uint8)))
     golden_files.assert_golden(np.stack(means), GOLDEN, f"{name}.probability")
     # Pixels within 1e-4 of a tie may fall on either side; nearest neighbour may copy a network pixel.
     may_differ = int(GOLDEN[f"{name}.margin_below_1e-4"])

@@ -10,7 +10,7 @@ from video_files import write_video
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Frame
-from vos3d_jax.inference.results import Results
+from vos3d_jax.inference.results import VideoResults
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.reading import Picture
 from vos3d_jax.media.video_writer import VideoWriter
@@ -25,7 +25,7 @@ def video(tmp_path):
 def segment(video, output, value, **options):
     options = {"overlay": False, "soft": True, "overwrite": True} | options
     key = {"value": value}
-    with Results(output, video, key, **options) as results:
+    with VideoResults(output, video, key, **options) as results:
         mask = np.full((8, 8), value, np.uint8)
         results.write(Frame(0, mask, mask.astype(np.float32)), Picture(np.zeros((8, 8, 3), np.uint8)))
 
@@ -85,7 +85,7 @@ def test_after_a_kill_between_renames_the_next_run_puts_the_old_results_back(
     before = contents(output)
     with monkeypatch.context() as patch:
         fail_at(patch, number, KeyboardInterrupt())
-        patch.setattr(Results, "_put_back", lambda self: None)
+        patch.setattr(VideoResults, "_put_back", lambda self: None)
         with pytest.raises(KeyboardInterrupt):
             segment(video, output, 1)
     with pytest.raises(UserError, match="is there already, with value 0"):
@@ -104,10 +104,10 @@ def test_after_a_kill_between_renames_that_replaced_nothing_the_same_run_ends_as
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
         fail_at(patch, number, KeyboardInterrupt())
-        patch.setattr(Results, "_put_back", lambda self: None)
+        patch.setattr(VideoResults, "_put_back", lambda self: None)
         with pytest.raises(KeyboardInterrupt):
             segment(video, output, 1)
-    with Results(output, video, {"value": 1}, overlay=False, soft=True, overwrite=False) as results:
+    with VideoResults(output, video, {"value": 1}, overlay=False, soft=True, overwrite=False) as results:
         assert results.done == 1 and not results.finished
     assert contents(output) == contents(tmp_path / "whole")
 
@@ -189,7 +189,7 @@ def test_a_disk_that_is_full_when_the_overlay_ends_does_not_cost_the_masks(video
         patch.setattr(VideoWriter, "__exit__", full)
         with pytest.raises(UserError, match="free some space"):
             segment(video, tmp_path, 1, overlay=True)
-    with Results(tmp_path, video, {"value": 1}, overlay=True, soft=True, overwrite=False) as results:
+    with VideoResults(tmp_path, video, {"value": 1}, overlay=True, soft=True, overwrite=False) as results:
         assert results.done == 1
         results.show(0, Picture(np.zeros((8, 8, 3), np.uint8)))
     assert {"square.mp4", "square/00000.png"} < contents(tmp_path).keys()

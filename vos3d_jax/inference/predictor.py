@@ -20,7 +20,7 @@ from vos3d_jax import models, storage
 from vos3d_jax.compiling import compiling, to_stderr
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips, memory
-from vos3d_jax.inference.frames import frames_of
+from vos3d_jax.inference.frame import frames_of
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.media.reading import MOST_PIXELS
@@ -126,24 +126,24 @@ class Predictor:
         self, frames: Iterator[UInt8[np.ndarray, "h w 3"]], first: int
     ) -> Iterator[tuple[int, Float32[np.ndarray, "h w classes"], Fit]]:
         schedule = clips.ClipSchedule(self.settings.clip_length, self.settings.overlap, self.settings.tail)
-        window: dict[int, _Seen] = {}  # by their place in the schedule, which begins at 0
+        window: dict[int, _PendingFrame] = {}  # by their place in the schedule, which begins at 0
         fit = None
 
-        def leave(final: int) -> Iterator[tuple[int, np.ndarray, Fit]]:
+        def emit(final: int) -> Iterator[tuple[int, np.ndarray, Fit]]:
             for place in [place for place in window if place < final]:
                 seen = window.pop(place)
                 yield seen.index, fit.crop(seen.mean()), fit
 
         for place, frame in enumerate(frames):
             fit = self._fit(first + place, frame, fit)
-            window[place] = _Seen(first + place, fit.enter(frame))
+            window[place] = _PendingFrame(first + place, fit.to_network(frame))
             if clip := schedule.arrive():
                 self._vote(clip, window, fit)
-                yield from leave(schedule.final)
+                yield from emit(schedule.final)
         for clip in schedule.finish():
             self._vote(clip, window, fit)
-            yield from leave(schedule.final)
-        yield from leave(schedule.arrived)
+            yield from emit(schedule.final)
+        yield from emit(schedule.arrived)
 
     def _fit(self, index: int, frame: np.ndarray, fit: Fit | None) -> Fit:
         size = frame.shape[:2]
@@ -170,7 +170,7 @@ class Predictor:
             )
         return fit
 
-    def _vote(self, clip: clips.Clip, window: dict[int, "_Seen"], fit: Fit) -> None:
+    def _vote(self, clip: clips.Clip, window: dict[int, "_PendingFrame"], fit: Fit) -> None:
         seen = [window[place] for place in clip.frames]
         frames = np.stack([one.frame for one in seen])[None]
         if fit.network in self._prepared:
@@ -209,10 +209,10 @@ class Predictor:
 def _as_frame(found: tuple[int, Float32[np.ndarray, "h w classes"], Fit]) -> Frame:
     index, mean, fit = found
     soft = mean[..., 1] if mean.shape[-1] == 2 else mean
-    return Frame(index, fit.mask(mean.argmax(-1).astype(np.uint8)), fit.probability(soft))
+    return Frame(index, fit.mask_to_frame(mean.argmax(-1).astype(np.uint8)), fit.probability_to_frame(soft))
 
 
-class _Seen:
+class _PendingFrame:
     """A frame as the network sees it, and the sum of the votes it has had."""
 
     def __init__(self, index: int, frame: np.ndarray):

@@ -42,7 +42,7 @@ _MENDS = {
 }
 
 
-class Results:
+class VideoResults:
     """The results of one video; a context manager that leaves all of them or none, and goes on after a kill.
 
     Entering it puts back what a killed run had taken away and not replaced, and says where to begin:
@@ -91,7 +91,7 @@ class Results:
         self.record = {**key, "path": str(video.path), "files": list(self._places(chosen=True))}
         self._keep = True  # the partial folder, which may be another's
 
-    def __enter__(self) -> "Results":
+    def __enter__(self) -> "VideoResults":
         self._made_output = not self._output.exists()
         self._lock, self._closing = ExitStack(), ExitStack()
         try:

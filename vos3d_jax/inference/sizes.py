@@ -48,7 +48,7 @@ class Fit:
         amount = padding(self.resized)
         return self.resized[0] + amount.top + amount.bottom, self.resized[1] + amount.left + amount.right
 
-    def enter(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
+    def to_network(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
         """Returns the frame resized and padded."""
         return pad(resize_bilinear(frame, self.resized), padding(self.resized))
 
@@ -58,11 +58,11 @@ class Fit:
         """Returns an output of the network without the padding."""
         return crop(network, padding(self.resized))
 
-    def mask(self, ids: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "original_h original_w"]:
+    def mask_to_frame(self, ids: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "original_h original_w"]:
         """Returns cropped ids at the frame's size, by nearest neighbour as published."""
         return ids if ids.shape == self.original else resize_mask_nearest(ids, self.original)
 
-    def probability(
+    def probability_to_frame(
         self, cropped: Float32[np.ndarray, "h w *classes"]
     ) -> Float32[np.ndarray, "original_h original_w *classes"]:
         """Returns cropped probabilities at the frame's size, bilinear (our choice: none is published)."""

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference.frames import frames_of
+from vos3d_jax.inference.frame import frames_of
 
 VIDEO = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), np.uint8)
 

@@ -16,7 +16,7 @@ from vos3d_jax import cards, runtime, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.progress import Progress
-from vos3d_jax.inference.results import Results
+from vos3d_jax.inference.results import VideoResults
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.frames import Frames, open_frames
 from vos3d_jax.media.reading import Picture
@@ -49,7 +49,7 @@ def segment(
     Args:
         checkpoint: a training workdir or a ported folder.
         inputs: see `media.frames.open_frames`; each has a name of its own.
-        output: see `Results`, also for `overlay`, `soft` and `overwrite`.
+        output: see `VideoResults`, also for `overlay`, `soft` and `overwrite`.
         settings: of `Settings`; they replace those of the checkpoint's card, or the published ones.
         dense: a clip starts at every frame, whatever `overlap` says.
         overlay: also write a video that shows the masks.
@@ -79,7 +79,7 @@ def segment(
     failed = len(inputs) - len(videos)
     for video in videos:
         try:
-            results = Results(
+            results = VideoResults(
                 Path(output),
                 video,
                 {"input": _fingerprint(video), **key},
@@ -134,7 +134,7 @@ def _opened(inputs: Sequence[str | Path]) -> list[Frames]:
     return videos
 
 
-def _segment(predictor: Predictor, video: Frames, results: Results, bad_frames: str) -> None:
+def _segment(predictor: Predictor, video: Frames, results: VideoResults, bad_frames: str) -> None:
     """Writes the results of one video, or says that they are there, and what was wrong with the video."""
     with results:
         height, width = video.size
@@ -169,7 +169,7 @@ def _segment(predictor: Predictor, video: Frames, results: Results, bad_frames: 
 
 
 def _write(
-    predictor: Predictor, reading: Iterable[tuple[int, Picture]], results: Results, progress: Progress
+    predictor: Predictor, reading: Iterable[tuple[int, Picture]], results: VideoResults, progress: Progress
 ) -> None:
     """Writes what is not done yet, and shows in the overlay what is."""
     start = predictor.restart(results.done)
