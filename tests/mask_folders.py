@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vos3d_jax.media.images import write_file
+from vos3d_jax import files
 from vos3d_jax.media.masks import write_palette_png
 
 SIZE = (24, 32)
@@ -36,7 +36,7 @@ def write_grey(path, values):
     """A grey PNG of 8 or 16 bits."""
     data = io.BytesIO()
     Image.fromarray(values).save(data, format="PNG")
-    write_file(path, data.getvalue())
+    files.write(path, data.getvalue())
 
 
 def write_frames(folder, count, size, names=None):
@@ -44,7 +44,7 @@ def write_frames(folder, count, size, names=None):
     data = io.BytesIO()
     Image.fromarray(np.zeros((*size, 3), np.uint8)).save(data, format="PNG")
     for index in range(count):
-        write_file(Path(folder) / f"{names[index] if names else f'{index:05d}'}.png", data.getvalue())
+        files.write(Path(folder) / f"{names[index] if names else f'{index:05d}'}.png", data.getvalue())
 
 
 def write_own(root, sequences):
@@ -61,5 +61,5 @@ def write_davis(root, sequences, year="2016", annotations="Annotations"):
     for name, masks in sequences.items():
         write_frames(Path(root) / "JPEGImages/480p" / name, len(masks), masks[0].shape)
         write_masks(Path(root) / annotations / "480p" / name, masks)
-    write_file(Path(root) / f"ImageSets/{year}/val.txt", "\n".join(sequences).encode())
+    files.write(Path(root) / f"ImageSets/{year}/val.txt", "\n".join(sequences).encode())
     return root

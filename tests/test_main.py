@@ -112,7 +112,7 @@ def test_help_is_short_and_has_examples():
         (["--config.system=nothing"], "no system 'nothing'"),
         (["--config.model.width=5", "--mode=evaluate"], "holds another network"),
         (["--mode=evaluate", "--checkpoint=nowhere"], "nowhere does not exist"),
-        (["--workdir=/proc/nothing"], "cannot write to /proc/nothing"),
+        (["--workdir=/proc/nothing"], "/proc/nothing cannot be written"),
         (["--mode=evaluate", "--step=3"], "no checkpoint of step 3"),
         (["--mode=evaluate", "--step=best"], "was scored"),
         (["--config.evaluation.short_edge=-3"], "short_edge is -3"),

@@ -15,10 +15,9 @@ from mask_folders import SIZE, box, moving, write_davis, write_grey, write_masks
 from PIL import Image
 
 import vos3d_jax
+from vos3d_jax import files
 from vos3d_jax.evaluation import measuring, report
 from vos3d_jax.evaluation.benchmarks import DAVIS2016_STABLE
-from vos3d_jax.exclusive import exclusive
-from vos3d_jax.media.images import write_file
 from vos3d_jax.media.masks import PALETTE
 
 command = importlib.import_module("vos3d_jax.score")
@@ -61,7 +60,7 @@ def test_it_writes_scores_tables_and_a_report_and_shows_the_table(folder, capsys
     assert run(folder, "--method=mine") == 0
     shown = capsys.readouterr()
     assert "bear" in shown.out and "DAVIS-2016 val, not in full: 2 sequences" in shown.out
-    assert "scored 2 of 2 sequences" in shown.err
+    assert "scoring: 2 of 2 sequences" in shown.err
     scores = report.read(folder / "out")
     assert (scores.method, scores.protocol, len(scores.rows)) == ("mine", "toolkit", 2)
     written = {path.name for path in (folder / "out").iterdir()}
@@ -188,7 +187,7 @@ def test_a_result_of_other_frames_is_refused_before_anything_is_scored(folder, c
 
 def test_trap_27_nothing_is_written_to_the_results_or_read_from_them_but_masks(folder, capsys):
     for name in ("scores.json", "global_results-val.csv", "parts/x.part"):
-        write_file(folder / "results" / name, b"{}")
+        files.write(folder / "results" / name, b"{}")
     before = sorted(folder.glob("results/**/*"))
     assert run(folder) == 0
     assert sorted(folder.glob("results/**/*")) == before
@@ -443,7 +442,7 @@ def test_an_output_that_cannot_be_written_to(folder, capsys):
 
 
 def test_a_second_command_with_the_same_output_is_refused(folder, capsys):
-    with exclusive(folder / "out"):
+    with files.exclusive(folder / "out"):
         error = refused(folder, capsys)
     assert error.endswith(
         "another command is writing to /out: wait until it has ended, or name another folder"

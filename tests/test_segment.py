@@ -10,9 +10,8 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from vos3d_jax import cards, models, segment, storage
+from vos3d_jax import cards, files, models, segment, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference import results
 from vos3d_jax.media.encodings import read_mask
 from vos3d_jax.media.frames import open_frames
@@ -351,7 +350,7 @@ def test_it_goes_on_at_the_right_frame_where_some_could_not_be_decoded(video, ca
 
 
 def test_two_commands_never_write_the_same_results_at_once(video, capsys):
-    with exclusive(video / "out" / ".square.partial"):
+    with files.exclusive(video / "out" / ".square.partial"):
         assert _segment(video, "square.npy") == 2
         assert "another command is writing to" in capsys.readouterr().err
         assert _segment(video, "square.npy", f"--output={video / 'other'}") == 0

@@ -91,12 +91,6 @@ def test_a_model_of_an_unknown_system_is_refused_by_name(saved, monkeypatch):
         storage.load_model(saved[1])
 
 
-def test_an_unwritable_folder_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write to"):
-        storage.make_folder(tmp_path / "file" / "inside")
-
-
 def test_a_whole_folder_can_be_moved(saved, tmp_path):
     shutil.move(saved[1], tmp_path / "elsewhere")
     assert storage.load_model(tmp_path / "elsewhere").arguments["width"] == 5
@@ -119,7 +113,7 @@ def test_a_model_that_does_not_fit_on_the_disk_leaves_nothing_of_itself(saved, t
     assert not (tmp_path / "new").exists()
     monkeypatch.setattr(ocp.CheckpointManager, "save", _half_written)  # a quota, which nobody foresees
     for folder in ("new", "mine"):
-        with pytest.raises(UserError, match="cannot write to .*RESOURCE_EXHAUSTED"):
+        with pytest.raises(UserError, match="cannot be written .*RESOURCE_EXHAUSTED"):
             storage.save_model(model, tmp_path / folder)
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
@@ -129,5 +123,5 @@ def test_a_model_that_does_not_fit_on_the_disk_leaves_nothing_of_itself(saved, t
 def test_a_folder_that_cannot_be_made_is_named(saved, tmp_path, name):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "checkpoints").write_text("a file")
-    with pytest.raises(UserError, match="cannot write to"):
+    with pytest.raises(UserError, match="cannot be written"):
         storage.save_model(saved[0], tmp_path / name)

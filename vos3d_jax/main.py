@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from vos3d_jax import command
+from vos3d_jax import command, files
 from vos3d_jax.arguments import Parser, require_path
 
 _EXAMPLES = """examples:
@@ -62,7 +62,7 @@ def _run(arguments: list[str]) -> None:
     else:
         held_out.videos(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
-        storage.make_folder(workdir)
+        files.make_folder(workdir)
     evaluate.evaluate(
         config,
         model,

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vos3d_jax import command, records
+from vos3d_jax import command, files, records
 from vos3d_jax.arguments import Parser, require_path
 from vos3d_jax.errors import UserError
 
@@ -69,10 +69,9 @@ def _run(arguments: list[str]) -> None:
     for path in options.compare:
         require_path(path, "the scores.json of another method")
     from vos3d_jax.evaluation import benchmarks, report, scoring
-    from vos3d_jax.evaluation.progress import ScoringProgress
     from vos3d_jax.evaluation.results_folder import Results
     from vos3d_jax.evaluation.scores import require_same_protocol
-    from vos3d_jax.exclusive import exclusive
+    from vos3d_jax.progress import Progress
 
     rules = benchmarks.find(options.benchmark)
     given, output = Path(options.results), Path(options.output)
@@ -109,13 +108,13 @@ def _run(arguments: list[str]) -> None:
         **{name: value for name, value in vars(options).items() if name not in _BESIDE},
     }
     made = report.Made.now(typed, given, settings)
-    with exclusive(output), contextlib.ExitStack() as stack:
+    with files.exclusive(output), contextlib.ExitStack() as stack:
         before = records.read(output / report.MADE)
         there = (output / "scores.json").exists() and not options.overwrite
         if there and not records.same(before, made.record):
             raise records.occupied(output / "scores.json", records.differences(before, made.record))
         folder = stack.enter_context(scoring.opened_results(given, rules, videos))
-        with ScoringProgress() as progress, _told_how_to_go_on():
+        with Progress("scoring", "sequences") as progress, _told_how_to_go_on():
             scores = scoring.score(
                 folder,
                 options.benchmark,
@@ -125,7 +124,7 @@ def _run(arguments: list[str]) -> None:
                 method=options.method or given.resolve().name.removesuffix(".zip"),
                 workers=options.workers,
                 work_dir=output / _PARTS,
-                progress=progress,
+                progress=progress.scored,
                 videos=videos,
                 defects=tuple(options.defect),
                 partial=options.partial,
@@ -143,8 +142,8 @@ def _run(arguments: list[str]) -> None:
             )
             scoring.remove_parts(output / _PARTS)
             report.show(report.table(scores))
-            files = "scores.json, tables and report.html" if options.report else "scores.json and tables"
-            print(f"{files} are in {output}")
+            written = "scores.json, tables and report.html" if options.report else "scores.json and tables"
+            print(f"{written} are in {output}")
             if others:
                 _show_comparison(scores, [other.scores for other in others])
 

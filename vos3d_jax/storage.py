@@ -6,7 +6,6 @@ flipped bit of array data silently, so the card carries a crc32 of every array, 
 Everything passes through numpy: a checkpoint of any mesh restores anywhere.
 """
 
-import contextlib
 import errno
 import json
 import logging
@@ -15,7 +14,7 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,7 +26,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import cards, models, untrusted
+from vos3d_jax import cards, files, models, untrusted
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vos3d_jax.models.abstract import abstract_model
@@ -79,7 +78,7 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
         raise UserError(f"{problem}: nothing was written")
     checkpoints = refuse_occupied(folder)
     made = [path for path in (checkpoints, checkpoints.parent) if not os.path.exists(path)]
-    make_folder(checkpoints)
+    files.make_folder(checkpoints)
     items, card = _checked({"model": variables}, card, copy=False)
     # Orbax would compress (twice the processor time, for 8 % less), and all arrays at once beside themselves.
     largest = max(leaf.nbytes for leaf in jax.tree.leaves(variables))
@@ -95,9 +94,7 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
             shutil.rmtree(path, ignore_errors=True)
         if _is_of_the_machine(error):  # a quota, say
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Orbax leaves a traceback per array
-            raise UserError(
-                f"cannot write to {checkpoints} ({_reason(error)}): give another folder"
-            ) from None
+            raise files.unwritable(checkpoints, error) from None
         raise
     return checkpoints
 
@@ -105,7 +102,7 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
 def holds_model(folder: str | Path) -> bool:
     """Whether there is a model in `folder`, as `save_variables` writes it."""
     checkpoints = Path(folder).absolute() / "checkpoints"
-    return os.path.isdir(checkpoints) and bool(_steps(checkpoints))  # a file: `make_folder` says so
+    return os.path.isdir(checkpoints) and bool(_steps(checkpoints))  # a file: `files.make_folder` says so
 
 
 def refuse_occupied(folder: str | Path) -> Path:
@@ -280,31 +277,10 @@ def newest_whole(
     return None
 
 
-def make_folder(folder: Path) -> None:
-    """Makes `folder` and its parents and tries to write there; UserError when that fails."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """While it is entered, an OSError becomes the UserError that `path` cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write to {path} ({error.strerror}): give another folder") from error
-
-
 def _refuse_full(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise UserError(
-            f"cannot write to {folder} ({needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free): give"
-            " another folder"
-        )
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
 
 
 def _newest_whole(

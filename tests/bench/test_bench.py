@@ -84,9 +84,9 @@ def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
 
 def test_wrong_arguments_are_one_line_and_status_two(tmp_path, capsys):
     assert bench.main(["--json", str(tmp_path / "missing" / "x.json")]) == 2
-    assert "is not a folder" in capsys.readouterr().err
+    assert "missing/x.json cannot be written (No such file" in capsys.readouterr().err
     assert bench.main(["--json", str(tmp_path / "x.json"), "--markdown", str(tmp_path)]) == 2
-    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+    assert f"{tmp_path} cannot be written (Is a directory)" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
     with pytest.raises(SystemExit, match="2"):
         bench.main(["--size", "128"])

@@ -9,12 +9,13 @@ import pytest
 from golden_files import load_json, load_npz
 from mask_folders import SIZE, box, moving, write_davis, write_frames, write_grey, write_masks, write_own
 
+from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, aggregation, metrics, score, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, DAVIS2016_STABLE
 from vos3d_jax.evaluation.parts import Part
 from vos3d_jax.evaluation.scores import Row, require_comparable
-from vos3d_jax.media.images import write_file, write_map_png
+from vos3d_jax.media.images import write_map_png
 
 
 def unpacked(bits, shape):
@@ -297,7 +298,7 @@ def jhmdb(tmp_path):
         savemat(path, {"part_mask": truth})
         for split in (1, 2, 3):
             path = tmp_path / f"data/splits/{label}_test_split{split}.txt"
-            write_file(path, f"{clip}.avi 2\n".encode())
+            files.write(path, f"{clip}.avi 2\n".encode())
             speck = box()
             speck[0, 0] = 1  # not in the largest region
             masks = [speck, box(left=6)] if label == "catch" else [box(left=9), np.zeros(SIZE, np.uint8)]
@@ -322,17 +323,17 @@ def test_j_hmdbs_frame_map_lists_each_box_for_every_action(jhmdb):
     lines = ["clip,frame,catch,clap", "catch/catch (1)@x,,0.9,0.1"]
     lines += ["clap/clap (1)@x,00001,0.2,0.8", "clap/clap (1)@x,00002,0.2,0.8"]
     for split in (1, 2, 3):  # as spreadsheets write it, with a mark of its encoding
-        write_file(jhmdb / f"results/split{split}/actions.csv", "\n".join(lines).encode("utf-8-sig"))
+        files.write(jhmdb / f"results/split{split}/actions.csv", "\n".join(lines).encode("utf-8-sig"))
     scores = score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
     # catch: two right boxes first, then a wrong one; clap: no box is right (its clip's is 1/3 off).
     assert scores.figures["frame-mAP"] == pytest.approx(0.5)
     (jhmdb / "results/split3/actions.csv").unlink()
     with pytest.raises(UserError, match=r"split3/actions\.csv is missing, but other splits have theirs"):
         score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
-    write_file(jhmdb / "results/split3/actions.csv", "\n".join(lines[:2]).encode())
+    files.write(jhmdb / "results/split3/actions.csv", "\n".join(lines[:2]).encode())
     with pytest.raises(UserError, match=r"has no line for 'split3/clap/clap \(1\)@x'"):
         score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
-    write_file(jhmdb / "results/split3/actions.csv", b"clip,frame,catch\ncatch/catch (1)@x,,0.9\n")
+    files.write(jhmdb / "results/split3/actions.csv", b"clip,frame,catch\ncatch/catch (1)@x,,0.9\n")
     with pytest.raises(UserError, match=r"has no number for 'clap' in a line: expected the columns clip"):
         score(jhmdb / "results", "jhmdb", jhmdb / "data", workers=1)
 

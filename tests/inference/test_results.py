@@ -210,9 +210,9 @@ def test_a_video_called_soft_cannot_replace_the_soft_maps_of_all_others(video, t
 @pytest.mark.parametrize(
     ("number", "mend"),
     [
-        (errno.EACCES, "give an --output folder that you may write to"),
+        (errno.EACCES, "give a folder that you may write to"),
         (errno.ENOSPC, "free some space"),
-        (errno.EIO, "give another --output folder"),
+        (errno.EIO, "give another folder"),
     ],
 )
 def test_what_cannot_be_written_is_told_with_its_own_mend(video, tmp_path, monkeypatch, number, mend):
@@ -223,5 +223,5 @@ def test_what_cannot_be_written_is_told_with_its_own_mend(video, tmp_path, monke
 
 def test_a_file_in_the_place_of_the_output_folder_is_told_as_such(video, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UserError, match="a file stands where a folder is needed, so give another --output"):
+    with pytest.raises(UserError, match="a file stands where a folder is needed, so give another folder"):
         segment(video, tmp_path / "file", 0)

@@ -7,9 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from vos3d_jax import cards, models, storage
+from vos3d_jax import cards, files, models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.porting import open_checkpoint, plan, published, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
 from vos3d_jax.porting.export import export, words
@@ -329,7 +328,7 @@ def test_the_same_is_not_converted_twice_and_another_model_not_replaced_unless_t
 
     dcseg()
     before = state()
-    with exclusive(dcseg.folder), pytest.raises(UserError, match="another command is writing to"):
+    with files.exclusive(dcseg.folder), pytest.raises(UserError, match="another command is writing to"):
         dcseg()
     dcseg()
     assert "model was converted before, from this file and with these settings" in caplog.text

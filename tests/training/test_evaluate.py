@@ -7,10 +7,9 @@ import pytest
 import toy_network
 from PIL import Image
 
-from vos3d_jax import models, storage
+from vos3d_jax import files, models, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import report, scoring
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.porting import convert, export
 from vos3d_jax.training import evaluate, held_out
@@ -180,7 +179,7 @@ def test_probabilities_that_are_not_finite_end_it_and_leave_no_scores(tmp_path, 
 
 
 def test_two_evaluations_never_write_to_one_folder(tmp_path, setting):
-    with exclusive(tmp_path / "run"):
+    with files.exclusive(tmp_path / "run"):
         with pytest.raises(UserError, match="another command is writing to .*run: wait until it has ended"):
             evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
 

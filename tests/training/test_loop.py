@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import toy_network
 
-from vos3d_jax import cards, storage
+from vos3d_jax import cards, files, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.training import held_out, loop, sources
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.held_out import Look
@@ -126,7 +125,7 @@ def test_a_workdir_of_another_config_is_refused_with_the_difference(whole_run):
 
 def test_trap_a_second_start_does_not_clear_what_the_first_is_saving(whole_run):
     workdir, _ = whole_run
-    with exclusive(workdir), pytest.raises(UserError, match="another command is writing to"):
+    with files.exclusive(workdir), pytest.raises(UserError, match="another command is writing to"):
         loop.train(toy_network.config(), workdir)
 
 

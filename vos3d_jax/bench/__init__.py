@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from vos3d_jax import command
+from vos3d_jax import command, files
 from vos3d_jax.arguments import Parser
 from vos3d_jax.errors import UserError
 
@@ -81,8 +81,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         if options.network and (height % 4 or width % 4):
             raise UserError(f"--size {height}x{width}: the network is measured at multiples of 4")
     for file in (options.json, options.markdown):
-        if file and not file.absolute().parent.is_dir():
-            raise UserError(f"{file} cannot be written: {file.absolute().parent} is not a folder")
         if file:
             _try_writing(file)
     return options
@@ -98,10 +96,8 @@ def _check_depth(depth: int) -> None:
 def _try_writing(file: Path) -> None:
     """Raises UserError now, not after minutes of measuring; leaves the file as it is."""
     there = file.exists() or file.is_symlink()
-    try:
+    with files.writing(file):
         file.open("a").close()
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror or error}") from error
     if not there:
         file.unlink()
 

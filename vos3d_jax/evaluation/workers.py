@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 
 import vos3d_jax
-from vos3d_jax import runtime
+from vos3d_jax import files, runtime
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import measuring, parts, result_masks
 from vos3d_jax.evaluation.parts import Part
@@ -31,7 +31,6 @@ from vos3d_jax.evaluation.problems import BadResult, Problem, refuse
 from vos3d_jax.evaluation.results_folder import Results
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.media.encodings import Levels
-from vos3d_jax.media.images import write_file
 
 _ENDING = ".part"
 # Of a core, a pixel: reading two masks, J and F; and with T or measures of soft maps (docs/performance.md).
@@ -97,7 +96,7 @@ def perform(job: Job) -> Part | Problem:
     except BadResult as error:
         return error.problem
     if place is not None:
-        write_file(place, parts.to_bytes(part))
+        files.write(place, parts.to_bytes(part))
     return part
 
 

@@ -6,7 +6,6 @@ All of them are made in OUT/.<video>.partial and appear under their names when t
 they replace waits there until all of them are in place; after an error, or a kill in between, it is put back.
 """
 
-import errno
 import json
 import shutil
 from collections.abc import Mapping
@@ -17,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from vos3d_jax import records
+from vos3d_jax import files, records
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.inference.predictor import Frame
 from vos3d_jax.media.frames import Frames
-from vos3d_jax.media.images import write_file, write_map_png
+from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import read_ids, write_palette_png
 from vos3d_jax.media.overlay import overlay as draw_overlay
 from vos3d_jax.media.reading import Picture
@@ -31,15 +29,6 @@ from vos3d_jax.media.video_writer import DEFAULT_RATE, VideoWriter
 _SOFT = "soft"  # the folder of OUT with the soft maps of all videos
 _WORDS = {"overlay.mp4": "an overlay", "soft": "soft maps", "masks": "masks", "record.json": "a record"}
 _PLACING = "placing"  # in a partial folder: names of what goes into its place, and is there if it is not here
-# What to do about an output folder that cannot be written to; for anything else, another one.
-_NOT_YOURS = "give an --output folder that you may write to"
-_FULL = "free some space, or give an --output folder on another disk"
-_A_FILE = "a file stands where a folder is needed, so give another --output"
-_MENDS = {
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _NOT_YOURS),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), _A_FILE),
-}
 
 
 class VideoResults:
@@ -96,7 +85,7 @@ class VideoResults:
         self._lock, self._closing = ExitStack(), ExitStack()
         try:
             self._partial.mkdir(parents=True, exist_ok=True)
-            self._lock.enter_context(exclusive(self._partial))
+            self._lock.enter_context(files.exclusive(self._partial))
             self._keep = any(self._partial.iterdir())
             self._put_back()
             shutil.rmtree(self._replaced, ignore_errors=True)  # what a killed run had begun to delete
@@ -105,7 +94,7 @@ class VideoResults:
                 self._begin()
         except OSError as error:
             self._leave()
-            raise self._unwritable(error) from error
+            raise files.unwritable(self._output, error) from error
         except BaseException:
             self._leave()
             raise
@@ -139,7 +128,7 @@ class VideoResults:
             if kind is None and not self.finished:
                 self._put_in_place()
         except OSError as failure:
-            raise self._unwritable(failure) from failure
+            raise files.unwritable(self._output, failure) from failure
         finally:
             self._leave()
 
@@ -190,18 +179,16 @@ class VideoResults:
 
     def _write_record(self) -> None:
         text = json.dumps(self.record, indent=1) + "\n"
-        write_file(self._partial / "record.json", text.encode())
+        files.write(self._partial / "record.json", text.encode())
 
     def _file(self, kind: str, index: int) -> Path:
         return self._partial / kind / f"{self._video.frame_name(index)}.png"
 
     def _draw(self, picture: Picture, mask: np.ndarray) -> None:
         if self.overlay:
-            try:
+            with files.writing(self._output):
                 shown = draw_overlay(picture.pixels, mask)
                 self._writer.write(shown, picture.time, picture.pixel_aspect)
-            except OSError as error:
-                raise self._unwritable(error) from error
 
     def _leave(self) -> None:
         if not self._keep:
@@ -215,7 +202,7 @@ class VideoResults:
         self._write_record()
         chosen, replaced = self._places(chosen=True), self._in_the_way()
         # From here on what was chosen and the partial folder lacks is in place, until it has another name.
-        write_file(self._partial / _PLACING, json.dumps(list(chosen)).encode())
+        files.write(self._partial / _PLACING, json.dumps(list(chosen)).encode())
         try:
             for name, path in self._places().items():
                 if name in replaced:
@@ -262,8 +249,3 @@ class VideoResults:
         }
         wanted = (self.overlay, self.soft, self.masks, places["record.json"])
         return {name: path for name, path in places.items() if path in wanted} if chosen else places
-
-    def _unwritable(self, error: OSError) -> UserError:
-        reason = error.strerror or error
-        mend = _MENDS.get(error.errno, "give another --output folder")
-        return UserError(f"cannot write to {self._output} ({reason}): {mend}")

@@ -15,12 +15,12 @@ import vos3d_jax
 from vos3d_jax import cards, runtime, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Predictor
-from vos3d_jax.inference.progress import Progress
 from vos3d_jax.inference.results import VideoResults
 from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.frames import Frames, open_frames
 from vos3d_jax.media.reading import Picture
 from vos3d_jax.models.description import settings_of
+from vos3d_jax.progress import Progress
 
 # Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, about
 # 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
@@ -144,7 +144,7 @@ def _segment(predictor: Predictor, video: Frames, results: VideoResults, bad_fra
         if not results.finished:
             left = video.length and video.length - results.done
             stride = predictor.settings.clip_length - predictor.settings.overlap
-            with Progress(left, warm_up=stride) as progress:
+            with Progress("segmenting", "frames", left, warm_up=stride) as progress:
                 predictor.announce = progress.say
                 if results.done:
                     progress.say(f"going on: the masks of {results.done} frames are done")

@@ -4,7 +4,6 @@ import io
 import math
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
+from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.png import png_size
 from vos3d_jax.media.reading import MOST_PIXELS
@@ -142,7 +142,7 @@ def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
 def write_jpeg(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     """Writes an RGB picture as JPEG, whole or not at all: to look at, in a fifteenth of a PNG's time.
 
-    Colours keep their full resolution, so that outlines and text stay crisp; errors as `write_file`.
+    Colours keep their full resolution, so that outlines and text stay crisp; errors as `files.write`.
     """
     write_image(path, Image.fromarray(picture), format="JPEG", quality=90, subsampling="4:4:4")
 
@@ -150,40 +150,16 @@ def write_jpeg(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
 def write_map_png(path: str | Path, values: Float32[np.ndarray, "h w"]) -> None:
     """Writes a map of values in 0..1 as a grey PNG of 16 bits, round(65535 x), whole or not at all.
 
-    Values outside are clipped; errors as `write_file`.
+    Values outside are clipped; errors as `files.write`.
     """
     write_image(path, Image.fromarray(np.round(np.clip(values, 0, 1) * 65535).astype(np.uint16)))
 
 
 def write_image(path: str | Path, image: Image.Image, *, format: str = "PNG", **options) -> None:
-    """Writes Pillow's image, whole or not at all, with the options of its format; errors as `write_file`."""
+    """Writes Pillow's image, whole or not at all, with the options of its format; errors as `files.write`."""
     data = io.BytesIO()
     image.save(data, format=format, **options)
-    write_file(path, data.getvalue())
-
-
-def write_file(path: str | Path, data: bytes) -> None:
-    """Writes a file whole or not at all (a temporary name in the same folder, then a rename).
-
-    Raises:
-        UserError: the folder cannot be made or written to.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}): name a folder that can be written to and has space"
-        ) from None
+    files.write(path, data.getvalue())
 
 
 def natural_order(name: str) -> list[str | int]:

@@ -20,9 +20,8 @@ import jax
 import numpy as np
 
 import vos3d_jax
-from vos3d_jax import models, records, storage
+from vos3d_jax import files, models, records, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
 from vos3d_jax.porting import plan as plans
 from vos3d_jax.porting import published, rules, targets
 from vos3d_jax.porting.plan import Plan
@@ -72,7 +71,7 @@ def convert(
     name, hidden = published.find(digest) or (None, {})
     if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
         plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
-    with exclusive(folder):
+    with files.exclusive(folder):
         _save(variables, card(checkpoint, plan, digest, name), Path(folder), overwrite)
     return plan
 
@@ -111,7 +110,7 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
 def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, overwrite: bool) -> None:
     """Writes the model, unless it is there already; another one makes way if it may be replaced."""
     new, old, place = folder / ".new", folder / ".old", folder / "checkpoints"
-    with storage.writing(folder):
+    with files.writing(folder):
         if old.exists() and not place.exists():  # a run was killed between its renames
             old.rename(place)
     for left in (new, old):
@@ -133,7 +132,7 @@ def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, over
     if not overwrite:
         raise records.occupied(folder, records.differences(before, made))
     storage.save_variables(variables, made, new)
-    with storage.writing(folder):
+    with files.writing(folder):
         place.rename(old)
         (new / "checkpoints").rename(place)
         shutil.rmtree(old)

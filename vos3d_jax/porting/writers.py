@@ -4,17 +4,16 @@ The formats are those that torch 1.6 and later, and safetensors, read. A file ap
 it is whole.
 """
 
-import contextlib
 import json
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting.readers.lazy import row_major
 from vos3d_jax.porting.readers.safetensors_file import DTYPES as SAFETENSORS_DTYPES
@@ -43,7 +42,10 @@ def write_pth(path: str | os.PathLike, tensors: Mapping[str, Any]) -> None:
         if id(value) not in keys:
             keys[id(value)] = str(len(keys))
             stored.append(value)
-    with _atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        files.replacing(path, durable=True) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
         pickled = _pickle_state_dict(
             tensors, {name: keys[id(value)] for name, value in tensors.items()}, kinds
         )
@@ -79,28 +81,10 @@ def write_safetensors(
         header[name] = {"dtype": names[dtype], "shape": shape, "data_offsets": [begin, end]}
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
-    with _atomic(path) as file:
+    with files.replacing(path, durable=True) as file:
         file.write(struct.pack("<Q", len(encoded)) + encoded)
         for name in order:
             file.write(_bytes(tensors[name]))
-
-
-@contextlib.contextmanager
-def _atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A file under a temporary name beside `path`, which gets its name when all is written."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):  # it is renamed by now, or its folder is none
-            temporary.unlink()
 
 
 def _check(tensors: Mapping[str, Any], known: Mapping[np.dtype, str]) -> None:

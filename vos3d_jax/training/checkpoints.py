@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import checkpoint_managers
 
-from vos3d_jax import storage
+from vos3d_jax import files, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.training.state import State
 
@@ -27,7 +27,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, seconds: float):
         self._folder = folder / "checkpoints"
-        storage.make_folder(self._folder)
+        files.make_folder(self._folder)
         self._seconds = seconds
         self._last = time.monotonic()
         best = checkpoint_managers.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False)
@@ -115,7 +115,7 @@ class Checkpoints:
     def _set_aside(self, step: int) -> None:
         """Renames the folder of `step` to a name that Orbax and we pass over."""
         names = itertools.chain([f"{step}.damaged"], (f"{step}.damaged-{n}" for n in itertools.count(2)))
-        with storage.writing(self._folder):
+        with files.writing(self._folder):
             (self._folder / str(step)).rename(
                 next(self._folder / name for name in names if not (self._folder / name).exists())
             )

@@ -14,16 +14,14 @@ from typing import Any
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import cards, models, records, storage
+from vos3d_jax import cards, files, models, records, storage
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
-from vos3d_jax.evaluation.progress import ScoringProgress
-from vos3d_jax.exclusive import exclusive
-from vos3d_jax.media.images import write_file
 from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.progress import Progress
 from vos3d_jax.training import held_out, predictions
 from vos3d_jax.training.stages import Config
 
@@ -89,7 +87,7 @@ def evaluate(
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
     own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
-    with exclusive(output):
+    with files.exclusive(output):
         if (folder / "scores.json").exists():
             before = _record(folder)
             if records.same(before, key):
@@ -108,7 +106,7 @@ def evaluate(
                     unfinished, "an unfinished evaluation", records.differences(begun, key), *_FLAGS
                 )
             _remove(unfinished)
-            write_file(unfinished / "key.json", (json.dumps(key, indent=1) + "\n").encode())
+            files.write(unfinished / "key.json", (json.dumps(key, indent=1) + "\n").encode())
         rules = benchmarks.find(settings.benchmark)
         if settings.baselines:
             _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
@@ -145,7 +143,7 @@ def _score_baselines(
         file = folder / method.replace(" ", "_") / "scores.json"
         if not file.exists():
             say(f"scoring {method} on {len(videos)} videos of {rules.title}")
-            write_file(file, score_predictions(rules, videos, masks, method=method).to_json().encode())
+            files.write(file, score_predictions(rules, videos, masks, method=method).to_json().encode())
 
 
 def _score_files(
@@ -158,7 +156,7 @@ def _score_files(
 ) -> Scores:
     """The scores of the predictions in `folder`, by the code of the command `score`."""
     say(f"scoring on {rules.title}: {', '.join(rules.metrics)}")
-    with ScoringProgress() as progress:
+    with Progress("scoring", "sequences") as progress:
         return scoring.score(
             folder / "masks",
             rules.name,
@@ -166,7 +164,7 @@ def _score_files(
             maps_dir=folder / "maps" if rules.takes_maps else None,
             method="trained network",
             work_dir=folder / _PARTS,
-            progress=progress,
+            progress=progress.scored,
             videos=videos,
             card=cards.digest(card),
             **held_out.reader_arguments(config),
@@ -224,13 +222,13 @@ def _is_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 def _replace(folder: Path, unfinished: Path) -> None:
     """A finished evaluation takes the place of an old one; a broken one never does."""
     _remove(folder)
-    with storage.writing(folder):
+    with files.writing(folder):
         unfinished.rename(folder)
 
 
 def _remove(folder: Path) -> None:
     """Removes `folder` under another name, so that nobody takes what a kill leaves of it for the whole."""
-    with storage.writing(folder):
+    with files.writing(folder):
         waste = folder.with_name("evaluation.old")
         if waste.exists():
             shutil.rmtree(waste)

@@ -17,14 +17,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from vos3d_jax import models, runtime
+from vos3d_jax import files, models, runtime
 from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
-from vos3d_jax.exclusive import exclusive
+from vos3d_jax.progress import duration
 from vos3d_jax.training import held_out, optimisers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
-from vos3d_jax.training.progress import Meter, Writer, duration
 from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import (
     State,
@@ -36,6 +35,7 @@ from vos3d_jax.training.state import (
     model_of,
     network,
 )
+from vos3d_jax.training.writer import Meter, Writer
 
 Metrics = Mapping[str, jax.Array | float]
 Score = Callable[[nnx.Module], held_out.Look]
@@ -68,7 +68,7 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
     scored_on = held_out.videos(config) if score else []
     workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
 
-    with exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
+    with files.exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         restored = checkpoints.restore(lambda step: abstract_state(config, step))
         recent: list[Metrics] = []
         if restored:

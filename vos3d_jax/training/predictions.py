@@ -13,13 +13,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import UInt8
 
-from vos3d_jax import storage
+from vos3d_jax import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation.benchmarks import Run
 from vos3d_jax.inference.predictor import Predictor
-from vos3d_jax.inference.progress import Progress
 from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import write_palette_png
+from vos3d_jax.progress import Progress
 from vos3d_jax.training.stages import Evaluation
 
 
@@ -39,12 +39,14 @@ def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: 
     left = {run.folder: run for run in runs if not (folder / "masks" / run.folder).is_dir()}
     stride = settings.clip_length - settings.overlap
     if left:
-        with Progress(sum(len(run.frames) for run in left.values()), warm_up=stride) as progress:
+        with Progress(
+            "segmenting", "frames", sum(len(run.frames) for run in left.values()), warm_up=stride
+        ) as progress:
             predictor = Predictor(model, **settings.predictor, announce=progress.say)
             for number, run in enumerate(runs, 1):
                 if run.folder in left:
                     progress.say(f"{number}/{len(runs)} {run.folder}: {len(run.frames)} frames")
-                    with storage.writing(folder):
+                    with files.writing(folder):
                         _write_run(predictor, run, folder, maps, progress)
             progress.say(progress.summary())
     shutil.rmtree(folder / "partial", ignore_errors=True)

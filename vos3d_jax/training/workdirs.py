@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vos3d_jax import storage
+from vos3d_jax import files
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import write_file
 from vos3d_jax.training.sources import HELD_OUT
 from vos3d_jax.training.stages import Config
 
@@ -36,14 +35,14 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
       UserError: the folder cannot be written, or is the run of another config or of other data (differences
         are named).
     """
-    storage.make_folder(workdir)
+    files.make_folder(workdir)
     ours = json.loads(json.dumps(dataclasses.asdict(config)))
     known = _read(workdir / "data.json") or {}
     _refuse(workdir, "other data", "the data", _other_videos(known, data, config.evaluation.data.name))
     if theirs := _read(workdir / "config.json"):
         _refuse(workdir, "another config", "the config", _differences(theirs, ours))
     for name, values in (("config.json", ours), ("data.json", known | data)):
-        write_file(workdir / name, (json.dumps(values, indent=2) + "\n").encode())
+        files.write(workdir / name, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vos3d_jax import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.report.comparison import compare, compare_all
@@ -15,7 +16,6 @@ from vos3d_jax.evaluation.report.sheets import write_csv
 from vos3d_jax.evaluation.report.terminal import compare_table, show, table, tests_table
 from vos3d_jax.evaluation.report.training import Training, find_training
 from vos3d_jax.evaluation.scores import Scores, is_comparable
-from vos3d_jax.media.images import write_file
 
 __all__ = [
     "MADE",
@@ -78,15 +78,15 @@ def write(
     output = Path(output)
     if made is not None:  # before the scores, so that a kill in between leaves none that nobody may replace
         made.write(output)
-    write_file(output / "scores.json", scores.to_json().encode())
+    files.write(output / "scores.json", scores.to_json().encode())
     write_csv(scores, output)
     beside = [other.scores for other in compare if is_comparable(scores, other.scores)]
-    write_file(output / "table.tex", latex([scores, *beside]).encode())
+    files.write(output / "table.tex", latex([scores, *beside]).encode())
     if not html:
         (output / "report.html").unlink(missing_ok=True)
         return
     text = page(scores, videos=videos, masks_dir=masks_dir, others=compare, made=made, run=run)
-    write_file(output / "report.html", text.encode())
+    files.write(output / "report.html", text.encode())
     if masks_dir is not None:
         write_pictures(scores, videos, masks_dir, output / "pictures")
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vos3d_jax import files
 from vos3d_jax.evaluation.scores import Scores
-from vos3d_jax.media.images import write_file
 
 MADE = "made.json"
 
@@ -45,7 +45,7 @@ class Made:
 
     def write(self, folder: Path) -> None:
         """Leaves it in the folder of a scores.json."""
-        write_file(folder / MADE, json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
+        files.write(folder / MADE, json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import io
 import math
 from pathlib import Path
 
+from vos3d_jax import files
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.report.units import interval
 from vos3d_jax.evaluation.scores import Scores, statistics_of
-from vos3d_jax.media.images import write_file
 
 _GLOBAL = {
     "J&F-Mean": "J&F",
@@ -37,18 +37,18 @@ def write_csv(scores: Scores, folder: str | Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written to.
     """
-    files = {"figures.csv": _figures(scores), "rows.csv": _rows(scores)}
+    tables = {"figures.csv": _figures(scores), "rows.csv": _rows(scores)}
     if {"J", "F"} <= set(scores.metrics):
         options = scores.provenance.get("options") or {}
         split = options.get("split") or benchmarks.find(scores.benchmark).split
-        files[f"global_results-{split}.csv"] = _official_global(scores)
-        files[f"per-sequence_results-{split}.csv"] = _official_per_sequence(scores)
+        tables[f"global_results-{split}.csv"] = _official_global(scores)
+        tables[f"per-sequence_results-{split}.csv"] = _official_per_sequence(scores)
     paths = []
-    for name, rows in files.items():
+    for name, rows in tables.items():
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         paths.append(Path(folder) / name)
-        write_file(paths[-1], text.getvalue().encode())
+        files.write(paths[-1], text.getvalue().encode())
     return paths
 
 

@@ -1,8 +1,6 @@
 """Where a run's numbers go: one writer for the terminal, `metrics.jsonl` and TensorBoard."""
 
 import json
-import shutil
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +9,8 @@ import numpy as np
 import tensorboardX
 from jaxtyping import UInt8
 
-from vos3d_jax import storage
+from vos3d_jax import files
+from vos3d_jax.progress import StatusLine
 
 
 class Writer:
@@ -28,32 +27,29 @@ class Writer:
 
     def __init__(self, workdir: Path, step: int, seconds: float):
         self._path = workdir / "metrics.jsonl"
-        with storage.writing(workdir / "tensorboard"):
+        with files.writing(workdir / "tensorboard"):
             # TensorBoard drops the step it is given, too; that of the checkpoint is done.
             self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
-        with storage.writing(self._path):
+        with files.writing(self._path):
             _truncate(self._path, step)
             self._file = self._path.open("a")
-        self._seconds = seconds
-        self._last = time.monotonic()
-        self._open_line = False
+        self._line = StatusLine(seconds)
 
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._end_line()
+        self._line.close()
         self._file.close()
         self._board.close()
 
     def text(self, line: str) -> None:
         """Prints a line of its own."""
-        self._end_line()
-        print(line, flush=True)
+        self._line.say(line)
 
     def scalars(self, step: int, values: dict[str, float | str]) -> None:
         """Records the `values` after step `step`; text (the stage's name) goes to `metrics.jsonl` only."""
-        with storage.writing(self._path):
+        with files.writing(self._path):
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             self._file.flush()
         for name, value in values.items():
@@ -67,17 +63,7 @@ class Writer:
 
     def progress(self, line: str, last: bool = False) -> None:
         """Shows how far the run is: in place on a terminal, else as a line every few seconds."""
-        if sys.stdout.isatty():
-            print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
-            self._open_line = True
-        elif last or time.monotonic() - self._last >= self._seconds:
-            self._last = time.monotonic()
-            print(line, flush=True)
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            print(flush=True)
-            self._open_line = False
+        self._line.show(line, last)
 
 
 class Meter:
@@ -106,16 +92,6 @@ class Meter:
         return result
 
 
-def duration(seconds: float | int) -> str:
-    """Returns "42 s", "3 min 05 s" or "2 h 07 min"."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-
-
 def _truncate(path: Path, step: int) -> None:
     if not path.exists():
         return
@@ -126,6 +102,4 @@ def _truncate(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             break  # the line a kill cut short
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept))
-    temporary.replace(path)
+    files.write(path, "".join(kept).encode())
