@@ -24,11 +24,17 @@ _MENDS = {
 }
 
 
+def reason(error: BaseException) -> str:
+    """Returns what an error of the system or a library says, in one line of at most 160 characters."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(said.split())[:160]
+
+
 def unwritable(path: str | Path, error: Exception) -> UserError:
     """Returns the error that `path` cannot be written, with the reason and the mend, for any such `error`."""
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
-    mend = _MENDS.get(getattr(error, "errno", None), "give another folder")
-    return UserError(f"{path} cannot be written ({reason}): {mend}")
+    why = reason(error)
+    number = errno.ENOSPC if "No space left" in why else getattr(error, "errno", None)
+    return UserError(f"{path} cannot be written ({why}): {_MENDS.get(number, 'give another folder')}")
 
 
 @contextlib.contextmanager

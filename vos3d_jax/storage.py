@@ -6,6 +6,7 @@ flipped bit of array data silently, so the card carries a crc32 of every array, 
 Everything passes through numpy: a checkpoint of any mesh restores anywhere.
 """
 
+import contextlib
 import errno
 import json
 import logging
@@ -14,7 +15,7 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -37,7 +38,7 @@ Step = int | Literal["best"] | None
 _Result = TypeVar("_Result")
 # What the machine lacks or forbids says nothing about a file; Orbax and TensorStore may say it in words.
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ESTALE)
-_MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE")
+_MACHINE_WORDS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE", "No space left")
 _LARGEST_GROWTH = 1000  # arrays to their files: the state of a run that begins is zeros
 _SMALL = 64 << 20  # bytes that any model may have
 _BESIDE = 1 << 20  # bytes that may be on their way to the disk beside the largest array
@@ -85,18 +86,34 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
     arrays = ocp.PyTreeCheckpointHandler(use_compression=False, save_concurrent_gb=(largest + _BESIDE) / 1e9)
     arguments = {"model": ocp.args.PyTreeSave(items["model"]), "card": ocp.args.JsonSave(card)}
     try:
-        _refuse_full(checkpoints, sum(leaf.nbytes for leaf in jax.tree.leaves(variables)))
-        with open_manager(checkpoints, {"model": arrays, "card": ocp.JsonCheckpointHandler()}) as manager:
-            manager.save(0, args=ocp.args.Composite(**arguments))
-            manager.wait_until_finished()
-    except Exception as error:
+        with saving(checkpoints):
+            _refuse_full(checkpoints, sum(leaf.nbytes for leaf in jax.tree.leaves(variables)))
+            with open_manager(checkpoints, {"model": arrays, "card": ocp.JsonCheckpointHandler()}) as manager:
+                manager.save(0, args=ocp.args.Composite(**arguments))
+                manager.wait_until_finished()
+    except Exception:
         for path in made:  # what was there before is left
             shutil.rmtree(path, ignore_errors=True)
-        if _is_of_the_machine(error):  # a quota, say
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Orbax leaves a traceback per array
-            raise files.unwritable(checkpoints, error) from None
         raise
     return checkpoints
+
+
+@contextlib.contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """While it is entered, Orbax's many ways to say "disk full" become the one error of `files`.
+
+    Args:
+      folder: of checkpoints; the unfinished ones are removed then.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_the_machine(error):
+            raise
+        for unfinished in folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Orbax leaves a traceback per array
+        raise files.unwritable(folder, error) from error
 
 
 def holds_model(folder: str | Path) -> bool:
@@ -137,18 +154,12 @@ def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Modu
     Raises:
       UserError: as `load_model`.
     """
-
-    def read(manager: ocp.CheckpointManager, number: int) -> tuple[nnx.Module, dict[str, Any]]:
-        card = read_card(manager, number)
-        model = abstract_model(card["system"], **card["arguments"])
-        variables = read_item(manager, number, "model", model_variables(model), card)
-        variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
-        graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
-        model = nnx.merge(graphdef, variables["params"], variables["batch_stats"])
-        remember(model, card.get("inference", {}), cards.origin(card), cards.doubt(card))
-        return model, card
-
-    return _newest_whole(folder, step, read)
+    model, variables, card = _newest_whole(folder, step, _read_model)
+    variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
+    graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
+    model = nnx.merge(graphdef, variables["params"], variables["batch_stats"])
+    remember(model, card.get("inference", {}), cards.origin(card), cards.doubt(card))
+    return model, card
 
 
 def load_variables(folder: str | Path, step: Step = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -157,13 +168,8 @@ def load_variables(folder: str | Path, step: Step = None) -> tuple[dict[str, Any
     Raises:
       UserError: as `load_model`.
     """
-
-    def read(manager: ocp.CheckpointManager, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        card = read_card(manager, number)
-        model = abstract_model(card["system"], **card["arguments"])
-        return read_item(manager, number, "model", model_variables(model), card), card
-
-    return _newest_whole(folder, step, read)
+    _, variables, card = _newest_whole(folder, step, _read_model)
+    return variables, card
 
 
 def load_card(folder: str | Path, step: Step = None) -> dict[str, Any]:
@@ -267,7 +273,7 @@ def newest_whole(
         except (UserError, MemoryError):
             raise
         except Exception as error:
-            reason = _reason(error)
+            reason = files.reason(error)
             if _is_of_the_machine(error):
                 raise UserError(
                     f"checkpoint {step} of {manager.directory} could not be read ({reason}); it may well be"
@@ -306,6 +312,13 @@ def _newest_whole(
     return result
 
 
+def _read_model(manager: ocp.CheckpointManager, step: int) -> tuple[nnx.Module, Any, dict[str, Any]]:
+    """The network without numbers, its variables and its card."""
+    card = read_card(manager, step)
+    model = abstract_model(card["system"], **card["arguments"])
+    return model, read_item(manager, step, "model", model_variables(model), card), card
+
+
 def _best_first(manager: ocp.CheckpointManager, steps: list[int]) -> list[int]:
     """The scored ones of `steps`, by falling score; of equal ones the later first."""
     cards = {step: newest_whole(manager, [step], lambda number: read_card(manager, number)) for step in steps}
@@ -313,28 +326,20 @@ def _best_first(manager: ocp.CheckpointManager, steps: list[int]) -> list[int]:
     return sorted(scores, key=lambda step: (scores[step], step), reverse=True)
 
 
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
-
-
 def _is_of_the_machine(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in _MACHINE):
-            return True
-        if any(word in str(seen) for word in _MACHINE_WORDS):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _MACHINE):
+        return True
+    behind = error.__cause__ or error.__context__
+    said = any(word in str(error) for word in _MACHINE_WORDS)
+    return said or (behind is not None and _is_of_the_machine(behind))
 
 
 def _checkpoints(folder: str | Path) -> Path:
     folder = Path(folder)
-    if folder.is_file() and folder.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
-        raise UserError(
-            f"{folder} is a video or picture, not a model: give a training workdir or a model's folder"
-        )
     if folder.is_file():
+        wanted = "a training workdir or a model's folder"
+        if folder.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
+            raise UserError(f"{folder} is a video or picture, not a model: give {wanted}")
         raise UserError(
             f"{folder} is a file, not a folder: make one of it with `python -m vos3d_jax.port_weights convert"
             f" {folder} --output=DIR`, then give DIR"

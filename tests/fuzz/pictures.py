@@ -1,5 +1,7 @@
 """Frames, masks, soft maps and array files: whatever the commands read of one such file."""
 
+from functools import partial
+
 import numpy as np
 from PIL import Image
 
@@ -34,9 +36,10 @@ _PICTURES = [
 _TAGGED = (".jpg", ".png", ".tif", ".webp")
 _READERS = (
     images.read_image,
-    images.read_upright,
-    images.upright_size,
+    partial(images.read_image, upright=True),
+    partial(images.image_size, upright=True),
     images.image_size,
+    images.orientation,
     encodings.read_mask,
     masks.read_ids,
     masks.read_grey,

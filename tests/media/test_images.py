@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -72,11 +73,11 @@ def test_a_picture_is_turned_upright_by_each_orientation_tag(tmp_path, suffix, t
     stored[16:, 32:] = (0, 200, 0)
     lossless = {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}}.get(suffix, {})
     path = _tagged(tmp_path / f"a.{suffix}", stored, tag, **lossless)
-    pixels, found = images.read_upright(path)
+    pixels = images.read_image(path, upright=True)
     expected = SHOWN[tag](stored)
     assert pixels.shape == expected.shape
     assert np.abs(pixels.astype(int) - expected).max() <= 4
-    assert found == tag and images.upright_size(path) == (expected.shape[:2], tag)
+    assert images.orientation(path) == tag and images.image_size(path, upright=True) == expected.shape[:2]
     if suffix != "tif":  # published data sets, which have none, are read as their own tools read them
         assert np.abs(images.read_image(path).astype(int) - stored).max() <= 4
         assert images.image_size(path) == (32, 48)
@@ -91,7 +92,7 @@ def test_turning_upright_is_what_pillow_does_for_viewers(tmp_path_factory, pictu
     path = _tagged(tmp_path_factory.mktemp("pictures") / "a.png", picture, tag)
     with Image.open(path) as image:
         shown = np.array(ImageOps.exif_transpose(image))
-    assert np.array_equal(images.read_upright(path)[0], shown)
+    assert np.array_equal(images.read_image(path, upright=True), shown)
 
 
 def _png_chunk(kind, content):
@@ -104,12 +105,12 @@ def test_the_orientation_of_a_png_is_found_behind_its_pixels_without_decoding_th
     exif[0x0112] = 6
     whole, end = path.read_bytes()[:-12], path.read_bytes()[-12:]
     path.write_bytes(whole + _png_chunk(b"eXIf", exif.tobytes()[6:]) + end)
-    assert images.upright_size(path) == ((6, 4), 6)
-    assert images.read_upright(path)[0].shape == (6, 4, 3)
+    assert (images.image_size(path, upright=True), images.orientation(path)) == ((6, 4), 6)
+    assert images.read_image(path, upright=True).shape == (6, 4, 3)
     damaged = bytearray(path.read_bytes())
     damaged[damaged.index(b"IDAT") + 6] ^= 255
     path.write_bytes(damaged)
-    assert images.upright_size(path) == ((6, 4), 6)
+    assert (images.image_size(path, upright=True), images.orientation(path)) == ((6, 4), 6)
 
 
 @pytest.mark.parametrize(
@@ -118,13 +119,14 @@ def test_the_orientation_of_a_png_is_found_behind_its_pixels_without_decoding_th
 def test_a_damaged_tag_is_none_as_for_viewers(tmp_path, content):
     path = tmp_path / "a.jpg"
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(path, exif=b"Exif\0\0" + content)
-    assert images.upright_size(path) == ((4, 6), 1)
-    assert images.read_upright(path)[0].shape == (4, 6, 3)
+    assert (images.image_size(path, upright=True), images.orientation(path)) == ((4, 6), 1)
+    assert images.read_image(path, upright=True).shape == (4, 6, 3)
 
 
 @pytest.mark.parametrize("tag", [0, 9, 65535])
 def test_a_tag_that_means_nothing_turns_nothing(tmp_path, tag):
-    assert images.upright_size(_tagged(tmp_path / "a.jpg", np.zeros((4, 6, 3), np.uint8), tag)) == ((4, 6), 1)
+    path = _tagged(tmp_path / "a.jpg", np.zeros((4, 6, 3), np.uint8), tag)
+    assert (images.image_size(path, upright=True), images.orientation(path)) == ((4, 6), 1)
 
 
 @pytest.mark.parametrize("format", ["GIF", "TGA", "ICO", "PCX", "SGI", "EPS", "PDF", "ICNS", "DDS"])
@@ -138,7 +140,7 @@ def test_formats_that_are_not_read_are_not_even_looked_into(tmp_path, format):
 def test_several_pictures_in_one_file_are_refused(tmp_path, suffix):
     pictures = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (0, 90, 200)]
     pictures[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pictures[1:])
-    for read in (images.read_image, images.read_upright, images.upright_size):
+    for read in (images.read_image, partial(images.image_size, upright=True), images.orientation):
         with pytest.raises(UserError, match=rf"a\.{suffix} holds several pictures .*: save each"):
             read(tmp_path / f"a.{suffix}")
 

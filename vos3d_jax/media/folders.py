@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import natural_order, read_upright
+from vos3d_jax.media.images import natural_order, orientation, read_image
 from vos3d_jax.media.reading import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
@@ -16,6 +16,11 @@ FRAMES = "frames"  # the folder of a video's frames, where it has others beside 
 _NO_VIDEOS = ("masks", "annotations", "__macosx")  # folders whose pictures are no frames, in lower case
 _MOST_NAMED = 3
 _MASK = re.compile(r"[_-]masks?$", re.IGNORECASE)  # at the end of a name, before the suffix
+# What to do about a folder without frames, by what it holds.
+_MENDS = {
+    "video": "give the video",
+    "mask": "give the folder of the frames; a frame's name may not end with _mask",
+}
 
 
 def frames_folder(folder: Path) -> Path:
@@ -32,29 +37,18 @@ def picture_files(folder: Path) -> tuple[list[Path], str | None]:
     Raises:
         UserError: there are no frames (then it names what there is), or two for one frame.
     """
-    kinds: dict[str, list[str]] = {kind: [] for kind in ("folder", "video", "mask", "other file")}
-    found = []
+    kinds: dict[str, list[str]] = {kind: [] for kind in ("frame", "folder", "video", "mask", "other file")}
     try:
         paths = list(folder.iterdir())
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}): give yourself the right to") from None
     for path in sorted(paths, key=lambda path: natural_order(path.name)):
-        suffix = path.suffix.lower()
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            kinds["folder"].append(path.name)
-        elif suffix in VIDEO_SUFFIXES:
-            kinds["video"].append(path.name)
-        elif suffix not in IMAGE_SUFFIXES:
-            kinds["other file"].append(path.name)
-        elif _MASK.search(path.stem):
-            kinds["mask"].append(path.name)
-        else:
-            found.append(path)
+        if not path.name.startswith("."):
+            kinds[_kind(path)].append(path.name)
+    frames = [folder / name for name in kinds.pop("frame")]
     others = {kind: names for kind, names in kinds.items() if names}
     said = ", ".join(_counted(kind, names) for kind, names in others.items())
-    if not found:
+    if not frames:
         videos = [folder / name for name in kinds["folder"] if _is_video(folder / name)]
         if videos:
             more = " ..." if len(videos) > _MOST_NAMED else ""
@@ -62,23 +56,13 @@ def picture_files(folder: Path) -> tuple[list[Path], str | None]:
                 f"{folder} holds no frames, but folders with frames: give one or several of them, "
                 f"{' '.join(map(str, videos[:_MOST_NAMED]))}{more}"
             )
-        raise UserError(
-            f"{folder} holds no frames ({', '.join(IMAGE_SUFFIXES)}){said and f', but {said}'}: "
-            f"{_MENDS[next(iter(others), None)]}"
-        )
-    [(stem, count)] = Counter(file.stem for file in found).most_common(1)
+        mend = _MENDS.get(next(iter(others), None), "give the folder that holds the frames of one video")
+        beside = f", but {said}" if said else ""
+        raise UserError(f"{folder} holds no frames ({', '.join(IMAGE_SUFFIXES)}){beside}: {mend}")
+    [(stem, count)] = Counter(file.stem for file in frames).most_common(1)
     if count > 1:
         raise UserError(f"{folder} holds {count} pictures named {stem}: keep one file for each frame")
-    return found, f"not read: {said}" if said else None
-
-
-_MENDS = {
-    "folder": "give the folder that holds the frames of one video",
-    "video": "give the video",
-    "mask": "give the folder of the frames; a frame's name may not end with _mask",
-    "other file": "give the folder that holds the frames of one video",
-    None: "give the folder that holds the frames of one video",
-}
+    return frames, f"not read: {said}" if said else None
 
 
 def read_pictures(files: Iterable[Path]) -> Iterator[Picture]:
@@ -89,13 +73,21 @@ def read_pictures(files: Iterable[Path]) -> Iterator[Picture]:
     before = 1
     for file in files:
         try:
-            pixels, tag = read_upright(file)
+            pixels, tag = read_image(file, upright=True), orientation(file)
         except UserError as error:
             yield Picture(None, said=str(error))
             continue
         turned = f"turned upright by its orientation tag {tag}" if tag > 1 else "no longer turned"
         yield Picture(pixels, said=turned if tag != before else "")
         before = tag
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "folder"
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return "mask" if _MASK.search(path.stem) else "frame"
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "other file"
 
 
 def _is_video(folder: Path) -> bool:

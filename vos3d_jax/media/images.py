@@ -37,45 +37,38 @@ _TURNS = {
 }
 
 
-def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture as RGB, uint8 [h, w, 3], as it is stored: how published systems read their data sets.
+def read_image(path: str | Path, upright: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns the picture as RGB, as it is stored: how published systems read their data sets.
 
-    Grey is repeated, transparency is dropped, palette and CMYK pictures are converted. The orientation tag of
-    cameras is ignored, except in TIFF; see `read_upright`.
+    Grey is repeated, transparency is dropped, palette and CMYK pictures are converted.
+
+    Args:
+        path: the file.
+        upright: as viewers show it, turned by its `orientation`; TIFF is always.
 
     Raises:
         UserError: the file is missing, truncated, no picture, several pictures, has more than `MOST_PIXELS`,
             or more than 8 bits a channel.
     """
     with opened(path, "a picture (JPEG or PNG)") as image:
-        return rgb(image, path)
+        # Pillow turns TIFF itself.
+        turn = _TURNS.get(_orientation(image)) if upright and image.format != "TIFF" else None
+        return rgb(image if turn is None else image.transpose(turn), path)
 
 
-def read_upright(path: str | Path) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
-    """The picture as viewers show it, and its orientation tag (EXIF 2.32, 4.6.4): 1 where it has none.
-
-    Otherwise as `read_image`.
-    """
-    with opened(path, "a picture (JPEG or PNG)") as image:
-        tag = _orientation(image)
-        turn = _TURNS.get(tag) if image.format != "TIFF" else None  # Pillow turns those itself
-        return rgb(image if turn is None else image.transpose(turn), path), tag
-
-
-def upright_size(path: str | Path) -> tuple[tuple[int, int], int]:
-    """((height, width), orientation tag) of what `read_upright` gives, undecoded; errors as there."""
-    with opened(path, "a picture") as image:
-        tag = _orientation(image)
-        swapped = tag >= 5 and image.format != "TIFF"
-        return (image.size if swapped else image.size[::-1]), tag
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) of what `read_image` gives, from its header; errors as there, as far as that tells."""
-    if os.path.isfile(path) and (size := png_size(path)) is not None:
+def image_size(path: str | Path, upright: bool = False) -> tuple[int, int]:
+    """Returns (height, width) of what `read_image` gives, from the header; errors as far as that tells."""
+    if not upright and os.path.isfile(path) and (size := png_size(path)) is not None:
         return size
     with opened(path, "a picture") as image:
-        return image.height, image.width
+        swapped = upright and _orientation(image) >= 5 and image.format != "TIFF"
+        return image.size if swapped else image.size[::-1]
+
+
+def orientation(path: str | Path) -> int:
+    """Returns the orientation tag of cameras (EXIF 2.32, 4.6.4), 1 where there is none; errors as there."""
+    with opened(path, "a picture") as image:
+        return _orientation(image)
 
 
 def decode(path: str | Path, expected: str) -> Image.Image:
@@ -103,7 +96,8 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
         found = "is no file" if os.path.exists(path) else "is missing"
         raise UserError(f"{path} {found}: {expected} was expected there")
     try:
-        with _without_warnings(), Image.open(path, formats=FORMATS) as image:
+        # Pillow's warnings are about what is damaged beside the pixels.
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise _too_large(path)
             stored = os.path.getsize(path)
@@ -123,7 +117,7 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
     except Image.UnidentifiedImageError:
         raise _damaged(path, expected, f"it is none of {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow does not say which, and damaged files have raised a dozen kinds
-        raise _damaged(path, expected, " ".join(str(error).split()) or type(error).__name__) from None
+        raise _damaged(path, expected, files.reason(error)) from None
 
 
 def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -208,14 +202,6 @@ def _png_exif(path: str) -> bytes:
                 return file.read(length)
             file.seek(length + 4, os.SEEK_CUR)
     return b""
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Hides Pillow's, which are about what is damaged beside the pixels."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
 
 
 def _too_large(path: str | Path) -> UserError:

@@ -1,7 +1,6 @@
 """Checkpoints of a run: by time, at a stage's end, on the way out; the newest whole one counts."""
 
 import itertools
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +100,7 @@ class Checkpoints:
         items = {"model": _model_item(state), "training": _training_item(state)}
         ranked = {} if score is None else {"score": score}
         arguments = storage.save_arguments(items, {**card, "step": step, **ranked})
-        with self._one_line():
+        with storage.saving(self._folder):
             self._manager.save(
                 step, args=arguments, metrics=None if score is None else {METRIC: score}, force=True
             )
@@ -109,7 +108,7 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until what was saved is on the disk."""
-        with self._one_line():
+        with storage.saving(self._folder):
             self._manager.wait_until_finished()
 
     def _set_aside(self, step: int) -> None:
@@ -119,29 +118,6 @@ class Checkpoints:
             (self._folder / str(step)).rename(
                 next(self._folder / name for name in names if not (self._folder / name).exists())
             )
-
-    def _one_line(self) -> "_DiskErrors":
-        return _DiskErrors(self._folder)
-
-
-class _DiskErrors:
-    """Turns Orbax's many ways to say "disk full" into one line."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, OSError | ValueError) and (
-            "No space left" in str(error) or "RESOURCE" in str(error)
-        ):
-            for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
-                shutil.rmtree(unfinished, ignore_errors=True)
-            raise UserError(
-                f"the disk of {self._folder} is full: make room and give the same command again"
-            ) from error
 
 
 def _metric(metrics: dict[str, float] | None) -> float | None:

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.images import image_size, natural_order, read_image, read_upright, upright_size
+from vos3d_jax.media.images import image_size, natural_order, orientation, read_image
 from vos3d_jax.media.masks import read_grey, read_ids
 
 FRAME_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
@@ -143,8 +143,8 @@ def make_video(
     paths = tuple(stems.values())
     sources = tuple(masks.get(stem) for stem in stems)
     upright = upright and frames is not None
-    size = _frame_size(paths[0], upright)
-    if upright and (tag := upright_size(paths[0])[1]) > 1:
+    size = image_size(paths[0], upright)
+    if upright and (tag := orientation(paths[0])) > 1:
         _log.warning(
             "%s has the orientation tag %d: frames of %s are turned upright, as viewers show them, and masks "
             "are taken to be upright", paths[0], tag, name,
@@ -210,11 +210,11 @@ def require_pairs(
         UserError: names the first that has none, or another size.
     """
     first = next(iter(frames.values()))
-    size = _frame_size(first, upright)
+    size = image_size(first, upright)
     for stem, frame in frames.items():
         if stem not in masks:
             raise UserError(f"{frame} has no mask: expected {masks_dir / stem}.png; {mend}")
-        _require_frame_size(frame, _frame_size(frame, upright), first, size)
+        _require_frame_size(frame, image_size(frame, upright), first, size)
         require_mask_size(masks[stem], image_size(masks[stem]), size, frame)
 
 
@@ -227,7 +227,7 @@ def require_mask_size(
     """
     if found == size:
         return
-    tag = upright_size(frame)[1] if frame is not None and tuple(found) == size[::-1] else 1
+    tag = orientation(frame) if frame is not None and tuple(found) == size[::-1] else 1
     mend = "resize the mask with nearest neighbour"
     if tag > 1:
         mend = (
@@ -310,14 +310,10 @@ def visible(directory: Path) -> list[Path]:
     return [directory / entry.name for entry in shown]
 
 
-def _frame_size(path: Path, upright: bool) -> tuple[int, int]:
-    return upright_size(path)[0] if upright else image_size(path)
-
-
 def _read_frame(
     paths: tuple[Path, ...], upright: bool, size: tuple[int, int], index: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    frame = read_upright(paths[index])[0] if upright else read_image(paths[index])
+    frame = read_image(paths[index], upright)
     _require_frame_size(paths[index], frame.shape[:2], paths[0], size)
     return frame
 
