@@ -11,10 +11,10 @@ import numpy as np
 from golden_files import GOLDEN, recipe
 
 from vos3d_jax.porting import rules, targets
-from vos3d_jax.porting.export import words
+from vos3d_jax.porting.export import naming_arguments
 from vos3d_jax.porting.readers import Checkpoint, LazyTensor
+from vos3d_jax.porting.readers.file_bytes import Chunk
 from vos3d_jax.porting.readers.lazy import Storage
-from vos3d_jax.porting.readers.source import Chunk
 from vos3d_jax.porting.writers import write_pth, write_safetensors
 
 
@@ -60,7 +60,7 @@ def recipe_tensors(system: str, source: str, **arguments) -> dict[str, np.ndarra
     The recipe does not know Caffe2's word for a variance, which is not negative.
     """
     shapes = targets.shapes(system, arguments)
-    found = rules.torch_names(shapes, source, words({"system": system, "arguments": arguments}))
+    found = rules.torch_names(shapes, source, naming_arguments({"system": system, "arguments": arguments}))
     views = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
     values = {
         name: recipe.weight(name, rules.to_torch(path, views[path]).shape) for path, name in found.items()

@@ -36,17 +36,17 @@ def _run(arguments: list[str]) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from vos3d_jax.porting import open_checkpoint, plan, tables
+    from vos3d_jax.porting import open_checkpoint, plan, printing
 
     checkpoint = open_checkpoint(options.file, root=options.root)
     found = plan.make(checkpoint, into=options.into, settings=_settings(options), allow=options.allow)
-    tables.print_plan(checkpoint, found, all_rows=options.all)
+    printing.print_plan(checkpoint, found, all_rows=options.all)
     plan.refuse(checkpoint, found)
 
 
 def _convert(options: argparse.Namespace) -> None:
     runtime.bound_memory()  # what is read leaves room for what is written
-    from vos3d_jax.porting import tables
+    from vos3d_jax.porting import printing
     from vos3d_jax.porting.convert import convert
 
     plan = convert(
@@ -58,7 +58,7 @@ def _convert(options: argparse.Namespace) -> None:
         root=options.root,
         overwrite=options.overwrite,
     )
-    tables.print_converted(plan, options.output)
+    printing.print_converted(plan, options.output)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -72,12 +72,12 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from vos3d_jax.porting import tables
+    from vos3d_jax.porting import printing
     from vos3d_jax.porting.compare import compare, other_settings
 
     rows = compare(options.folder, options.file, root=options.root)
     other = other_settings(options.folder, options.file, root=options.root)
-    tables.print_comparison(rows, other)
+    printing.print_comparison(rows, other)
     different = [row for row in rows if row.status in ("different", "wrong shape")]
     if different:
         raise UserError(f"{len(different)} of {len(rows)} tensors differ; the first is {different[0].name}")

@@ -12,7 +12,7 @@ from golden_files import GOLDEN, load_json, load_npz
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import open_checkpoint, writers
-from vos3d_jax.porting.readers import source
+from vos3d_jax.porting.readers import file_bytes
 
 EXPECTED = load_json("checkpoints/expected.json")
 VALUES = load_npz("checkpoints/expected.npz")
@@ -207,14 +207,15 @@ def test_a_file_that_changes_after_it_was_opened_is_noticed(tmp_path):
 
 
 def test_latin1_text_is_counted_as_bytes_across_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "BLOCK", 7)
+    def count(content):
+        (tmp_path / "file").write_bytes(content)
+        return file_bytes.Chunk(file_bytes.FileBytes(tmp_path / "file"), 0, len(content), latin1=True).nbytes
+
+    monkeypatch.setattr(file_bytes, "BLOCK", 7)
     text = "".join(chr(i) for i in range(256)).encode("utf-8")
-    (tmp_path / "file").write_bytes(text)
-    file = source.Source(tmp_path / "file")
-    assert source.Chunk(file, 0, len(text), latin1=True).nbytes == 256
+    assert count(text) == 256
     for broken in (text + b"\xc3", text + "\u0100".encode(), b"\x80" + text, text + b"\xc3\xc3\x80"):
-        (tmp_path / "file").write_bytes(broken)
-        assert source.Chunk(source.Source(tmp_path / "file"), 0, len(broken), latin1=True).nbytes == -1
+        assert count(broken) == -1
 
 
 def test_many_small_arrays_of_python_2_and_3_fit_the_budget(tmp_path):

@@ -9,9 +9,10 @@ import pytest
 
 from vos3d_jax import cards, files, models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import open_checkpoint, plan, published, rules, targets
+from vos3d_jax.porting import open_checkpoint, plan, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
-from vos3d_jax.porting.export import export, words
+from vos3d_jax.porting.export import export, naming_arguments
+from vos3d_jax.porting.rules import known_files
 
 DCSEG = {"depth": 14, "width": 4, "decoder_width": 8}
 CSN = {"depth": 26, "width": 4, "classes": 5}
@@ -81,7 +82,7 @@ def test_a_file_is_converted_exported_and_converted_again_bit_by_bit(
     assert done.counts() == {"used": len(tensors)}
     views, card = _views(tmp_path / "model")
     assert card["system"] == system and card["arguments"].items() >= arguments.items()
-    for path, name in rules.torch_names(views, source, words(card)).items():
+    for path, name in rules.torch_names(views, source, naming_arguments(card)).items():
         np.testing.assert_array_equal(rules.to_torch(path, views[path]), tensors[name], err_msg=path)
     for suffix in [".pth"] if source != "vmz" else [".pth", ".safetensors"]:
         export(tmp_path / "model", tmp_path / f"exported{suffix}")
@@ -300,7 +301,7 @@ def test_a_file_known_by_its_hash_brings_what_it_does_not_show(tmp_path, monkeyp
     convert(path, tmp_path / "unknown")
     digest = storage.load_card(tmp_path / "unknown")["source"]["sha256"]
     known = ("a published file", {"mean": (1.0, 2.0, 3.0)})
-    monkeypatch.setattr(published, "PUBLISHED", {digest[:8]: known})
+    monkeypatch.setattr(known_files, "KNOWN_FILES", {digest[:8]: known})
     convert(path, tmp_path / "known")
     card = storage.load_card(tmp_path / "known")
     assert card["source"]["published"] == "a published file"

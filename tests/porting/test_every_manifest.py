@@ -17,7 +17,7 @@ from golden_networks import golden_clip, golden_input, torch_layout
 from vos3d_jax import models, port_weights, storage
 from vos3d_jax.models.encoder import EncoderFeatures
 from vos3d_jax.porting import rules, targets
-from vos3d_jax.porting.export import words
+from vos3d_jax.porting.export import naming_arguments
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +120,7 @@ def _assert_bits(folder, golden_source, by_common):
     """Every tensor of the network is the recipe's for the name that the golden tests give it."""
     variables, card = storage.load_variables(folder)
     views = targets.views(variables)
-    names = rules.torch_names(views, golden_source or card["source"]["kind"], words(card))
+    names = rules.torch_names(views, golden_source or card["source"]["kind"], naming_arguments(card))
     for path, view in views.items():
         expected = by_common[names[path]]
         assert np.array_equal(rules.to_torch(path, view).view(np.uint32), expected.view(np.uint32)), path

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan, rules, targets
-from vos3d_jax.porting.export import words
+from vos3d_jax.porting.export import naming_arguments
 
 # (system, source, arguments): small files of every kind of words.
 KINDS = [
@@ -23,7 +23,7 @@ SHAPES = st.lists(st.integers(0, 9), max_size=6).map(tuple)
 def _shapes(kind):
     system, source, arguments = KINDS[kind]
     shapes = targets.shapes(system, arguments)
-    names = rules.torch_names(shapes, source, words({"system": system, "arguments": arguments}))
+    names = rules.torch_names(shapes, source, naming_arguments({"system": system, "arguments": arguments}))
     empty = manifests.recipe_tensors(system, source, **arguments)
     return {name: empty[name].shape for name in names.values()}
 

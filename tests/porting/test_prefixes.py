@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vos3d_jax import port_weights
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import LazyTensor, open_checkpoint, plan
-from vos3d_jax.porting.readers.source import Source
+from vos3d_jax.porting.readers.file_bytes import FileBytes
 from vos3d_jax.porting.readers.state_dict import checkpoint as find
 
 WORDS = ("module", "_orig_mod", "model", "net", "network", "_forward_module")
@@ -39,7 +39,7 @@ class Reader:
 
 def _found(tmp_path, value, root=None):
     (tmp_path / "file").touch()
-    return find(Source(tmp_path / "file"), Reader(value), root)
+    return find(FileBytes(tmp_path / "file"), Reader(value), root)
 
 
 def _tensors(kind, prefix=""):

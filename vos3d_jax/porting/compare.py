@@ -10,9 +10,10 @@ import numpy as np
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import export, plan, published, rules, targets
+from vos3d_jax.porting import export, plan, rules, targets
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.recognise import recognise
+from vos3d_jax.porting.rules import known_files
 
 EQUAL, DIFFERENT, SHAPE = "equal", "different", "wrong shape"
 _UNSEEN = ("epsilon", "mean", "std", "temporal_strides", "stem_time_padding")  # tensors do not show them
@@ -55,10 +56,10 @@ def compare(
     known = {}
     for our_path in views:
         try:
-            known |= rules.torch_names([our_path], found.source, export.words(card))
+            known |= rules.torch_names([our_path], found.source, export.naming_arguments(card))
         except KeyError:
             continue
-    names = rules.torch_names(list(known), found.source, export.words(card))
+    names = rules.torch_names(list(known), found.source, export.naming_arguments(card))
     rows = []
     for our_path, ours in views.items():
         name = names.get(our_path, "")
@@ -103,7 +104,7 @@ def other_settings(
     theirs = json.loads(json.dumps(targets.arguments(made.system, made.arguments)))
     source = card.get("source", {})
     if made.system == found.system and source.get("size") == checkpoint.path.stat().st_size:
-        _, hidden = published.find(source.get("sha256", "")) or (None, {})
+        _, hidden = known_files.find(source.get("sha256", "")) or (None, {})
         theirs |= json.loads(json.dumps(hidden))
     ours = {name: card["arguments"][name] for name in _UNSEEN if name in card["arguments"]}
     return {name: (value, theirs[name]) for name, value in ours.items() if value != theirs[name]}

@@ -23,10 +23,11 @@ import vos3d_jax
 from vos3d_jax import files, models, records, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan as plans
-from vos3d_jax.porting import published, rules, targets
+from vos3d_jax.porting import rules, targets
 from vos3d_jax.porting.plan import Plan
 from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
-from vos3d_jax.porting.readers.source import shown
+from vos3d_jax.porting.readers.file_bytes import printable
+from vos3d_jax.porting.rules import known_files
 
 _log = logging.getLogger(__name__)
 _INPUTS = 8  # channels that are copied at once: what is read for them stays in the cache
@@ -68,7 +69,7 @@ def convert(
         variables, plan = fill(checkpoint, plan, allow)
         plans.refuse(checkpoint, plan)
         digest = hashed.result()
-    name, hidden = published.find(digest) or (None, {})
+    name, hidden = known_files.find(digest) or (None, {})
     if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
         plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
     with files.exclusive(folder):
@@ -149,7 +150,7 @@ def refuse_inflated(checkpoint: Checkpoint, plan: Plan) -> None:
     claimed, size = 4 * sum(math.prod(row.expected) for row in counted), checkpoint.path.stat().st_size
     if claimed > _LARGEST_GROWTH * size:
         raise UserError(
-            f"{shown(checkpoint.path)} claims {claimed:,} bytes of weights in a file of {size:,}: refused"
+            f"{printable(checkpoint.path)} claims {claimed:,} bytes of weights in a file of {size:,}: refused"
         )
 
 
@@ -238,4 +239,4 @@ def _sha256(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"{shown(path)} cannot be read: {error.strerror}") from None
+        raise UserError(f"{printable(path)} cannot be read: {error.strerror}") from None

@@ -99,7 +99,7 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
     if naming not in NAMINGS:
         raise UserError(f"there are no names {naming!r}: choose from {', '.join(NAMINGS)}")
     views = targets.views(variables)
-    arguments = words(card)
+    arguments = naming_arguments(card)
     try:
         names = rules.torch_names(views, naming, arguments)
     except KeyError:
@@ -123,7 +123,7 @@ def default_naming(card: Mapping[str, Any]) -> str:
     return _DEFAULTS[card["system"]]
 
 
-def words(card: Mapping[str, Any]) -> dict[str, Any]:
+def naming_arguments(card: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a card that choose the words: backbone, separation, bridge, refinement, classes."""
     given = card["arguments"]
     backbone = {"resnet3d_classifier": "resnet", "r2plus1d_classifier": "r2plus1d"}.get(card["system"], "csn")

@@ -14,7 +14,7 @@ import numpy as np
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import rules, targets
 from vos3d_jax.porting.readers import Checkpoint
-from vos3d_jax.porting.readers.source import listed, shown
+from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.recognise import Recognised, recognise
 
 # What a row can say; the last ones are problems.
@@ -152,13 +152,14 @@ def refuse(checkpoint: Checkpoint, plan: Plan) -> None:
             names = [(row.name or row.path) + (f" ({row.note})" if row.note else "") for row in found]
             parts.append(f"{len(found)} {status}: {listed(names)}")
     raise UserError(
-        f"{shown(checkpoint.path)} looks like a {plan.recognised.title}, but {'; '.join(parts)}. Nothing was "
-        "written; `port_weights convert --allow=PATTERN` accepts what you name, `inspect` lists the tensors"
+        f"{printable(checkpoint.path)} looks like a {plan.recognised.title}, but {'; '.join(parts)}. Nothing "
+        "was written; `port_weights convert --allow=PATTERN` accepts what you name, `inspect` lists the "
+        "tensors"
     )
 
 
 def _target(checkpoint: Checkpoint, recognised: Recognised, into: str | None) -> tuple[str, dict[str, Any]]:
-    path, own = shown(checkpoint.path), recognised.system
+    path, own = printable(checkpoint.path), recognised.system
     if not rules.SOURCES[recognised.source].systems:
         raise UserError(f"{path} is a {recognised.title}: it is recognised, but its network is not here yet")
     if into is None or into == own:
@@ -192,7 +193,7 @@ def _constants(
                 values = checkpoint[name].numpy().reshape(3).astype(np.float32)
             if not np.isfinite(values).all() or (argument == "std" and not values.all()):
                 raise UserError(
-                    f"{shown(checkpoint.path)}: {name} holds {values.tolist()}, which no input can be "
+                    f"{printable(checkpoint.path)}: {name} holds {values.tolist()}, which no input can be "
                     f"normalised with: give the right ones as --set={argument}=[..,..,..]"
                 )
             # The shortest decimal that this float32 stands for.

@@ -11,7 +11,7 @@ from typing import Any
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import outline
-from vos3d_jax.porting.readers.source import listed, shown
+from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.rules.sources import SOURCES
 from vos3d_jax.porting.signs import Shapes, begins, has, source_of
 
@@ -57,7 +57,7 @@ def recognise(path: object, shapes: Shapes, roots: Sequence[str] = ()) -> Recogn
     if source is None:
         others = f"; other weights: --root={' or --root='.join(roots)}" if roots else ""
         raise UserError(
-            f"{shown(path)} is no checkpoint of a network known here: {len(shapes)} tensors, "
+            f"{printable(path)} is no checkpoint of a network known here: {len(shapes)} tensors, "
             f"the first are {listed(list(shapes))}{others}"
         )
     if not SOURCES[source].systems:
@@ -91,7 +91,7 @@ def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
     if depth is None:
         sizes = "; ".join(f"{size} for {list(counts)}" for size, counts in known.items())
         raise UserError(
-            f"{shown(path)} looks like a {SOURCES[source].title}, but its stages have {list(blocks)} "
+            f"{printable(path)} looks like a {SOURCES[source].title}, but its stages have {list(blocks)} "
             f"blocks; depths known here: {sizes}"
         )
     stem = next(name for name in _STEMS[backbone] if name in shapes)
@@ -115,8 +115,9 @@ def _backbone(source: str, shapes: Shapes) -> str:
 def _rows(path: object, shapes: Shapes, name: str) -> int:
     """The size of the first axis, which counts output channels."""
     if not shapes[name] or not 0 < shapes[name][0] <= _MOST_CHANNELS:
+        shape = list(shapes[name])
         raise UserError(
-            f"{shown(path)}: {name} has the shape {list(shapes[name])}, which no layer of a known network has"
+            f"{printable(path)}: {name} has the shape {shape}, which no layer of a known network has"
         )
     return shapes[name][0]
 
@@ -167,7 +168,7 @@ def _decoder(path: object, shapes: Shapes) -> dict[str, Any]:
     refinement = next((name for name, sign in _REFINEMENTS.items() if sign(shapes)), None)
     if bridge is None or refinement is None:
         what = "bridge (decoders.0.GC)" if bridge is None else "refinement (decoders.0.RF4)"
-        raise UserError(f"{shown(path)} is a 3DC-Seg network whose {what} is none of the known ones")
+        raise UserError(f"{printable(path)} is a 3DC-Seg network whose {what} is none of the known ones")
     return {"bridge": bridge, "refinement": refinement, "decoder_width": width, "classes": classes}
 
 

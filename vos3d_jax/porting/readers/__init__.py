@@ -5,11 +5,10 @@ What is refused: docs/readers.md. Recognised by content, never by name.
 
 import os
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import FileBytes, printable
 from vos3d_jax.porting.readers.lazy import Checkpoint, LazyTensor
 from vos3d_jax.porting.readers.numpy_pickle import NumpyPickle
 from vos3d_jax.porting.readers.safetensors_file import Safetensors
-from vos3d_jax.porting.readers.source import Source, shown
 from vos3d_jax.porting.readers.state_dict import checkpoint
 from vos3d_jax.porting.readers.torch_legacy import MAGIC, TorchLegacy
 from vos3d_jax.porting.readers.torch_zip import TorchZip
@@ -34,29 +33,27 @@ def open_checkpoint(path: str | os.PathLike, *, root: str | None = None) -> Chec
     Raises:
       UserError: one line that names the file, what is wrong with it, and what to do.
     """
-    source = Source(path)
-    with source:
-        return checkpoint(source, _reader(source), root)
+    file = FileBytes(path)
+    with file:
+        return checkpoint(file, _reader(file), root)
 
 
-def _reader(source: Source) -> TorchZip | TorchLegacy | NumpyPickle | Safetensors:
-    head = source.read(0, min(source.size, 1024))
+def _reader(file: FileBytes) -> TorchZip | TorchLegacy | NumpyPickle | Safetensors:
+    head = file.read(0, min(file.size, 1024))
     if head.startswith(b"PK\x03\x04"):
-        return TorchZip(source)
+        return TorchZip(file)
     if problem := _no_checkpoint(head):
-        raise UserError(f"{shown(source.path)} {problem}")
+        raise file.problem(f"{problem}")
     # A header of 640 bytes begins like a pickle of protocol 2; no pickle has zeros there.
     if head[8:9] == b"{" and (head[:1] != b"\x80" or head[4:8] == bytes(4)):
-        return Safetensors(source)
+        return Safetensors(file)
     if head[:1] == b"\x80":
-        machine = Machine(source, 0, source.size)
+        machine = Machine(file, 0, file.size)
         value = machine.run()
         if type(value) is int and value == MAGIC:
-            return TorchLegacy(source, machine.position)
-        return NumpyPickle(source, value, tuple(machine.placeholders), machine.position)
-    raise UserError(
-        f"{shown(source.path)} is no checkpoint that is known here: it begins with {shown(head[:8])}"
-    )
+            return TorchLegacy(file, machine.position)
+        return NumpyPickle(file, value, tuple(machine.placeholders), machine.position)
+    raise file.problem(f"is no checkpoint that is known here: it begins with {printable(head[:8])}")
 
 
 def _no_checkpoint(head: bytes) -> str | None:

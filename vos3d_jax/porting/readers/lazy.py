@@ -14,8 +14,7 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Shaped
 
-from vos3d_jax.errors import UserError
-from vos3d_jax.porting.readers.source import BLOCK, Chunk, shown
+from vos3d_jax.porting.readers.file_bytes import BLOCK, Chunk, printable
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 LARGEST_SIZE = 1 << 48  # of one axis; keeps every product of a checked shape within what numpy can count
@@ -53,7 +52,7 @@ class Storage:
         """
         whole = start == 0 and result.nbytes == self.chunk.length and strides == row_major(result.shape)
         if self.crc and not whole:
-            self._check(self.chunk.source.crc32(self.chunk.offset, self.chunk.length))
+            self._check(self.chunk.file.crc32(self.chunk.offset, self.chunk.length))
         self._gather(start, result, strides)
         if self.crc:
             self._check(zlib.crc32(result.reshape(-1).view(np.uint8)))
@@ -64,8 +63,8 @@ class Storage:
 
     def _check(self, found: int) -> None:
         if found != self.crc:
-            raise UserError(
-                f"{shown(self.chunk.source.path)} is damaged: the checksum of data/{self.key} is "
+            raise self.chunk.file.problem(
+                f"is damaged: the checksum of data/{self.key} is "
                 f"{found:08x}, the archive says {self.crc:08x}; fetch the file again"
             )
         self.crc = 0  # looked through once is enough
@@ -180,7 +179,7 @@ class Checkpoint(Mapping[str, LazyTensor]):
         return len(self.tensors)
 
     def __repr__(self):
-        return f"Checkpoint({shown(self.path)!r}, {self.container}, {len(self)} tensors)"
+        return f"Checkpoint({printable(self.path)!r}, {self.container}, {len(self)} tensors)"
 
     def aliases(self) -> dict[str, str]:
         """Returns name -> the first name of the same view, for all names that repeat an earlier one."""
@@ -207,11 +206,13 @@ def view(
     """
     numel = storage.numel if numel is None else numel
     if not _are_sizes(shape):
-        return f"shape {shown(_plain(shape))} is not a tuple of at most {MOST_AXES} sizes"
+        return f"shape {printable(_plain(shape))} is not a tuple of at most {MOST_AXES} sizes"
     if not _are_sizes(strides) or len(strides) != len(shape):
-        return f"stride {shown(_plain(strides))} is not one step of 0 or more for each axis of {list(shape)}"
+        return (
+            f"stride {printable(_plain(strides))} is not one step of 0 or more for each axis of {list(shape)}"
+        )
     if not _are_sizes((offset,)):
-        return f"offset {shown(_plain(offset))} is not a position in its storage"
+        return f"offset {printable(_plain(offset))} is not a position in its storage"
     if math.prod(n for n in shape if n) * storage.dtype.itemsize >= 1 << 62:
         return f"shape {list(shape)} is larger than any file"
     if 0 not in shape:

@@ -7,10 +7,9 @@ import math
 
 import numpy as np
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, printable
 from vos3d_jax.porting.readers.lazy import LazyTensor, Storage, row_major, view
 from vos3d_jax.porting.readers.pickle_values import ArrayReference, ArrayType
-from vos3d_jax.porting.readers.source import Chunk, Source, shown
 
 _CODES = {
     code: np.dtype(code) for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
@@ -21,7 +20,7 @@ class NumpyPickle:
     """An open pickle: `value` is the object in it, `tensor` reads what its arrays refer to.
 
     Args:
-      source: the file, open.
+      file: that is read, open.
       value: what the pickle holds.
       placeholders: classes that were skipped in it.
       position: where the pickle ended.
@@ -33,11 +32,9 @@ class NumpyPickle:
     container = "numpy pickle"
     types = (ArrayReference,)
 
-    def __init__(self, source: Source, value: object, placeholders: tuple[str, ...], position: int):
-        if position != source.size:
-            raise UserError(
-                f"{shown(source.path)} is damaged: {source.size - position} bytes follow its pickle"
-            )
+    def __init__(self, file: FileBytes, value: object, placeholders: tuple[str, ...], position: int):
+        if position != file.size:
+            raise file.problem(f"is damaged: {file.size - position} bytes follow its pickle")
         self.value, self.placeholders = value, placeholders
 
     def tensor(self, value: ArrayReference) -> LazyTensor | str:
@@ -51,7 +48,7 @@ def array(value: ArrayReference) -> LazyTensor | str:
         return "is an array without a dtype"
     dtype = _CODES.get(value.type.code)
     if dtype is None:
-        kind = {"O": "object", "V": "structured"}.get(value.type.code[:1], shown(value.type.code))
+        kind = {"O": "object", "V": "structured"}.get(value.type.code[:1], printable(value.type.code))
         return f"has {kind} dtype: only numbers are read"
     if not isinstance(value.chunk, Chunk):
         return "is an array whose values are not bytes"

@@ -6,7 +6,7 @@ before anything else is looked at.
 
 from collections.abc import Callable
 
-from vos3d_jax.porting.readers.source import Chunk, shown
+from vos3d_jax.porting.readers.file_bytes import Chunk, printable
 
 
 class Malformed(Exception):
@@ -173,7 +173,7 @@ def _typed_tensor(arguments: tuple) -> TensorReference:
     if not (isinstance(builder, Global) and isinstance(kind, Global) and isinstance(inner, tuple)):
         raise Malformed("arguments of a tensor")
     if builder.call is not _tensor or kind.name not in _TENSOR_CLASSES:
-        return TensorReference(problem=f"is a {shown(kind.name)} made by {shown(builder.name)}")
+        return TensorReference(problem=f"is a {printable(kind.name)} made by {printable(builder.name)}")
     return _tensor(inner)
 
 
@@ -203,7 +203,7 @@ def _encode(arguments: tuple) -> Chunk:
     if text_of(codec) not in ("latin1", "latin-1"):
         raise Refused("asks Python for _codecs.encode with another codec than latin1")
     if isinstance(text, Chunk) and text.content is None:
-        return Chunk(text.source, text.offset, text.length, latin1=True)
+        return Chunk(text.file, text.offset, text.length, latin1=True)
     if not isinstance(text, str):
         raise Malformed("arguments of _codecs.encode")
     content = text.encode("latin-1")

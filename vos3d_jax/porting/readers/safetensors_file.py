@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, listed, printable
 from vos3d_jax.porting.readers.lazy import BFLOAT16, LazyTensor, Storage, row_major, view
-from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
 
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype("<f8"),
@@ -47,52 +47,51 @@ class Safetensors:
     types = (Entry,)
     placeholders: tuple[str, ...] = ()
 
-    def __init__(self, source: Source):
-        self._source = source
+    def __init__(self, file: FileBytes):
+        self._file = file
         header = self._header()
-        self.metadata = _metadata(header.pop("__metadata__", None), source)
+        self.metadata = _metadata(header.pop("__metadata__", None), file)
         self.value = {name: Entry(name, content) for name, content in header.items()}
         self._check_cover()
 
     def tensor(self, value: Entry) -> LazyTensor | str:
         """Returns a tensor of the file, or what is wrong with it."""
-        problem, dtype, shape, begin, end = _parse(value.content, self._source.size - self._start)
+        problem, dtype, shape, begin, end = _parse(value.content, self._file.size - self._start)
         if problem:
             return problem
         if end - begin != math.prod(shape) * dtype.itemsize:
             return f"offsets {begin} to {end} do not match {dtype.name} {list(shape)}"
-        chunk = Chunk(self._source, self._start + begin, end - begin)
+        chunk = Chunk(self._file, self._start + begin, end - begin)
         return view(Storage(f"{begin}", chunk, dtype), 0, shape, row_major(shape))
 
     def _header(self) -> dict:
-        path = shown(self._source.path)
-        length = int.from_bytes(self._source.read(0, 8), "little")
-        if length > self._source.size - 8:
-            raise UserError(
-                f"{path} is cut short or no safetensors file: header length {length}, "
-                f"{self._source.size - 8} bytes follow"
+        length = int.from_bytes(self._file.read(0, 8), "little")
+        if length > self._file.size - 8:
+            raise self._file.problem(
+                f"is cut short or no safetensors file: header length {length}, "
+                f"{self._file.size - 8} bytes follow"
             )
         if length > _LARGEST_HEADER:
-            raise UserError(
-                f"{path} has a header length of {length}: more than {_LARGEST_HEADER} is not read"
+            raise self._file.problem(
+                f"has a header length of {length}: more than {_LARGEST_HEADER} is not read"
             )
         self._start = 8 + length
-        content = self._source.read(8, length)
+        content = self._file.read(8, length)
         if sum(content.count(mark) for mark in (b"{", b"[", b",")) > _MOST_PARTS:
-            raise UserError(f"{path} describes more tensors than any published checkpoint: refused")
+            raise self._file.problem("describes more tensors than any published checkpoint: refused")
         try:
             header = json.loads(
                 content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
             )
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} has a malformed header: {shown(error)}") from None
+            raise self._file.problem(f"has a malformed header: {printable(error)}") from None
         if not isinstance(header, dict):
-            raise UserError(f"{path} has a malformed header: not a JSON object")
+            raise self._file.problem("has a malformed header: not a JSON object")
         return header
 
     def _check_cover(self) -> None:
         """The ranges of all tensors, in order, are the whole buffer."""
-        room = self._source.size - self._start
+        room = self._file.size - self._start
         ranges = []
         for entry in self.value.values():
             problem, *_, begin, end = _parse(entry.content, room)
@@ -103,12 +102,12 @@ class Safetensors:
         for begin, end, name in sorted(ranges):
             if begin != at:
                 raise UserError(
-                    f"{shown(self._source.path)}: the offsets of {shown(name)} begin at {begin}, but "
-                    f"{shown(before)} ends at {at}"
+                    f"{printable(self._file.path)}: the offsets of {printable(name)} begin at {begin}, but "
+                    f"{printable(before)} ends at {at}"
                 )
             at, before = end, name
         if at != room:
-            raise UserError(f"{shown(self._source.path)} is damaged: its offsets cover {at} of {room} bytes")
+            raise self._file.problem(f"is damaged: its offsets cover {at} of {room} bytes")
 
 
 def _parse(content: object, room: int) -> tuple[str, np.dtype | None, tuple, int, int]:
@@ -118,7 +117,7 @@ def _parse(content: object, room: int) -> tuple[str, np.dtype | None, tuple, int
         return "is no dtype, shape and data_offsets", *nothing
     name, shape, offsets = content["dtype"], content["shape"], content["data_offsets"]
     if not isinstance(name, str) or name not in DTYPES:
-        return f"has dtype {shown(name)[:20]}, which is not read here", *nothing
+        return f"has dtype {printable(name)[:20]}, which is not read here", *nothing
     if not _are_sizes(shape):
         return "has a shape that is not a list of sizes", *nothing
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
@@ -146,8 +145,8 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _metadata(content: object, source: Source) -> dict[str, str]:
+def _metadata(content: object, file: FileBytes) -> dict[str, str]:
     texts = content if isinstance(content, dict) else {} if content is None else {"": None}
     if not all(isinstance(value, str) for value in texts.values()):
-        raise UserError(f"{shown(source.path)} has a malformed header: __metadata__ is not text to text")
+        raise file.problem("has a malformed header: __metadata__ is not text to text")
     return texts

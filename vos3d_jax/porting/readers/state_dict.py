@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import FileBytes, listed, printable
 from vos3d_jax.porting.readers.lazy import Checkpoint, LazyTensor
-from vos3d_jax.porting.readers.source import Source, listed, shown
 from vos3d_jax.porting.signs import Shapes, source_of
 
 WRAPPERS = (
@@ -26,18 +26,18 @@ _MOST_TENSORS = 100_000
 _LONGEST_NAME = 1024  # as in a pickle, where longer texts are never looked into
 
 
-def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
+def checkpoint(file: FileBytes, reader: Any, root: str | None) -> Checkpoint:
     """Returns the checkpoint that `reader` (one of the containers' classes) holds.
 
     Args:
-      source: the file.
+      file: that is read.
       reader: has `value`, `types` (classes of tensors in it), `tensor`, `container`, `placeholders`.
       root: the wrapper to take ("ema.module"); None finds it.
 
     Raises:
       UserError: there are no tensors, or some cannot be read; all problems are named.
     """
-    path = shown(source.path)
+    path = printable(file.path)
     keys, mapping = _find(reader.value, reader.types, root, path)
     stored = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, reader.types)}
     if len(stored) > _MOST_TENSORS:
@@ -49,7 +49,7 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
         if isinstance(found, LazyTensor):
             tensors[name] = views.setdefault(found.identity, found)  # aliases are one object
         else:
-            problems.append(f"{shown(name)}: {shown(found, 200)}")
+            problems.append(f"{printable(name)}: {printable(found, 200)}")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise UserError(f"{path}: {'; '.join(problems[:5])}{more}")
@@ -60,15 +60,15 @@ def checkpoint(source: Source, reader: Any, root: str | None) -> Checkpoint:
         roots += _parts(shapes, keys)
     siblings = reader.value if keys else {}
     return Checkpoint(
-        path=source.path,
+        path=file.path,
         container=reader.container,
         tensors=_without(prefix, tensors),
         root=".".join(keys),
         prefix=prefix,
         roots=tuple(roots),
-        siblings=tuple(shown(key) for key in siblings if key != keys[0]),
-        others=tuple(shown(key) for key in mapping if key not in stored),
-        placeholders=tuple(map(shown, reader.placeholders)),
+        siblings=tuple(printable(key) for key in siblings if key != keys[0]),
+        others=tuple(printable(key) for key in mapping if key not in stored),
+        placeholders=tuple(map(printable, reader.placeholders)),
         metadata=getattr(reader, "metadata", {}),
     )
 
@@ -88,7 +88,7 @@ def _find(value: object, types: tuple, root: str | None, path: str) -> tuple[tup
             if is_state_dict(mapping, types):
                 return keys, mapping
     top = f"top-level keys: {listed(list(value))}" if isinstance(value, dict) and value else _kind(value)
-    where = "" if root is None else f" under {shown(root)}"
+    where = "" if root is None else f" under {printable(root)}"
     roots = _roots(value, types)
     mend = f"; give --root={' or --root='.join(roots)}" if roots else ""
     raise UserError(f"{path}: no tensors found{where}; {top}{mend}")

@@ -3,10 +3,9 @@
 The sizes of the storages' items are known only from the fourth pickle, so the raw part is walked after it.
 """
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, listed, printable
 from vos3d_jax.porting.readers.lazy import LazyTensor, Storage
 from vos3d_jax.porting.readers.pickle_values import TensorReference, text_of
-from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
 from vos3d_jax.porting.readers.torch_values import DTYPES, OTHER_ITEM_SIZES, StorageIds, tensor
 from vos3d_jax.porting.readers.unpickle import Machine
 
@@ -18,7 +17,7 @@ class TorchLegacy:
     """An open stream: `value` is the object in it, `tensor` reads what its tensors refer to.
 
     Args:
-      source: the file, open.
+      file: that is read, open.
       start: where the second pickle begins, after the magic number.
 
     Raises:
@@ -27,10 +26,10 @@ class TorchLegacy:
 
     container = "torch legacy"
 
-    def __init__(self, source: Source, start: int):
-        self._source = source
+    def __init__(self, file: FileBytes, start: int):
+        self._file = file
         ids = StorageIds(items=6)
-        machine = Machine(source, start, source.size, ids)
+        machine = Machine(file, start, file.size, ids)
         self._check_system(machine.run(), machine.run())
         self.value = machine.run()
         keys = self._keys(machine.run(), ids)
@@ -45,8 +44,8 @@ class TorchLegacy:
     def _check_system(self, protocol: object, system: object) -> None:
         little = system.get("little_endian") if isinstance(system, dict) else None
         if protocol != _PROTOCOL or not isinstance(little, bool):
-            raise UserError(
-                f"{shown(self._source.path)} is not a stream of torch: protocol version {_PROTOCOL} and "
+            raise self._file.problem(
+                f"is not a stream of torch: protocol version {_PROTOCOL} and "
                 "system information expected after the magic number"
             )
         self._order = "little" if little else "big"
@@ -56,37 +55,37 @@ class TorchLegacy:
         stored = set(keys)
         missing = [key for key in ids.found if key not in stored]
         if None in keys or len(stored) != len(keys):
-            raise UserError(f"{shown(self._source.path)} is damaged: its list of storages is malformed")
+            raise self._file.problem("is damaged: its list of storages is malformed")
         if missing:
-            raise UserError(f"{shown(self._source.path)} is damaged: storages missing: {listed(missing)}")
+            raise self._file.problem(f"is damaged: storages missing: {listed(missing)}")
         return keys
 
     def _walk(self, keys: list[str], ids: StorageIds, at: int) -> dict[str, Storage | str]:
         storages: dict[str, Storage | str] = {}
-        path, end = shown(self._source.path), self._source.size
+        end = self._file.size
         for key in keys:
             stored = ids.found.get(key)
             if stored is None:
-                raise UserError(f"{path} is damaged: no tensor tells the type of storage {shown(key)}")
+                raise self._file.problem(f"is damaged: no tensor tells the type of storage {printable(key)}")
             dtype = DTYPES.get(stored.kind)
             itemsize = dtype.itemsize if dtype is not None else OTHER_ITEM_SIZES.get(stored.kind)
             if itemsize is None:
-                raise UserError(f"{path} holds a {shown(stored.kind)}, a type that is not read here")
+                raise self._file.problem(f"holds a {printable(stored.kind)}, a type that is not read here")
             size = stored.numel * itemsize
             if at + 8 + size > end:
-                raise UserError(
-                    f"{path} is cut short (truncated): storage {key} needs {size} bytes, "
+                raise self._file.problem(
+                    f"is cut short (truncated): storage {key} needs {size} bytes, "
                     f"{max(0, end - at - 8)} are there; fetch the file again"
                 )
-            numel = int.from_bytes(self._source.read(at, 8), self._order, signed=True)
+            numel = int.from_bytes(self._file.read(at, 8), self._order, signed=True)
             if numel != stored.numel:
-                raise UserError(
-                    f"{path} is damaged: storage {key} has {numel} elements, {stored.numel} declared"
+                raise self._file.problem(
+                    f"is damaged: storage {key} has {numel} elements, {stored.numel} declared"
                 )
             if dtype is not None:
                 swapped = self._order == "big"
-                storages[key] = Storage(key, Chunk(self._source, at + 8, size), dtype, swapped)
+                storages[key] = Storage(key, Chunk(self._file, at + 8, size), dtype, swapped)
             at += 8 + size
         if at != end:
-            raise UserError(f"{path} is damaged: {end - at} bytes follow its last storage")
+            raise self._file.problem(f"is damaged: {end - at} bytes follow its last storage")
         return storages

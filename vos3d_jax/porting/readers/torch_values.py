@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vos3d_jax.porting.readers.file_bytes import printable
 from vos3d_jax.porting.readers.lazy import BFLOAT16, LARGEST_SIZE, LazyTensor, Storage, view
 from vos3d_jax.porting.readers.pickle_values import (
     Global,
@@ -13,7 +14,6 @@ from vos3d_jax.porting.readers.pickle_values import (
     TensorReference,
     text_of,
 )
-from vos3d_jax.porting.readers.source import shown
 
 DTYPES: dict[str, np.dtype] = {
     "FloatStorage": np.dtype(np.float32),
@@ -60,7 +60,7 @@ class StorageIds:
         if not isinstance(kind, Global) or not kind.name.startswith("storage "):
             raise Malformed("a storage without a class")
         if key is None or not (key.isascii() and key.isdigit() and len(key) <= 20):
-            raise Refused(f"names the storage key {shown(key)!r}, which is no number")
+            raise Refused(f"names the storage key {printable(key)!r}, which is no number")
         if type(numel) is not int or not 0 <= numel < 1 << 63:
             raise Malformed("the size of a storage")
         reference = StorageReference(kind.name.removeprefix("storage "), key, numel, _window(identifier[5:]))
@@ -81,7 +81,7 @@ def tensor(reference: TensorReference, storages: Mapping[str, Storage | str]) ->
         return reference.problem
     stored = reference.storage
     if stored.kind not in DTYPES:
-        return f"lies in a {shown(stored.kind)}, a type that is not read here"
+        return f"lies in a {printable(stored.kind)}, a type that is not read here"
     if reference.problem is not None:
         return reference.problem
     storage = storages[stored.key]

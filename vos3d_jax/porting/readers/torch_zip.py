@@ -8,9 +8,9 @@ import struct
 from dataclasses import dataclass
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, listed, printable
 from vos3d_jax.porting.readers.lazy import LazyTensor, Storage
 from vos3d_jax.porting.readers.pickle_values import StorageReference, TensorReference
-from vos3d_jax.porting.readers.source import Chunk, Source, listed, shown
 from vos3d_jax.porting.readers.torch_values import DTYPES, StorageIds, tensor
 from vos3d_jax.porting.readers.unpickle import Machine
 
@@ -45,19 +45,19 @@ class TorchZip:
 
     container = "torch zip"
 
-    def __init__(self, source: Source):
-        self._source, self._path = source, shown(source.path)
-        self._members, self._limit = _directory(source)
+    def __init__(self, file: FileBytes):
+        self._file = file
+        self._members, self._limit = _directory(file)
         self._root = self._find_root()
         self._swapped = self._byte_order() == b"big"
         self._storages: dict[str, Storage | str] = {}
         ids = StorageIds(items=5)
         start, size = self._payload(f"{self._root}/data.pkl", check=True)
-        machine = Machine(source, start, start + size, ids)
+        machine = Machine(file, start, start + size, ids)
         self.value = machine.run()
         if machine.position != start + size:
             raise UserError(
-                f"{shown(source.path)}: bytes follow the pickle in {self._root}/data.pkl: refused"
+                f"{printable(file.path)}: bytes follow the pickle in {self._root}/data.pkl: refused"
             )
         self.placeholders = tuple(machine.placeholders)
         self.types = (TensorReference,)
@@ -84,10 +84,10 @@ class TorchZip:
             declared = stored.numel * dtype.itemsize
             return f"its record data/{stored.key} has {member.size} bytes, {declared} declared"
         start, size = self._payload(name)
-        return Storage(stored.key, Chunk(self._source, start, size), dtype, self._swapped, member.crc)
+        return Storage(stored.key, Chunk(self._file, start, size), dtype, self._swapped, member.crc)
 
     def _find_root(self) -> str:
-        names, path = list(self._members), self._path
+        names = list(self._members)
         tops = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
         tops = [top for top in tops if top and "/" not in top]
         inner = {name.partition("/")[2] for name in names}
@@ -95,24 +95,26 @@ class TorchZip:
         if program is None and any(name.startswith("code/") for name in inner):
             program = _PROGRAMS["constants.pkl"]
         if program:
-            raise UserError(f"{path} is a {program}, not a state dict: save model.state_dict() instead")
+            raise self._file.problem(f"is a {program}, not a state dict: save model.state_dict() instead")
         if len(tops) != 1:
-            raise UserError(
-                f"{path} is a zip archive, but not one of torch ({len(tops)} records data.pkl): it holds "
+            raise self._file.problem(
+                f"is a zip archive, but not one of torch ({len(tops)} records data.pkl): it holds "
                 f"{listed(names)}; unpack it and give the file of weights"
             )
         record = next(
             (name for name in names if self._members[name].method or self._members[name].encrypted), None
         )
         if record is not None:
-            raise UserError(
-                f"{path} has a compressed record {shown(record)}, which torch never writes: refused"
+            raise self._file.problem(
+                f"has a compressed record {printable(record)}, which torch never writes: refused"
             )
         keys = [name for name in names if name.startswith(f"{tops[0]}/data/")]
         for name in keys:
             key = name.rpartition(f"{tops[0]}/data/")[2]
             if not (key.isascii() and key.isdigit()):
-                raise UserError(f"{path} has a record {shown(name)}, whose storage key is no number: refused")
+                raise self._file.problem(
+                    f"has a record {printable(name)}, whose storage key is no number: refused"
+                )
         return tops[0]
 
     def _byte_order(self) -> bytes:
@@ -120,68 +122,65 @@ class TorchZip:
         if name not in self._members:
             return b"little"  # before torch 2.1
         start, size = self._payload(name, check=True)
-        order = self._source.read(start, min(size, 16))
+        order = self._file.read(start, min(size, 16))
         if order not in (b"little", b"big"):
-            raise UserError(
-                f"{shown(self._source.path)} has the byte order {shown(order)}: little or big expected"
-            )
+            raise self._file.problem(f"has the byte order {printable(order)}: little or big expected")
         return order
 
     def _payload(self, name: str, check: bool = False) -> tuple[int, int]:
         """Where a member's bytes begin and how many there are; their checksum is looked at on demand."""
-        member, path = self._members[name], self._path
+        member = self._members[name]
         encoded = name.encode()
         length = 30 + len(encoded)
-        header = self._source.read(member.header, length) if member.header + length <= self._limit else b""
+        header = self._file.read(member.header, length) if member.header + length <= self._limit else b""
         if header[:4] != b"PK\x03\x04":
-            raise UserError(f"{path} is damaged: record {shown(name)} is not where the archive says")
+            raise self._file.problem(f"is damaged: record {printable(name)} is not where the archive says")
         flags, method, name_length, extra_length = struct.unpack_from("<2x2H16x2H", header, 4)
         start = member.header + 30 + name_length + extra_length
         if start + member.size > self._limit:
-            raise UserError(f"{path} is damaged: record {shown(name)} reaches outside the archive")
+            raise self._file.problem(f"is damaged: record {printable(name)} reaches outside the archive")
         if name_length != len(encoded) or header[30:] != encoded or method or flags & 1:
-            raise UserError(f"{path} is damaged: the two headers of record {shown(name)} disagree")
-        if check and member.crc and self._source.crc32(start, member.size) != member.crc:
-            raise UserError(
-                f"{path} is damaged: the checksum of {shown(name)} is wrong; fetch the file again"
+            raise self._file.problem(f"is damaged: the two headers of record {printable(name)} disagree")
+        if check and member.crc and self._file.crc32(start, member.size) != member.crc:
+            raise self._file.problem(
+                f"is damaged: the checksum of {printable(name)} is wrong; fetch the file again"
             )
         return start, member.size
 
 
-def _directory(source: Source) -> tuple[dict[str, _Member], int]:
+def _directory(file: FileBytes) -> tuple[dict[str, _Member], int]:
     """The members by name, and where the directory, hence the last member's room, begins."""
-    path = shown(source.path)
-    tail_start = max(0, source.size - 22 - 0xFFFF)
-    tail = source.read(tail_start, source.size - tail_start)
+    tail_start = max(0, file.size - 22 - 0xFFFF)
+    tail = file.read(tail_start, file.size - tail_start)
     at = tail.rfind(_END)
     while at >= 0 and (
         at + 22 > len(tail) or at + 22 + struct.unpack_from("<H", tail, at + 20)[0] != len(tail)
     ):
         at = tail.rfind(_END, 0, at)
     if at < 0:
-        raise UserError(
-            f"{path} is cut short (truncated): central directory missing, {source.size} bytes; an incomplete "
+        raise file.problem(
+            f"is cut short (truncated): central directory missing, {file.size} bytes; an incomplete "
             "download, fetch it again"
         )
     end = tail_start + at
     count, size, start = struct.unpack_from("<HII", tail, at + 10)
-    if end >= 20 and source.read(end - 20, 4) == _LOCATOR64:
-        (record,) = struct.unpack("<Q", source.read(end - 12, 8))
-        if record + 56 > end - 20 or source.read(record, 4) != _END64:
-            raise UserError(f"{path} is damaged: its end record is not where the archive says")
-        count, size, start = struct.unpack("<3Q", source.read(record + 32, 24))
+    if end >= 20 and file.read(end - 20, 4) == _LOCATOR64:
+        (record,) = struct.unpack("<Q", file.read(end - 12, 8))
+        if record + 56 > end - 20 or file.read(record, 4) != _END64:
+            raise file.problem("is damaged: its end record is not where the archive says")
+        count, size, start = struct.unpack("<3Q", file.read(record + 32, 24))
         end = record
     if start + size != end or size > _LARGEST_DIRECTORY or count > _MOST_MEMBERS:
-        raise UserError(f"{path} is damaged: its central directory is not where the archive says")
-    members = _members(source.read(start, size), count, path)
+        raise file.problem("is damaged: its central directory is not where the archive says")
+    members = _members(file.read(start, size), count, file)
     if sum(member.size for member in members.values() if not member.method) > start:
-        raise UserError(f"{path} is damaged: its records claim more bytes than there are")
+        raise file.problem("is damaged: its records claim more bytes than there are")
     return members, start
 
 
-def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
+def _members(directory: bytes, count: int, file: FileBytes) -> dict[str, _Member]:
     members, at = {}, 0
-    damaged = UserError(f"{path} is damaged: its central directory is malformed")
+    damaged = file.problem("is damaged: its central directory is malformed")
     for _ in range(count):
         if directory[at : at + 4] != b"PK\x01\x02" or at + 46 > len(directory):
             raise damaged
@@ -199,9 +198,9 @@ def _members(directory: bytes, count: int, path: str) -> dict[str, _Member]:
         except UnicodeDecodeError:
             raise damaged from None
         if name in members:
-            raise UserError(f"{path} has the record {shown(name)} twice: refused")
+            raise file.problem(f"has the record {printable(name)} twice: refused")
         if mode & 0o170000 == _LINK:
-            raise UserError(f"{path} has a symbolic link {shown(name)} in it: refused")
+            raise file.problem(f"has a symbolic link {printable(name)} in it: refused")
         if method == 0 and size != packed:
             raise damaged
         members[name] = _Member(header, size, crc, method, bool(flags & 1))

@@ -9,7 +9,7 @@ is as lazy as any other container.
 import struct
 from collections.abc import Callable
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, printable
 from vos3d_jax.porting.readers.pickle_values import (
     INERT,
     ArrayReference,
@@ -22,7 +22,6 @@ from vos3d_jax.porting.readers.pickle_values import (
     resolve,
     text_of,
 )
-from vos3d_jax.porting.readers.source import Chunk, Source, shown
 
 _INLINE = 1024  # bytes up to which a string is kept in memory
 _WINDOW = 1 << 16
@@ -34,7 +33,7 @@ class Machine:
     """Runs one pickle after the other from a range of a file.
 
     Args:
-      source: the file, open.
+      file: that is read, open.
       start: where the first pickle begins.
       end: where the range ends.
       persistent: what a persistent id becomes; None where there may be none.
@@ -42,14 +41,14 @@ class Machine:
 
     def __init__(
         self,
-        source: Source,
+        file: FileBytes,
         start: int,
         end: int,
         persistent: Callable[[object], object] | None = None,
     ):
         self.persistent = persistent
         self.placeholders: dict[str, None] = {}
-        self._source, self._end = source, end
+        self._file, self._end = file, end
         self._globals: dict[tuple[str, str], Global] = {}
         self._budget = _BUDGET
         self._base, self._at = start, 0
@@ -69,22 +68,21 @@ class Machine:
         self._stack: list = []
         self._marks: list[list] = []
         self._memo: dict[int, object] = {}
-        path = shown(self._source.path)
         try:
             return self._run()
         except Refused as error:
-            raise UserError(
-                f"{path} {shown(error, 160)}: refused, nothing of it was run; a file of weights needs no "
+            raise self._file.problem(
+                f"{printable(error, 160)}: refused, nothing of it was run; a file of weights needs no "
                 "such thing"
             ) from None
         except (Malformed, IndexError, KeyError, TypeError, UnicodeError) as error:
             if self.position >= self._end:
-                raise UserError(
-                    f"{path} is cut short: its pickle has no end at byte {self._end}; fetch the file again"
+                raise self._file.problem(
+                    f"is cut short: its pickle has no end at byte {self._end}; fetch the file again"
                 ) from None
-            what = shown(error) if isinstance(error, Malformed) else "an instruction that does not fit"
-            raise UserError(
-                f"{path} holds a malformed pickle ({what}, at byte {self.position}): fetch the file again"
+            what = printable(error) if isinstance(error, Malformed) else "an instruction that does not fit"
+            raise self._file.problem(
+                f"holds a malformed pickle ({what}, at byte {self.position}): fetch the file again"
             ) from None
 
     def _run(self) -> object:
@@ -110,16 +108,14 @@ class Machine:
         self._base += self._at
         self._at = 0
         length = max(0, min(_WINDOW, self._end - self._base))
-        self._buffer = self._source.read(self._base, length)
+        self._buffer = self._file.read(self._base, length)
         last = self._base + length >= self._end
         self._refill_at = length if last else length - _MARGIN
 
     def _spend(self, cost: int) -> None:
         self._budget -= cost
         if self._budget < 0:
-            raise UserError(
-                f"{shown(self._source.path)} describes more objects than any published checkpoint: refused"
-            )
+            raise self._file.problem("describes more objects than any published checkpoint: refused")
 
     def _take(self, count: int) -> bytes:
         start = self._at
@@ -153,7 +149,7 @@ class Machine:
         if length > self._end - self.position:
             self._base, self._at = self._end, 0
             raise Malformed("a string longer than the file")
-        chunk = Chunk(self._source, self.position, length)
+        chunk = Chunk(self._file, self.position, length)
         self._at += length
         return chunk
 
@@ -246,7 +242,7 @@ class Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             key = key_of(key)
             if key in target:
-                raise Malformed(f"the key {shown(key)} twice")
+                raise Malformed(f"the key {printable(key)} twice")
             target[key] = value
 
     def _set_item(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from vos3d_jax.porting.rules.sources import SOURCES, Source
+from vos3d_jax.porting.rules.sources import SOURCES, WeightSource
 
-__all__ = ["SOURCES", "Source", "from_torch", "to_torch", "torch_names", "torch_shape"]
+__all__ = ["SOURCES", "WeightSource", "from_torch", "to_torch", "torch_names", "torch_shape"]
 
 _TORCH_LEAVES = {
     "kernel": ".weight",

@@ -13,15 +13,15 @@ from vos3d_jax.porting.rules.encoders import ENCODERS, Table
 
 _COUNTER = (re.compile(r".*\.num_batches_tracked|n_averaged"), "a counter, not in the function")
 _SECOND_NAMES = (re.compile(r"encoder\.resnet\.((?:conv1|layer\d)\..*)"), "encoder.")
-_KINETICS = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
+VMZ_INPUT = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
 _CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
-_IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+IMAGENET_INPUT = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _PYTORCHVIDEO_INPUT = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
 _APACHE = "Apache-2.0 (the licence of the repository that publishes the file; the file itself has none)"
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class WeightSource:
     """One kind of file.
 
     Attributes:
@@ -104,15 +104,15 @@ _DCSEG = {
     "settings": {"csn": {"epsilon": 1e-5}, "resnet": {"epsilon": 1e-5}, "r2plus1d": {}},
 }
 
-SOURCES: dict[str, Source] = {
-    "3dcseg": Source(
+SOURCES: dict[str, WeightSource] = {
+    "3dcseg": WeightSource(
         title="3DC-Seg network (class SaliencyNetwork)",
         bridges=decoders.BRIDGES,
         unused=_DCSEG_UNUSED,
         aliases=(_SECOND_NAMES,),
         **_DCSEG,
     ),
-    "3dcseg_old": Source(
+    "3dcseg_old": WeightSource(
         title="3DC-Seg network, older class (network/Resnet3dAgg.py)",
         bridges=decoders.OLD_BRIDGES,
         unused=(
@@ -126,30 +126,30 @@ SOURCES: dict[str, Source] = {
         ),
         **_DCSEG,
     ),
-    "3dcseg_backbone": Source(
+    "3dcseg_backbone": WeightSource(
         title="backbone file with the names of 3DC-Seg (network/Resnet3d.py)",
         licence="MIT (code of sabarim/3DC-Seg); CSN weights are VMZ's, Apache-2.0",
         systems=_CLASSIFIERS,
         encoders="3dcseg_backbone",
         # The CSN weights were trained with 1e-3 by VMZ, whatever the class that holds them here says.
-        settings={"csn": {"epsilon": 1e-3, **_KINETICS}, "resnet": {"epsilon": 1e-5}},
+        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}, "resnet": {"epsilon": 1e-5}},
     ),
-    "vmz": Source(
+    "vmz": WeightSource(
         title="CSN classifier of VMZ (PyTorch)",
         licence=_APACHE,
         systems=_CSN,
         encoders="vmz",
-        settings={"csn": {"epsilon": 1e-3, **_KINETICS}},
+        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}},
     ),
-    "r2plus1d": Source(
+    "r2plus1d": WeightSource(
         title="R(2+1)D classifier with the names of torchvision (torchvision, VMZ, ig65m)",
         licence="18 layers: BSD-3-Clause (torchvision); 34: MIT (ig65m-pytorch), weights of VMZ, Apache-2.0",
         systems=_R2PLUS1D,
         encoders="r2plus1d",
         # Epsilon follows the depth: 1e-5 for torchvision's 18 layers, 1e-3 for the 34 of VMZ.
-        settings={"r2plus1d": _KINETICS},
+        settings={"r2plus1d": VMZ_INPUT},
     ),
-    "mmaction2": Source(
+    "mmaction2": WeightSource(
         title="CSN classifier of mmaction2",
         licence=_APACHE,
         systems=_CSN,
@@ -159,23 +159,23 @@ SOURCES: dict[str, Source] = {
             (re.compile(r"data_preprocessor\.(mean|std)"), "constants of the input, read into the card"),
         ),
         constants={"mean": "data_preprocessor.mean", "std": "data_preprocessor.std"},
-        settings={"csn": {"epsilon": 1e-3, **_IMAGENET}},
+        settings={"csn": {"epsilon": 1e-3, **IMAGENET_INPUT}},
     ),
-    "mmaction2_backbone": Source(
+    "mmaction2_backbone": WeightSource(
         title="CSN backbone of mmaction2 (its pretrained= files)",
         licence=_APACHE,
         systems=_CSN,
         encoders="mmaction2_backbone",
-        settings={"csn": {"epsilon": 1e-3, **_KINETICS}},
+        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}},
     ),
-    "pytorchvideo": Source(
+    "pytorchvideo": WeightSource(
         title="CSN classifier of pytorchvideo",
         licence=_APACHE,
         systems=_CSN,
         encoders="pytorchvideo",
         settings={"csn": {"epsilon": 1e-5, **_PYTORCHVIDEO_INPUT}},
     ),
-    "caffe2": Source(
+    "caffe2": WeightSource(
         title="CSN classifier of VMZ (Caffe2)",
         licence=_APACHE,
         systems=_CSN,
@@ -183,7 +183,7 @@ SOURCES: dict[str, Source] = {
         unused=(),
         settings={"csn": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
     ),
-    "caffe2_r2plus1d": Source(
+    "caffe2_r2plus1d": WeightSource(
         title="R(2+1)D classifier of VMZ (Caffe2)",
         licence=_APACHE,
         systems=_R2PLUS1D,
@@ -192,7 +192,7 @@ SOURCES: dict[str, Source] = {
         settings={"r2plus1d": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
     ),
     # Their network is not here yet: the tables say which tensor will be which.
-    "rgmp": Source(
+    "rgmp": WeightSource(
         title="RGMP network",
         licence="non-commercial research only (the authors' README)",
         systems={},
@@ -203,14 +203,14 @@ SOURCES: dict[str, Source] = {
             (re.compile(r"Decoder\.pred[345]\..*"), "side outputs that do not influence the output"),
         ),
         constants={"mean": "Encoder.mean", "std": "Encoder.std"},
-        settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
+        settings={"image": {"epsilon": 1e-5, **IMAGENET_INPUT}},
     ),
-    "torchvision": Source(
+    "torchvision": WeightSource(
         title="ResNet-50 for images (torchvision), RGMP's encoder",
         licence="BSD-3-Clause (torchvision)",
         systems={},
         encoders="torchvision",
         unused=(_COUNTER, (re.compile(r"fc\..*"), "classes of the pretraining, not in RGMP")),
-        settings={"image": {"epsilon": 1e-5, **_IMAGENET}},
+        settings={"image": {"epsilon": 1e-5, **IMAGENET_INPUT}},
     ),
 }

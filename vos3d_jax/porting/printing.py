@@ -14,7 +14,7 @@ from rich.table import Table
 from vos3d_jax.porting import plan
 from vos3d_jax.porting.plan import Plan, Row
 from vos3d_jax.porting.readers import Checkpoint
-from vos3d_jax.porting.readers.source import listed, shown
+from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.rules.sources import SOURCES
 
 _FILE_WIDTH = 200
@@ -30,7 +30,7 @@ def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -
     facts = Table(box=None, show_header=False, pad_edge=False)
     where = " in ".join(filter(None, (checkpoint.root, checkpoint.container)))
     prefix = f", prefix {checkpoint.prefix!r} taken off" if checkpoint.prefix else ""
-    facts.add_row("file", escape(shown(checkpoint.path)))
+    facts.add_row("file", escape(printable(checkpoint.path)))
     facts.add_row("container", escape(f"{where}{prefix}"))
     facts.add_row("holds", escape(source.title))
     facts.add_row("becomes", escape(f"{found.system} ({_arguments(found)})"))
@@ -114,7 +114,7 @@ def _rows(rows: Sequence[Row]) -> Table:
     for row in rows:
         shapes = ["" if shape is None else str(list(shape)) for shape in (row.shape, row.expected)]
         status = f"{row.status}, allowed" if row.allowed else row.status
-        table.add_row(status, *map(escape, (shown(row.name), row.path, *shapes, row.note)))
+        table.add_row(status, *map(escape, (printable(row.name), row.path, *shapes, row.note)))
     return table
 
 

@@ -1,7 +1,7 @@
 """Bytes of a file, read at given places and never more than asked: what all readers stand on.
 
 A file is opened for each read and closed again, so that a lazy tensor holds no handle; a file that was
-changed in between is noticed. Texts of strangers (names, classes) pass through `shown` before they are
+changed in between is noticed. Texts of strangers (names, classes) pass through `printable` before they are
 put into a message.
 """
 
@@ -19,7 +19,7 @@ from vos3d_jax.errors import UserError
 BLOCK = 1 << 20  # bytes held at once where a file is only looked through
 
 
-class Source:
+class FileBytes:
     """A regular file: `path` and `size` in bytes. As a context manager it keeps the file open.
 
     Raises:
@@ -32,10 +32,10 @@ class Source:
         try:
             state = os.stat(path)
         except (OSError, ValueError) as error:
-            raise UserError(f"{shown(self.path)} cannot be read: {_reason(error)}") from None
+            raise self.problem(f"cannot be read: {_reason(error)}") from None
         if not stat.S_ISREG(state.st_mode):
             kind = "a folder" if stat.S_ISDIR(state.st_mode) else "not a regular file"
-            raise UserError(f"{shown(self.path)} is {kind}: give the checkpoint file itself")
+            raise self.problem(f"is {kind}: give the checkpoint file itself")
         self.size = state.st_size
         self._identity = _identity(state)
 
@@ -47,6 +47,10 @@ class Source:
         self._open.close()
         self._open = None
 
+    def problem(self, what: str) -> UserError:
+        """Returns the error that this file `what` ("is damaged: ..."): one line that begins with its name."""
+        return UserError(f"{printable(self.path)} {what}")
+
     def read(self, offset: int, length: int) -> bytes:
         """Returns `length` bytes from `offset`, which the caller knows to lie within `size`."""
         content = bytearray(length)
@@ -57,7 +61,7 @@ class Source:
         """Fills `buffer` (of bytes) from `offset`.
 
         Raises:
-          UserError: the file ends before, was changed since this source was made, or cannot be read.
+          UserError: the file ends before, was changed since this object was made, or cannot be read.
         """
         if self._open is not None:
             return self._fill(self._open, offset, buffer)
@@ -77,10 +81,10 @@ class Source:
         try:
             file = open(self.path, "rb", buffering=0)
         except OSError as error:
-            raise UserError(f"{shown(self.path)} cannot be read: {_reason(error)}") from None
+            raise self.problem(f"cannot be read: {_reason(error)}") from None
         if _identity(os.fstat(file.fileno())) != self._identity:
             file.close()
-            raise UserError(f"{shown(self.path)} was changed while it was read: open it again")
+            raise self.problem("was changed while it was read: open it again")
         return file
 
     def _fill(self, file: BinaryIO, offset: int, buffer: memoryview) -> None:
@@ -90,37 +94,37 @@ class Source:
             while done < len(buffer):
                 count = file.readinto(buffer[done:])
                 if not count:
-                    raise UserError(
-                        f"{shown(self.path)} is cut short: {offset + done} bytes, "
+                    raise self.problem(
+                        f"is cut short: {offset + done} bytes, "
                         f"{offset + len(buffer)} expected; fetch it again"
                     )
                 done += count
         except OSError as error:
-            raise UserError(f"{shown(self.path)} cannot be read: {_reason(error)}") from None
+            raise self.problem(f"cannot be read: {_reason(error)}") from None
 
 
 class Chunk:
     """A run of bytes that a checkpoint holds: a range of the file, or a few bytes kept in memory.
 
     Args:
-      source: the file; None for bytes in memory.
+      file: that holds it; None for bytes in memory.
       offset: where the range begins in the file.
       length: of the range, in bytes of the file.
       content: the bytes themselves, for a short run.
       latin1: the range is UTF-8 text whose characters are the bytes (`_codecs.encode(text, "latin1")`).
     """
 
-    __slots__ = ("source", "offset", "length", "content", "latin1", "_nbytes")
+    __slots__ = ("file", "offset", "length", "content", "latin1", "_nbytes")
 
     def __init__(
         self,
-        source: Source | None,
+        file: FileBytes | None,
         offset: int,
         length: int,
         content: bytes | None = None,
         latin1: bool = False,
     ):
-        self.source, self.offset, self.length = source, offset, length
+        self.file, self.offset, self.length = file, offset, length
         self.content, self.latin1 = content, latin1
         self._nbytes = None if latin1 else length
 
@@ -136,16 +140,16 @@ class Chunk:
         if self.content is not None:
             buffer[:] = self.content[start : start + len(buffer)]
         elif self.latin1:
-            text = self.source.read(self.offset, self.length).decode("utf-8")
+            text = self.file.read(self.offset, self.length).decode("utf-8")
             buffer[:] = text.encode("latin-1")[start : start + len(buffer)]
         else:
-            self.source.read_into(self.offset + start, buffer)
+            self.file.read_into(self.offset + start, buffer)
 
     def _count_latin1(self) -> int:
         # UTF-8 of U+0000..U+00FF: one byte below 128, or C2 / C3 and one byte of 80..BF.
         count, lead_pending = 0, False
         for start in range(0, self.length, BLOCK):
-            content = self.source.read(self.offset + start, min(BLOCK, self.length - start))
+            content = self.file.read(self.offset + start, min(BLOCK, self.length - start))
             values = np.frombuffer(content, np.uint8)
             follows = (values & 0xC0) == 0x80
             leads = (values == 0xC2) | (values == 0xC3)
@@ -158,7 +162,7 @@ class Chunk:
         return -1 if lead_pending else count
 
 
-def shown(text: object, limit: int = 80) -> str:
+def printable(text: object, limit: int = 80) -> str:
     """Returns `text` fit for one line of a terminal: no control characters, at most `limit` characters."""
     text = str(text)
     if len(text) > limit:
@@ -169,7 +173,7 @@ def shown(text: object, limit: int = 80) -> str:
 def listed(names: Sequence[object], limit: int = 5) -> str:
     """Returns the first names, separated by commas, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(shown(name) for name in names[:limit]) + more
+    return ", ".join(printable(name) for name in names[:limit]) + more
 
 
 def _identity(state: os.stat_result) -> tuple[int, ...]:
