@@ -9,7 +9,13 @@ from golden_files import load_json, shared_data
 from pictures import box, counts, save, save_frame
 from PIL import ImageFile
 
-from vos3d_jax.data import datasets, readers
+from vos3d_jax.data import datasets
+from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
+from vos3d_jax.data.readers.fbms import FBMS
+from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
+from vos3d_jax.data.readers.jumpcut import JUMPCUT
+from vos3d_jax.data.readers.segtrack import SEGTRACK_V2
+from vos3d_jax.data.readers.visal import VISAL, VISAL_REPACKED
 from vos3d_jax.errors import UserError
 
 READERS = {
@@ -130,22 +136,22 @@ def test_missing_data_is_named_with_place_page_and_flags_in_one_line(tmp_path, n
 
 def test_the_names_are_those_of_the_published_lists():
     lists = load_json("data/sequence-lists.json")
-    for ours, published in ((readers.DAVIS2016, "DAVIS-2016"), (readers.DAVIS2017, "DAVIS-2017"),
-                            (readers.FBMS, "FBMS-59")):  # fmt: skip
+    for ours, published in ((DAVIS2016, "DAVIS-2016"), (DAVIS2017, "DAVIS-2017"),
+                            (FBMS, "FBMS-59")):  # fmt: skip
         assert {split: list(names) for split, names in ours.items()} == {
             split: lists[published][split] for split in ours
         }
     renamed = lists["ViSal"]["renamed_in_repacked_copies"]
-    assert list(readers.VISAL) == lists["ViSal"]["all"]
-    assert list(readers.VISAL_REPACKED) == [renamed.get(name, name) for name in readers.VISAL]
-    assert readers.SEGTRACK_V2 == lists["SegTrack-v2"]["num_objects"]
-    assert list(readers.SEGTRACK_V2) == lists["SegTrack-v2"]["all"]
-    assert list(readers.JHMDB_CLASSES) == lists["J-HMDB"]["classes"]
-    assert {group: list(clips) for group, clips in readers.JUMPCUT.items()} == lists["JumpCut"]["groups"]
-    assert sum(map(len, readers.JUMPCUT.values())) == 22
-    assert (len(readers.VISAL), sum(readers.SEGTRACK_V2.values()), len(readers.JHMDB_CLASSES)) == (17, 24, 21)
-    assert [len(names) for names in readers.FBMS.values()] == [29, 30]
-    assert set(readers.DAVIS2016["val"]) < set(readers.DAVIS2017["val"])
+    assert list(VISAL) == lists["ViSal"]["all"]
+    assert list(VISAL_REPACKED) == [renamed.get(name, name) for name in VISAL]
+    assert SEGTRACK_V2 == lists["SegTrack-v2"]["num_objects"]
+    assert list(SEGTRACK_V2) == lists["SegTrack-v2"]["all"]
+    assert list(JHMDB_CLASSES) == lists["J-HMDB"]["classes"]
+    assert {group: list(clips) for group, clips in JUMPCUT.items()} == lists["JumpCut"]["groups"]
+    assert sum(map(len, JUMPCUT.values())) == 22
+    assert (len(VISAL), sum(SEGTRACK_V2.values()), len(JHMDB_CLASSES)) == (17, 24, 21)
+    assert [len(names) for names in FBMS.values()] == [29, 30]
+    assert set(DAVIS2016["val"]) < set(DAVIS2017["val"])
 
 
 def test_trap_3_the_real_mask_of_two_channels_is_read_as_its_neighbours():

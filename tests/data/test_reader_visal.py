@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pictures import SIZE, box, counts, save, save_frame
 
-from vos3d_jax.data import datasets, readers
+from vos3d_jax.data import datasets
+from vos3d_jax.data.readers.visal import VISAL, VISAL_REPACKED
 from vos3d_jax.errors import UserError
 
 
@@ -25,9 +26,9 @@ def make(root, *names, images="ViSal", ending=".bmp"):
 
 @pytest.mark.parametrize("images", ["ViSal", ""])
 def test_traps_18_and_20_each_sequence_finds_its_own_masks(tmp_path, images):
-    make(tmp_path, *readers.VISAL, images=images)
+    make(tmp_path, *VISAL, images=images)
     videos = load(tmp_path)
-    assert tuple(video.name for video in videos) == readers.VISAL
+    assert tuple(video.name for video in videos) == VISAL
     for video in videos:
         assert video.annotated == (1,)
         assert video.read_mask(0) is None
@@ -47,8 +48,8 @@ def test_trap_20_boat_does_not_take_the_masks_of_boat2(tmp_path, caplog):
 
 
 def test_trap_20_horse2_of_the_repacked_copies_is_another_video_so_names_are_not_mixed(tmp_path):
-    make(tmp_path, *readers.VISAL_REPACKED, ending=".jpg")
-    assert tuple(video.name for video in load(tmp_path)) == readers.VISAL_REPACKED
+    make(tmp_path, *VISAL_REPACKED, ending=".jpg")
+    assert tuple(video.name for video in load(tmp_path)) == VISAL_REPACKED
     make(tmp_path, "cow4")
     with pytest.raises(UserError, match=r"as in the release \(cow4\) and as in repacked copies \(cow\)"):
         load(tmp_path)

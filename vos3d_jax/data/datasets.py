@@ -4,7 +4,15 @@ import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vos3d_jax.data import readers
+from vos3d_jax.data.readers.davis import davis2016, davis2017
+from vos3d_jax.data.readers.fbms import fbms
+from vos3d_jax.data.readers.folder import folder
+from vos3d_jax.data.readers.jhmdb import jhmdb
+from vos3d_jax.data.readers.jumpcut import jumpcut
+from vos3d_jax.data.readers.sa_v import sa_v
+from vos3d_jax.data.readers.segtrack import segtrack_v2
+from vos3d_jax.data.readers.visal import visal
+from vos3d_jax.data.readers.youtube_vos import youtube_vos
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -16,16 +24,16 @@ def _moving_shapes(split: str, *, count: int, length: int, size: Sequence[int], 
 
 
 DATASETS: dict[str, Callable[..., list[Video]]] = {
-    "davis2016": readers.davis2016,
-    "davis2017": readers.davis2017,
-    "fbms": readers.fbms,
-    "visal": readers.visal,
-    "segtrack_v2": readers.segtrack_v2,
-    "jhmdb": readers.jhmdb,
-    "jumpcut": readers.jumpcut,
-    "youtube_vos": readers.youtube_vos,
-    "sa_v": readers.sa_v,
-    "folder": readers.folder,
+    "davis2016": davis2016,
+    "davis2017": davis2017,
+    "fbms": fbms,
+    "visal": visal,
+    "segtrack_v2": segtrack_v2,
+    "jhmdb": jhmdb,
+    "jumpcut": jumpcut,
+    "youtube_vos": youtube_vos,
+    "sa_v": sa_v,
+    "folder": folder,
     "moving_shapes": _moving_shapes,
 }
 _GENERATED = ("moving_shapes",)

@@ -6,7 +6,10 @@ on the same masks, so every result carries its own and is compared within it.
 
 import difflib
 
-from vos3d_jax.data.readers import DAVIS2016, DAVIS2017, FBMS, JHMDB_CLASSES, SEGTRACK_V2
+from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
+from vos3d_jax.data.readers.fbms import FBMS
+from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
+from vos3d_jax.data.readers.segtrack import SEGTRACK_V2
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 

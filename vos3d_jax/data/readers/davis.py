@@ -38,7 +38,7 @@ def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480
         UserError: the data or one of its files is missing or damaged.
     """
     title = "DAVIS-2016"
-    root = _root(title, DAVIS2016_PAGE, data_dir, resolution, "Annotations")
+    root = _root(title, DAVIS2016_PAGE, data_dir, resolution, ["JPEGImages", "Annotations"])
     lists = [root / "ImageSets" / kind / f"{split}.txt" for kind in ("2016", resolution)]
     videos = []
     for name in _names(title, DAVIS2016_PAGE, split, root, lists):
@@ -78,20 +78,21 @@ def davis2017(
     public = not split.startswith("test")
     annotations = _FOLDERS[task]
     needs_masks = public or task == "semi_supervised"
-    root = _root(title, DAVIS2017_PAGE, data_dir, resolution, annotations if needs_masks else None)
+    folders = ["JPEGImages", annotations] if needs_masks else ["JPEGImages"]
+    root = _root(title, DAVIS2017_PAGE, data_dir, resolution, folders)
     year = "2017" if needs_masks else "2019"
     videos = []
     for name in _names(title, DAVIS2017_PAGE, split, root, [root / "ImageSets" / year / f"{split}.txt"]):
         frames, masks_dir, masks = _files(root, resolution, annotations, name)
         if public:
             files.require_pairs(frames, masks, masks_dir)
-        elif needs_masks and next(iter(frames)) not in masks:
+        first = next(iter(frames))
+        if needs_masks and first not in masks:
             raise UserError(
-                f"{name!r} has no mask of its first frame: expected {masks_dir / next(iter(frames))}.png; "
+                f"{name!r} has no mask of its first frame: expected {masks_dir / first}.png; "
                 f"fetch it from {DAVIS2017_PAGE}"
             )
-        first = masks.get(next(iter(frames)))
-        videos.append(files.make_video(name, frames, masks, functools.partial(_ids, first)))
+        videos.append(files.make_video(name, frames, masks, functools.partial(_ids, masks.get(first))))
     return videos
 
 
@@ -105,45 +106,28 @@ def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndar
     return mask
 
 
-def other_resolutions(pictures: Path, resolution: str) -> str:
-    """A hint for messages: the resolutions that are in a folder (JPEGImages) instead, or nothing."""
-    others = [name for name in _resolutions(pictures.parent, (pictures.name,)) if name != resolution]
-    return f" (found there: {', '.join(others)}; set `resolution` to one of them)" if others else ""
-
-
-def _resolutions(root: Path, folders: Sequence[str]) -> list[str]:
-    """The resolutions that all of these folders of `root` have, sorted."""
+def resolutions(root: Path, folders: Sequence[str]) -> list[str]:
+    """Returns the resolutions that all of these folders of `root` have, sorted."""
     parent = root / folders[0]
     names = sorted(path.name for path in files.visible(parent)) if parent.is_dir() else []
     return [name for name in names if all((root / folder / name).is_dir() for folder in folders)]
 
 
 def _root(
-    title: str, page: str, data_dir: str | Path | None, resolution: str, annotations: str | None
+    title: str, page: str, data_dir: str | Path | None, resolution: str, folders: Sequence[str]
 ) -> Path:
-    if not data_dir:
-        return files.find_root(title, page, data_dir, ("JPEGImages",))
-    root = Path(data_dir)
-    if not (root / "JPEGImages").is_dir() and (root / "DAVIS" / "JPEGImages").is_dir():
-        root = root / "DAVIS"
-    folders = ("JPEGImages", annotations) if annotations else ("JPEGImages",)
-    for folder in folders:
-        if not (root / folder / resolution).is_dir():
-            if there := _resolutions(root, folders):
-                variant = next((name for name in there if name in _VARIANTS), None)
-                example = f", as --config=configs/davis_small.py:{variant} does" if variant else ""
-                raise UserError(
-                    f"{title} was found in {root} at {', '.join(there)}, not at {resolution}: "
-                    f"set `resolution` to {there[0]} (main: in the config{example}; score: "
-                    f"--resolution={there[0]}), or fetch {resolution} from {page}"
-                )
-            hint = other_resolutions(root / "JPEGImages", resolution)
-            holds = f"JPEGImages, {annotations or 'Annotations'} and ImageSets"
+    for root in (Path(data_dir), Path(data_dir) / "DAVIS") if data_dir else ():
+        there = resolutions(root, folders)
+        if there and resolution not in there:
+            variant = next((name for name in there if name in _VARIANTS), None)
+            example = f", as --config=configs/davis_small.py:{variant} does" if variant else ""
             raise UserError(
-                f"{title} was not found: {root / folder / resolution} is not a folder; fetch it from {page} "
-                f"and name the folder that holds {holds} with {files.FLAG}{hint}"
+                f"{title} was found in {root} at {', '.join(there)}, not at {resolution}: "
+                f"set `resolution` to {there[0]} (main: in the config{example}; score: "
+                f"--resolution={there[0]}), or fetch {resolution} from {page}"
             )
-    return root
+    needed = [f"{folder}/{resolution}" for folder in folders]
+    return files.find_root(title, page, data_dir, needed, ["DAVIS"])
 
 
 def _names(title: str, page: str, split: str, root: Path, lists: list[Path]) -> list[str]:

@@ -48,8 +48,7 @@ def fbms(split: str, *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    if split not in _FOLDERS:
-        raise UserError(f'{_TITLE} has no split {split!r}: use "train" or "test"')
+    files.require_split(_TITLE, split, _FOLDERS)
     root = files.find_root(_TITLE, PAGE, data_dir, (_FOLDERS[split],), ("FBMS", "FBMS-59"))
     sequences = root / _FOLDERS[split]
     converted = root / "inst" / split
@@ -65,31 +64,24 @@ def fbms(split: str, *, data_dir: str | Path | None) -> list[Video]:
 
 
 def _video(name: str, frames_dir: Path, masks_dir: Path) -> Video:
-    if not masks_dir.is_dir():
-        raise UserError(
-            f"the masks of {name!r} are missing: {masks_dir} is not a folder; fetch them from {PAGE}"
-        )
     frames = files.frames_of(name, frames_dir)
-    numbers = {number: path.stem for number, path in files.by_number(frames).items()}
-    masks, ending = _mask_files(masks_dir)
-    outside = [path for number, path in masks.items() if number not in numbers]
-    if outside:
-        _log.warning(
-            "%s %s: %d of %d masks have a number that no frame has and are left out (the first: %s)",
-            _TITLE, name, len(outside), len(masks), outside[0].name,
-        )  # fmt: skip
-    usable = {number: path for number, path in masks.items() if number in numbers}
+    numbered, ending = _mask_files(files.masks_folder(name, masks_dir, PAGE))
+    masks = files.paired_by_number(frames, numbered)
+    outside = [path for path in numbered.values() if path not in masks.values()]
+    fact = "masks have a number that no frame has and are left out"
+    files.report(f"{_TITLE} {name}", [path.name for path in outside], len(numbered), fact)
     decode = files.merged
-    if ending != ".png":
+    if ending != ".png" and masks:
         defined = _defined_objects(name, masks_dir)
         darkest = _DARKEST_OBJECT.get(name, 0.0)
-        decode = functools.partial(_regions, tuple(usable.values()), defined, darkest)
-        if usable and not _objects(next(iter(usable.values())), defined, darkest):
-            first = usable.pop(min(usable))
-            _log.warning("%s %s: the first mask, %s, is empty and is left out", _TITLE, name, first.name)
-    if not usable:
+        decode = functools.partial(_regions, tuple(masks.values()), defined, darkest)
+        first = next(iter(masks))
+        if not _objects(masks[first], defined, darkest):
+            empty = masks.pop(first).name
+            _log.warning("%s %s: the first mask, %s, is empty and is left out", _TITLE, name, empty)
+    if not masks:
         raise UserError(f"{masks_dir} holds no usable mask of {name!r}: fetch it from {PAGE}")
-    return files.make_video(name, frames, {numbers[number]: path for number, path in usable.items()}, decode)
+    return files.make_video(name, frames, masks, decode)
 
 
 def _mask_files(directory: Path) -> tuple[dict[int, Path], str]:
@@ -101,7 +93,7 @@ def _mask_files(directory: Path) -> tuple[dict[int, Path], str]:
             if not stem.endswith("PROB_gt")
         }
         if masks:
-            return dict(sorted(files.by_number(masks).items())), ending
+            return files.by_number(masks), ending
     raise UserError(f"{directory} holds no masks: expected .ppm, .pgm or .png files; fetch them from {PAGE}")
 
 

@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,17 @@ FLAG = "data_dir (main: --config.data_dir=DIR, score: --data_dir=DIR)"
 _log = logging.getLogger(__name__)
 
 
+def require_split(title: str, split: str, splits: Iterable[str]) -> None:
+    """Raises a `UserError` that names the `splits` there are unless `split` is one."""
+    if split not in splits:
+        known = " or ".join(f'"{name}"' for name in splits)
+        raise UserError(f"{title} has no split {split!r}: use {known}")
+
+
 def find_root(
     title: str, page: str, data_dir: str | Path | None, needed: Sequence[str], names: Sequence[str] = ()
 ) -> Path:
-    """The folder of a data set: `data_dir`, or the one of `names` in it, that holds the folders `needed`.
+    """Returns the folder of a data set: `data_dir`, or one of `names` in it, that holds the folders `needed`.
 
     Raises:
         UserError: none was given or none holds them; the message says where to get the data.
@@ -42,18 +49,18 @@ def find_root(
             f"no folder was given for {title}: fetch it from {page} and name its folder with {FLAG}"
         )
     roots = [Path(data_dir), *(Path(data_dir) / name for name in names)]
-    for root in roots:
-        if all((root / name).is_dir() for name in needed):
-            return root
-    missing = next(roots[0] / name for name in needed if not (roots[0] / name).is_dir())
+    missing = {root: [name for name in needed if not (root / name).is_dir()] for root in roots}
+    root = min(roots, key=lambda root: len(missing[root]))
+    if not missing[root]:
+        return root
     raise UserError(
-        f"{title} was not found: {missing} is not a folder; fetch it from {page} and name the folder that "
-        f"holds {' and '.join(needed)} with {FLAG}"
+        f"{title} was not found: {root / missing[root][0]} is not a folder; fetch it from {page} and name "
+        f"the folder that holds {' and '.join(needed)} with {FLAG}"
     )
 
 
 def present(title: str, page: str, folder: Path, names: Sequence[str]) -> list[str]:
-    """The names that have a folder here, in their order; those that have none are reported.
+    """Returns the names that have a folder here, in their order; those that have none are reported.
 
     Raises:
         UserError: none has.
@@ -64,13 +71,14 @@ def present(title: str, page: str, folder: Path, names: Sequence[str]) -> list[s
             f"{title}: none of its {len(names)} sequences ({', '.join(names[:2])}, ...) is a folder in "
             f"{folder}; fetch them from {page}"
         )
-    if len(found) < len(names):
-        first = next(name for name in names if name not in found)
-        _log.warning(
-            "%s: %d of %d sequences are not in %s (the first: %s)",
-            title, len(names) - len(found), len(names), folder, first,
-        )  # fmt: skip
+    report(title, [name for name in names if name not in found], len(names), f"sequences are not in {folder}")
     return found
+
+
+def report(title: str, which: Sequence[object], total: int, fact: str) -> None:
+    """Logs of how many of `total` things, and of which first, the `fact` holds; of none nothing."""
+    if which:
+        _log.warning("%s: %d of %d %s (the first: %s)", title, len(which), total, fact, which[0])
 
 
 def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
@@ -102,9 +110,9 @@ def frames_of(name: str, directory: Path) -> dict[str, Path]:
 
 
 def by_number(paths: Mapping[str, Path]) -> dict[int, Path]:
-    """The files by the number at the end of their stem ("bear01_0019" and "tennis019" are 19).
+    """Returns the files by the number at the end of their stem, sorted.
 
-    The padding does not matter; stems without a number are left out.
+    "bear01_0019" and "tennis019" are 19: the padding does not matter; stems without a number are left out.
 
     Raises:
         UserError: two files have the same number (bear_01 and bear_001).
@@ -117,7 +125,22 @@ def by_number(paths: Mapping[str, Path]) -> dict[int, Path]:
         other = found.setdefault(int(number[0]), path)
         if other != path:
             raise UserError(f"{path} and {other.name} have the same number: keep one of them")
-    return found
+    return dict(sorted(found.items()))
+
+
+def paired_by_number(frames: Mapping[str, Path], masks: Mapping[int, Any]) -> dict[str, Any]:
+    """Returns stem of a frame -> the mask of its number, for those that have one, sorted; errors as there."""
+    numbered = by_number(frames)
+    return {path.stem: masks[number] for number, path in numbered.items() if number in masks}
+
+
+def masks_folder(name: str, directory: Path, page: str) -> Path:
+    """Returns the folder of a sequence's masks; UserError when it is none."""
+    if not directory.is_dir():
+        raise UserError(
+            f"the masks of {name!r} are missing: {directory} is not a folder; fetch them from {page}"
+        )
+    return directory
 
 
 def make_video(

@@ -1,7 +1,6 @@
 """One's own videos and masks, in the layout of DAVIS or one folder a video."""
 
 import dataclasses
-import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vos3d_jax.data.readers import files, parts
-from vos3d_jax.data.readers.davis import other_resolutions
+from vos3d_jax.data.readers.davis import resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.encodings import Choice, Meaning, decide, levels, require_choice
@@ -65,19 +64,25 @@ def folder(
     root = Path(data_dir)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name the folder of your videos with {files.FLAG}")
-    pictures = "JPEGImages" if strict or (root / "JPEGImages").is_dir() else "Annotations"
-    if (root / pictures).is_dir():
-        has_resolutions = (root / pictures / resolution).is_dir()
-        middle = resolution if has_resolutions else ""
-        _refuse_other_resolution(root / pictures, resolution, has_resolutions)
-        videos_root = root / pictures / middle
-        places = functools.partial(_davis_places, root, middle)
-    else:
-        videos_root, places = root, functools.partial(_plain_places, root)
+    pictures = root / ("JPEGImages" if strict or (root / "JPEGImages").is_dir() else "Annotations")
+    videos_root = next(path for path in (pictures / resolution, pictures, root) if path.is_dir())
+    if videos_root == pictures:
+        _refuse_other_resolution(pictures, resolution)
     directories = [path for path in files.visible(videos_root) if path.is_dir()]
+    own_folders = videos_root == root
+    frames_there = own_folders and any(map(_has_frames, directories)) or (root / "JPEGImages").is_dir()
+
+    def places(name: str) -> tuple[Path | None, Path]:
+        """Where frames and masks of a video are; None where there are masks alone."""
+        if not strict and not frames_there:
+            return None, videos_root / name
+        if own_folders:
+            frames = root / name / "frames"
+            return frames if frames.is_dir() else root / name, root / name / "masks"
+        middle = videos_root.relative_to(pictures)
+        return root / "JPEGImages" / middle / name, root / "Annotations" / middle / name
+
     every = sorted((path.name for path in directories), key=natural_order)
-    if not strict and not (root / "JPEGImages").is_dir() and not any(map(_has_frames, directories)):
-        places = functools.partial(_masks_alone, videos_root)
     empty = [name for name in every if not _holds_pictures(places(name)[0] or places(name)[1])]
     every = [name for name in every if name not in empty]
     if split == "all":
@@ -108,22 +113,9 @@ def _has_frames(video: Path) -> bool:
     )
 
 
-def _masks_alone(videos_root: Path, name: str) -> tuple[None, Path]:
-    return None, videos_root / name
-
-
 def _list(root: Path, split: str, resolution: str) -> list[str] | None:
     folders = (root, *(root / "ImageSets" / kind for kind in ("", "2016", resolution)))
     return files.read_list([folder / f"{split}.txt" for folder in folders])
-
-
-def _davis_places(root: Path, middle: str, name: str) -> tuple[Path, Path]:
-    return root / "JPEGImages" / middle / name, root / "Annotations" / middle / name
-
-
-def _plain_places(root: Path, name: str) -> tuple[Path, Path]:
-    video = root / name
-    return video / "frames" if (video / "frames").is_dir() else video, video / "masks"
 
 
 def _holds_pictures(directory: Path) -> bool:
@@ -159,11 +151,7 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
                 f"{masks_dir / others[0]} has the name of no frame of {name}, and the frame {bare[0]} has no "
                 "mask: give masks the numbers of their frames, or remove those without a frame"
             )
-        if others:
-            _log.warning(
-                "%s: %d of %d masks have the name of no frame and are left out (the first: %s)",
-                name, len(others), len(masks), others[0],
-            )  # fmt: skip
+        files.report(name, others, len(masks), "masks have the name of no frame and are left out")
         return masks
     found = others or sorted(path.name for path in files.visible(masks_dir) if path.is_file())
     if not found:
@@ -220,8 +208,12 @@ class _OwnMasks:
         return decide(found, self._choice)
 
 
-def _refuse_other_resolution(pictures: Path, resolution: str, has_resolutions: bool) -> None:
+def _refuse_other_resolution(pictures: Path, resolution: str) -> None:
     """JPEGImages/1080p/bear asked for as 480p would otherwise be taken for a video called 1080p."""
     directories = [path for path in files.visible(pictures) if path.is_dir()]
-    if not has_resolutions and directories and not files.files_by_stem(directories[0], files.FRAME_ENDINGS):
-        raise UserError(f"{pictures / resolution} is not a folder{other_resolutions(pictures, resolution)}")
+    if directories and not files.files_by_stem(directories[0], files.FRAME_ENDINGS):
+        there = resolutions(pictures.parent, [pictures.name])
+        raise UserError(
+            f"{pictures / resolution} is not a folder (found there: {', '.join(there)}; set `resolution` to "
+            "one of them)"
+        )

@@ -5,7 +5,6 @@ Jhuang et al., ICCV 2013. Names of clips hold characters such as @ ( [ !, so no 
 
 import functools
 import logging
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from vos3d_jax.errors import UserError
 PAGE = "http://jhmdb.is.tue.mpg.de"
 _TITLE = "J-HMDB"
 _VARIABLE = "part_mask"
-_SETS = {"train": "1", "test": "2"}
+_MARKS = {"train": "1", "test": "2"}
 
 _log = logging.getLogger(__name__)
 
@@ -41,24 +40,21 @@ def jhmdb(split: str, *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    parts = re.fullmatch(r"(train|test)([123])", split)
-    if parts is None:
-        raise UserError(f'{_TITLE} has no split {split!r}: use "train1", "test1", ... "test3"')
+    files.require_split(_TITLE, split, [f"{part}{number}" for number in "123" for part in _MARKS])
     root = files.find_root(
         _TITLE, PAGE, data_dir, ("Rename_Images", "puppet_mask", "splits"), ("JHMDB", "J-HMDB")
     )
-    lists = {name: root / "splits" / f"{name}_test_split{parts[2]}.txt" for name in JHMDB_CLASSES}
-    there = [name for name, path in lists.items() if path.is_file()]
-    if not there:
-        raise UserError(
-            f"{_TITLE} has no lists: {lists[JHMDB_CLASSES[0]]} is not there; fetch them from {PAGE}"
-        )
-    if len(there) < len(lists):
-        missing = [path for name, path in lists.items() if name not in there]
-        _log.warning(
-            "%s: %d of %d classes have no list (the first: %s)", _TITLE, len(missing), len(lists), missing[0]
-        )
-    return [_video(root, name, clip) for name in there for clip in _clips(lists[name], _SETS[parts[1]])]
+    lists = {name: root / "splits" / f"{name}_test_split{split[-1]}.txt" for name in JHMDB_CLASSES}
+    missing = [path for path in lists.values() if not path.is_file()]
+    if len(missing) == len(lists):
+        raise UserError(f"{_TITLE} has no lists: {missing[0]} is not there; fetch them from {PAGE}")
+    files.report(_TITLE, missing, len(lists), "classes have no list")
+    return [
+        _video(root, name, clip)
+        for name, path in lists.items()
+        if path not in missing
+        for clip in _clips(path, _MARKS[split[:-1]])
+    ]
 
 
 def _clips(path: Path, wanted: str) -> list[str]:
@@ -79,19 +75,13 @@ def _video(root: Path, label: str, clip: str) -> Video:
     name = f"{label}/{clip}"
     frames = files.frames_of(name, root / "Rename_Images" / label / clip)
     path = root / "puppet_mask" / label / clip / "puppet_mask.mat"
-    height, width, masks = _mask_shape(path)
-    numbers = {number: file.stem for number, file in files.by_number(frames).items() if 1 <= number <= masks}
-    if not numbers:
-        raise UserError(f"{name!r} has no frame 1 to {masks} in {root / 'Rename_Images' / label / clip}")
-    if len(numbers) < masks:
-        _log.warning("%s %s: %d masks have no frame and are left out", _TITLE, name, masks - len(numbers))
-    kept = set(numbers.values())
-    video = files.make_video(
-        name,
-        {stem: file for stem, file in frames.items() if stem in kept},
-        {stem: (path, number - 1) for number, stem in numbers.items()},
-        _puppet_mask,
-    )
+    height, width, count = _mask_shape(path)
+    masks = files.paired_by_number(frames, {index + 1: (path, index) for index in range(count)})
+    if not masks:
+        raise UserError(f"{name!r} has no frame 1 to {count} in {root / 'Rename_Images' / label / clip}")
+    if len(masks) < count:
+        _log.warning("%s %s: %d masks have no frame and are left out", _TITLE, name, count - len(masks))
+    video = files.make_video(name, {stem: frames[stem] for stem in masks}, masks, _puppet_mask)
     files.require_mask_size(path, (height, width), video.size)
     return video
 

@@ -4,7 +4,6 @@ Fan et al., SIGGRAPH Asia 2015. Nobody here has seen the files: the names are re
 the layout is given by patterns.
 """
 
-import logging
 from pathlib import Path, PurePath
 
 from vos3d_jax.data.readers import files
@@ -13,8 +12,6 @@ from vos3d_jax.errors import UserError
 
 PAGE = "the page of its authors (Fan et al., JumpCut, SIGGRAPH Asia 2015)"
 _TITLE = "JumpCut"
-
-_log = logging.getLogger(__name__)
 
 
 def jumpcut(
@@ -40,8 +37,7 @@ def jumpcut(
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    if split != "all":
-        raise UserError(f'{_TITLE} has no split {split!r}: use "all"')
+    files.require_split(_TITLE, split, ["all"])
     root = files.find_root(_TITLE, PAGE, data_dir, ())
     videos, missing = [], []
     for group, clips in JUMPCUT.items():
@@ -50,31 +46,22 @@ def jumpcut(
             if not frame_files:
                 missing.append(clip)
                 continue
-            mask_files = _matching(root, masks, group, clip, files.MASK_ENDINGS)
-            videos.append(_video(clip, frame_files, mask_files, masks))
+            numbered = files.by_number(_matching(root, masks, group, clip, files.MASK_ENDINGS))
+            paired = files.paired_by_number(frame_files, numbered)
+            if not paired:
+                raise UserError(
+                    f"{_TITLE}: no mask of {clip!r} has the number of a frame; masks were looked for as "
+                    f"{masks}"
+                )
+            videos.append(files.make_video(clip, frame_files, paired, files.foreground))
     if not videos:
         sample = _filled(frames, "ANIMAL", "bear")
         raise UserError(
             f"{_TITLE} was not found: {root} holds nothing like {sample}; fetch it from {PAGE} and say where "
             f'its files are with data_dir, frames="{frames}" and masks="{masks}"'
         )
-    if missing:
-        _log.warning("%s: %d of 22 clips have no frames (the first: %s)", _TITLE, len(missing), missing[0])
+    files.report(_TITLE, missing, len(missing) + len(videos), "clips have no frames")
     return videos
-
-
-def _video(clip: str, frame_files: dict[str, Path], mask_files: dict[str, Path], pattern: str) -> Video:
-    by_number = files.by_number(mask_files)
-    masks = {
-        path.stem: by_number[number]
-        for number, path in files.by_number(frame_files).items()
-        if number in by_number
-    }
-    if not masks:
-        raise UserError(
-            f"{_TITLE}: no mask of {clip!r} has the number of a frame; masks were looked for as {pattern}"
-        )
-    return files.make_video(clip, frame_files, masks, files.foreground)
 
 
 def _matching(root: Path, pattern: str, group: str, clip: str, endings: tuple[str, ...]) -> dict[str, Path]:

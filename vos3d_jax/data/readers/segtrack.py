@@ -10,7 +10,6 @@ from jaxtyping import UInt8
 
 from vos3d_jax.data.readers import files
 from vos3d_jax.data.video import Video
-from vos3d_jax.errors import UserError
 
 PAGE = "https://web.engr.oregonstate.edu/~lif/SegTrack2/dataset.html"
 _TITLE = "SegTrack v2"
@@ -36,8 +35,7 @@ def segtrack_v2(split: str = "all", *, data_dir: str | Path | None, objects: boo
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    if split != "all":
-        raise UserError(f'{_TITLE} has no split {split!r}: use "all"')
+    files.require_split(_TITLE, split, ["all"])
     root = files.find_root(_TITLE, PAGE, data_dir, ("JPEGImages", "GroundTruth"), ("SegTrackv2",))
     names = files.present(_TITLE, PAGE, root / "JPEGImages", tuple(SEGTRACK_V2))
     decode = _painted if objects else _union
@@ -45,19 +43,15 @@ def segtrack_v2(split: str = "all", *, data_dir: str | Path | None, objects: boo
         files.make_video(
             name,
             files.frames_of(name, root / "JPEGImages" / name),
-            _masks(name, root / "GroundTruth" / name),
+            _masks(files.masks_folder(name, root / "GroundTruth" / name, PAGE)),
             decode,
         )
         for name in names
     ]
 
 
-def _masks(name: str, directory: Path) -> dict[str, tuple[tuple[int, Path], ...]]:
+def _masks(directory: Path) -> dict[str, tuple[tuple[int, Path], ...]]:
     """Stem -> the objects' numbers and files."""
-    if not directory.is_dir():
-        raise UserError(
-            f"the masks of {name!r} are missing: {directory} is not a folder; fetch them from {PAGE}"
-        )
     numbered = {
         int(path.name): path
         for path in files.visible(directory)
@@ -82,19 +76,9 @@ def _union(masks: tuple[tuple[int, Path], ...], size: tuple[int, int]) -> UInt8[
 
 
 # The sequences and how many objects each has.
+# fmt: off
 SEGTRACK_V2 = {
-    "bird_of_paradise": 1,
-    "birdfall": 1,
-    "bmx": 2,
-    "cheetah": 2,
-    "drift": 2,
-    "frog": 1,
-    "girl": 1,
-    "hummingbird": 2,
-    "monkey": 1,
-    "monkeydog": 2,
-    "parachute": 1,
-    "penguin": 6,
-    "soldier": 1,
-    "worm": 1,
+    "bird_of_paradise": 1, "birdfall": 1, "bmx": 2, "cheetah": 2, "drift": 2, "frog": 1, "girl": 1,
+    "hummingbird": 2, "monkey": 1, "monkeydog": 2, "parachute": 1, "penguin": 6, "soldier": 1, "worm": 1,
 }
+# fmt: on

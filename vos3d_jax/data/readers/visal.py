@@ -3,7 +3,6 @@
 Wang et al., TIP 2015. Masks lie in one folder for all videos, so a rule tells `boat` from `boat2`.
 """
 
-import logging
 import re
 from pathlib import Path
 
@@ -15,8 +14,6 @@ PAGE = "the page of its authors (Wang, Shen, Shao, IEEE TIP 2015)"
 _TITLE = "ViSal"
 # After these names the number may follow at once; after the others comes a sign, as in boat_001.
 _NUMBER_FOLLOWS = ("gokart", "snow_leopards")
-
-_log = logging.getLogger(__name__)
 
 
 def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
@@ -42,8 +39,7 @@ def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged, or the names are of both kinds.
     """
-    if split != "all":
-        raise UserError(f'{_TITLE} has no split {split!r}: use "all"')
+    files.require_split(_TITLE, split, ["all"])
     root = files.find_root(_TITLE, PAGE, data_dir, ("GroundTruth",), ("ViSal",))
     sequences = root / "ViSal" if (root / "ViSal").is_dir() else root
     masks = files.files_by_stem(root / "GroundTruth", files.MASK_ENDINGS)
@@ -70,19 +66,14 @@ def _video(name: str, directory: Path, all_masks: dict[str, Path]) -> Video:
     masks = {stem: path for stem, path in all_masks.items() if _belongs(stem, name)}
     without_frame = [path for stem, path in masks.items() if stem not in frames]
     if len(without_frame) == len(masks):
-        found = (
-            f"{without_frame[0]} has no frame of its name in {directory}"
-            if masks
-            else f"no {name}_* is there"
-        )
+        reason = f"no {name}_* is there"
+        if masks:
+            reason = f"{without_frame[0]} has no frame of its name in {directory}"
         raise UserError(
-            f"{_TITLE} has no mask of {name!r} that fits its frames: {found}; get both from {PAGE}"
+            f"{_TITLE} has no mask of {name!r} that fits its frames: {reason}; get both from {PAGE}"
         )
-    if without_frame:
-        _log.warning(
-            "%s %s: %d of %d masks have no frame of their name and are left out (the first: %s)",
-            _TITLE, name, len(without_frame), len(masks), without_frame[0].name,
-        )  # fmt: skip
+    fact = "masks have no frame of their name and are left out"
+    files.report(f"{_TITLE} {name}", [path.name for path in without_frame], len(masks), fact)
     return files.make_video(name, frames, masks, files.foreground)
 
 
