@@ -6,13 +6,12 @@ import manifests
 import numpy as np
 import pytest
 
-from vos3d_jax import configuration
+from vos3d_jax import configuration, recipe
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.models.dcseg import MEAN
 from vos3d_jax.porting import plan
-from vos3d_jax.training import stages
 
 _FILE = """
 from ml_collections import ConfigDict
@@ -95,7 +94,7 @@ _EVALUATIONS = ("fbms.py", "visal.py")
     ],
 )
 def test_any_key_can_be_overridden_whether_the_file_mentions_it_or_not(name, flag, read):
-    assert read(stages.parse(configuration.load([f"--config={name}", flag], stages.Config)))
+    assert read(recipe.parse(configuration.load([f"--config={name}", flag], recipe.Config)))
 
 
 def test_every_flag_that_messages_and_help_name_is_in_the_test_above():
@@ -114,23 +113,23 @@ def test_every_flag_that_messages_and_help_name_is_in_the_test_above():
 
 def test_the_defaults_that_are_filled_in_change_no_config():
     for name in _OURS + _EVALUATIONS:
-        bare, filled = (configuration.load([f"--config={name}"], schema) for schema in (None, stages.Config))
-        assert stages.parse(bare) == stages.parse(filled)
+        bare, filled = (configuration.load([f"--config={name}"], schema) for schema in (None, recipe.Config))
+        assert recipe.parse(bare) == recipe.parse(filled)
 
 
 @pytest.mark.parametrize("flag", ["--config.evaluation.clip_lenght=4", "--config.mesh.dat=4"])
 def test_an_unknown_key_stays_unknown(flag):
     with pytest.raises(UserError, match="names no key of .*Did you mean"):
-        configuration.load(["--config=demo.py", flag], stages.Config)
+        configuration.load(["--config=demo.py", flag], recipe.Config)
 
 
 def test_a_larger_batch_makes_the_published_epochs_shorter():
     config, larger = (
-        stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))
+        recipe.parse(configuration.load(["--config=davis.py", *flags], recipe.Config))
         for flags in ([], ["--config.batch_size=16"])
     )
     flag = "--config.stages[0].optimiser.decay_steps=9"
-    assert configuration.load(["--config=davis.py", flag], stages.Config)["stages"][0]["steps"] == 25 * 1039
+    assert configuration.load(["--config=davis.py", flag], recipe.Config)["stages"][0]["steps"] == 25 * 1039
     assert config.stages[0].steps == 25 * 1039 and config.evaluation.every == 5 * 1039
     assert larger.stages[1].steps == 25 * 129 and larger.stages[1].optimiser.decay_steps == 129
 
@@ -159,7 +158,7 @@ def test_a_config_that_cannot_be_run_is_a_users_error(tmp_path):
 
 @pytest.mark.parametrize("name", ["demo.py", "davis.py", "davis.py:dense", "davis_small.py", *_EVALUATIONS])
 def test_every_config_of_ours_is_found_by_name_and_is_valid(name):
-    config = stages.parse(configuration.load([f"--config={name}"]))
+    config = recipe.parse(configuration.load([f"--config={name}"]))
     assert len(config.stages) == (0 if name in _EVALUATIONS else 2)
     file = name.partition(":")[0]
     assert configuration.find(file).samefile(configuration.find(f"configs/{file}"))
@@ -167,7 +166,7 @@ def test_every_config_of_ours_is_found_by_name_and_is_valid(name):
 
 @pytest.mark.parametrize("name", _EVALUATIONS)
 def test_an_evaluation_of_ours_is_of_a_benchmark_and_its_data(name):
-    evaluation = stages.parse(configuration.load([f"--config={name}"])).evaluation
+    evaluation = recipe.parse(configuration.load([f"--config={name}"])).evaluation
     rules = benchmarks.find(evaluation.benchmark)
     assert (rules.dataset, rules.split) == (evaluation.data.name, evaluation.data.split)
     assert rules.takes_maps and not rules.first_mask
@@ -177,7 +176,7 @@ def test_an_evaluation_of_ours_is_of_a_benchmark_and_its_data(name):
 def test_the_published_file_is_the_network_of_the_published_recipes(name):
     shapes = manifests.manifest("3dcseg_saliencynetwork_gc3d")
     found = plan.make(manifests.checkpoint_of(shapes))
-    config = stages.parse(configuration.load([f"--config={name}"]))
+    config = recipe.parse(configuration.load([f"--config={name}"]))
     ours = abstract_model(config.system, **config.model).arguments
     theirs = abstract_model(found.system, **found.arguments).arguments
     assert config.system == found.system
@@ -194,7 +193,7 @@ def test_every_flag_in_the_tables_of_the_papers_makes_a_network():
     variants = [shlex.split(flags) for flags in re.findall(r"`('?--config\.[^`]*)`", text)]
     assert len(variants) >= 7
     for flags in variants:
-        config = stages.parse(configuration.load(["--config=davis.py", *flags], stages.Config))
+        config = recipe.parse(configuration.load(["--config=davis.py", *flags], recipe.Config))
         assert abstract_model(config.system, **config.model).segments
 
 

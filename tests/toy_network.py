@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vos3d_jax import models
-from vos3d_jax.training import stages, tasks
+from vos3d_jax import models, recipe
+from vos3d_jax.training import tasks
 
 
 class Toy(nnx.Module):
@@ -85,7 +85,7 @@ def stage(name="pretrain", **changes) -> dict:
     return {**values, **changes}
 
 
-def config(**changes) -> stages.Config:
+def config(**changes) -> recipe.Config:
     """A config of two stages of six steps for the toy network."""
     values = {
         "name": "toy",
@@ -100,7 +100,7 @@ def config(**changes) -> stages.Config:
         },
         "log_steps": 1,
     }
-    return stages.parse({**values, **changes})
+    return recipe.parse({**values, **changes})
 
 
 def batch(clips=2, frames=2, size=SIZE, seed=0) -> dict[str, np.ndarray]:

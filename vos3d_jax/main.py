@@ -41,11 +41,10 @@ def _run(arguments: list[str]) -> None:
             if getattr(options, name):
                 parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
     # These bring seconds of imports, the first less than the second, so mistakes are found between them.
-    from vos3d_jax import configuration
+    from vos3d_jax import configuration, recipe
     from vos3d_jax.data import datasets
-    from vos3d_jax.training import stages
 
-    config = stages.parse(configuration.load([f"--config={options.config}", *rest], stages.Config))
+    config = recipe.parse(configuration.load([f"--config={options.config}", *rest], recipe.Config))
     if options.checkpoint:
         require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
     if config.data_dir and not Path(config.data_dir).exists():
@@ -75,7 +74,7 @@ def _run(arguments: list[str]) -> None:
 
 def _refuse(parser: Parser, unknown: list[str]) -> None:
     """Ends the command; a key of the config without `config.` is told from other unknown flags."""
-    from vos3d_jax.training.stages import Config
+    from vos3d_jax.recipe import Config
 
     flag, equals, value = unknown[0].lstrip("-").partition("=")
     path = flag.replace("-", "_")

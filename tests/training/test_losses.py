@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from vos3d_jax.recipe import Data, Optimiser, Stage
 from vos3d_jax.training.losses import clip_iou, segmentation_loss
-from vos3d_jax.training.stages import Data, Optimiser, Stage
 from vos3d_jax.training.tasks import TASKS
 
 KINDS = {"bce": "binary_last", "ce": "cross_entropy"}

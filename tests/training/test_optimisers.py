@@ -5,7 +5,8 @@ import optax
 import pytest
 import toy_network
 
-from vos3d_jax.training import optimisers, stages
+from vos3d_jax import recipe
+from vos3d_jax.training import optimisers
 
 _PARAMS = {
     "encoder": {
@@ -23,7 +24,7 @@ _PARAMS = {
 
 def _stage(groups=(), **changes):
     optimiser = {"learning_rate": 0.1, "groups": [dict(pattern=p, rate=r) for p, r in groups]}
-    return stages.parse(toy_network.stage(optimiser=optimiser, **changes), stages.Stage)
+    return recipe.parse(toy_network.stage(optimiser=optimiser, **changes), recipe.Stage)
 
 
 def test_groups_are_found_by_the_unstacked_path_and_the_first_counts():
@@ -99,6 +100,6 @@ def test_it_is_the_adam_of_the_paper():
     ],
 )
 def test_schedules_begin_at_the_rate_and_end_as_they_say(changes, expected):
-    schedule = optimisers.schedule(stages.Optimiser(learning_rate=1.0, **changes), 10)
+    schedule = optimisers.schedule(recipe.Optimiser(learning_rate=1.0, **changes), 10)
     for step, rate in expected.items():
         assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)

@@ -9,12 +9,12 @@ import pytest
 import toy_network
 from PIL import Image
 
-from vos3d_jax import configuration, storage
+from vos3d_jax import configuration, recipe, storage
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training import evaluate, held_out, loop, sources, stages
+from vos3d_jax.training import evaluate, held_out, loop, sources
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -39,7 +39,7 @@ def _write_videos(root, masks=lambda video, frame: True, size=(40, 72), count=3,
 
 def _config(variant, data_dir):
     """The config as it is typed, with the toy network, short stages and small clips."""
-    config = stages.parse(configuration.load([f"--config=folder.py{variant}"], stages.Config))
+    config = recipe.parse(configuration.load([f"--config=folder.py{variant}"], recipe.Config))
     short = tuple(
         dataclasses.replace(
             stage,
@@ -59,14 +59,14 @@ def _config(variant, data_dir):
 
 @pytest.mark.parametrize("variant", ["", ":sparse", ":published", ":published-sparse"])
 def test_every_variant_is_a_config_of_a_network(variant):
-    config = stages.parse(configuration.load([f"--config=folder.py{variant}"], stages.Config))
+    config = recipe.parse(configuration.load([f"--config=folder.py{variant}"], recipe.Config))
     abstract_model(config.system, **config.model)
     assert all(part.sparse == ("sparse" in variant) for stage in config.stages for part in stage.data)
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are():
     with pytest.raises(UserError, match="no variant 'spare': .*published-sparse"):
-        configuration.load(["--config=folder.py:spare"], stages.Config)
+        configuration.load(["--config=folder.py:spare"], recipe.Config)
 
 
 def test_own_videos_are_trained_on_and_scored_on_the_one_held_out(tmp_path, monkeypatch, capsys):
@@ -155,7 +155,7 @@ def _source(*sizes, short_edge=96):
         Video("v", frames, lambda index: None, lambda index: None, size, ("0",) * frames)
         for size, frames in sizes
     ]
-    return Source(videos, augmentation=stages.Augmentation(short_edge=short_edge))
+    return Source(videos, augmentation=recipe.Augmentation(short_edge=short_edge))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_masks_without_frames_are_enough_for_scoring_but_not_for_a_network(tmp_p
     _write_videos(tmp_path / "own")
     for video in ("v0", "v1", "v2"):
         shutil.move(tmp_path / "own" / video / "masks", tmp_path / "alone" / masks / video)
-    part = stages.Data(name="folder", split="all", options={"strict": False})
+    part = recipe.Data(name="folder", split="all", options={"strict": False})
     with pytest.raises(UserError, match="the frames of v0 are not there, only its masks"):
         sources.load_videos(_config("", tmp_path / "alone"), part)
 

@@ -4,15 +4,15 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from vos3d_jax import models
+from vos3d_jax import models, recipe
 from vos3d_jax.data import moving_shapes
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.media import masks
-from vos3d_jax.training import predictions, stages
+from vos3d_jax.training import predictions
 
-_SETTINGS = stages.Evaluation(
-    benchmark="moving_shapes", data=stages.Data("moving_shapes"), clip_length=2, overlap=1, short_edge=0
+_SETTINGS = recipe.Evaluation(
+    benchmark="moving_shapes", data=recipe.Data("moving_shapes"), clip_length=2, overlap=1, short_edge=0
 )
 
 

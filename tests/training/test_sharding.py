@@ -8,19 +8,20 @@ import jax
 import pytest
 import toy_network
 
+from vos3d_jax import recipe
 from vos3d_jax.errors import UserError
-from vos3d_jax.training import sharding, stages
+from vos3d_jax.training import sharding
 
 
 def test_the_mesh_takes_all_devices_unless_told():
-    mesh = sharding.make_mesh(stages.Mesh())
+    mesh = sharding.make_mesh(recipe.Mesh())
     assert dict(mesh.shape) == {"data": jax.device_count(), "space": 1}
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (0, 16), (0, 0)])
 def test_a_mesh_that_does_not_fit_is_a_users_error(sizes):
     with pytest.raises(UserError, match="does not fit 8 device"):
-        sharding.make_mesh(stages.Mesh(*sizes), [jax.devices()[0]] * 8)
+        sharding.make_mesh(recipe.Mesh(*sizes), [jax.devices()[0]] * 8)
 
 
 @pytest.mark.parametrize(
@@ -33,15 +34,15 @@ def test_a_mesh_that_does_not_fit_is_a_users_error(sizes):
 def test_sizes_that_do_not_divide_are_named(changes, shape, message):
     mesh = jax.sharding.AbstractMesh(shape, ("data", "space"))
     with pytest.raises(UserError, match=message):
-        sharding.check(stages.parse(toy_network.stage(**changes), stages.Stage), mesh)
+        sharding.check(recipe.parse(toy_network.stage(**changes), recipe.Stage), mesh)
 
 
 _COMPARE = """
 import json
 import jax, numpy as np
 import toy_network
-from vos3d_jax import models
-from vos3d_jax.training import sharding, stages, state, tasks
+from vos3d_jax import models, recipe
+from vos3d_jax.training import sharding, state, tasks
 
 models.SYSTEMS["toy"] = toy_network.Toy
 tasks.TASKS["toy"] = tasks.clip_segmentation
@@ -56,7 +57,7 @@ def run(sizes):
     function = jax.jit(gradients, in_shardings=(whole, split), out_shardings=whole)
     return jax.device_get(function(jax.device_put(first, whole), jax.device_put(batch, split)))
 
-one, many = run(stages.Mesh(1, 1)), run(stages.Mesh(4, 2))
+one, many = run(recipe.Mesh(1, 1)), run(recipe.Mesh(4, 2))
 worst = {}
 for name, index in (("gradients", 0), ("metrics", 1), ("batch_stats", 2)):
     pairs = zip(jax.tree.leaves(one[index]), jax.tree.leaves(many[index]), strict=True)

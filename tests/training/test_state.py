@@ -3,15 +3,16 @@ import numpy as np
 import pytest
 import toy_network
 
+from vos3d_jax import recipe
 from vos3d_jax.models import stacking
-from vos3d_jax.training import sharding, stages, state
+from vos3d_jax.training import sharding, state
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
 
 
 def _train(config, index=0, steps=1):
-    mesh = sharding.make_mesh(stages.Mesh())
+    mesh = sharding.make_mesh(recipe.Mesh())
     stage = config.stages[index]
     before = jax.device_get(state.begin_stage(state.random_state(config), stage))
     step = state.make_step(config, stage, mesh)
@@ -52,7 +53,7 @@ def test_frozen_parameters_have_no_gradient_and_no_optimiser_state_and_do_not_mo
 
 def test_the_state_given_to_the_step_is_consumed():
     config = toy_network.config()
-    mesh = sharding.make_mesh(stages.Mesh())
+    mesh = sharding.make_mesh(recipe.Mesh())
     first = jax.device_put(state.random_state(config), sharding.replicated(mesh))
     batch = jax.device_put(toy_network.batch(), sharding.batch(mesh))
     state.make_step(config, config.stages[0], mesh)(first, batch, np.float32(0.1))

@@ -23,7 +23,6 @@ from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.progress import Progress
 from vos3d_jax.training import held_out, predictions
-from vos3d_jax.training.stages import Config
 
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")

@@ -13,9 +13,9 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.media.overlay import side_by_side
+from vos3d_jax.recipe import Config
 from vos3d_jax.training import predictions
 from vos3d_jax.training.sources import require_readable
-from vos3d_jax.training.stages import Config
 
 _MOST_PICTURES = 8
 

@@ -22,9 +22,9 @@ from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
 from vos3d_jax.errors import UserError
 from vos3d_jax.progress import duration
+from vos3d_jax.recipe import Config
 from vos3d_jax.training import held_out, optimisers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
-from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import (
     State,
     Step,

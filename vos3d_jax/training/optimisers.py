@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from vos3d_jax.models import stacking
-from vos3d_jax.training.stages import Group, Optimiser, Stage
+from vos3d_jax.recipe import Group, Optimiser, Stage
 
 # Scale and bias of batch norms: not trained where their statistics are frozen.
 _NORM = Group(r"(^|/)norm[^/]*/(scale|bias)$", 0.0)

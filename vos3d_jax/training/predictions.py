@@ -20,7 +20,7 @@ from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.media.images import write_map_png
 from vos3d_jax.media.masks import write_palette_png
 from vos3d_jax.progress import Progress
-from vos3d_jax.training.stages import Evaluation
+from vos3d_jax.recipe import Evaluation
 
 
 def write(model: nnx.Module, settings: Evaluation, runs: Sequence[Run], folder: Path, *, maps: bool) -> None:

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.training.stages import Mesh, Stage
+from vos3d_jax.recipe import Mesh, Stage
 
 # The encoder's coarsest map has a 32nd of the rows; each device needs whole rows of it.
 _STRIDE = 32

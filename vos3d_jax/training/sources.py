@@ -8,7 +8,7 @@ from vos3d_jax.data import datasets, pipeline
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.training.stages import STRIDE, Config, Data, Stage
+from vos3d_jax.recipe import STRIDE, Config, Data, Stage
 
 HELD_OUT = "held-out"
 

@@ -11,8 +11,8 @@ from vos3d_jax import models
 from vos3d_jax.errors import UserError
 from vos3d_jax.models import stacking
 from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.recipe import Config, Stage
 from vos3d_jax.training import initial_weights, optimisers, sharding
-from vos3d_jax.training.stages import Config, Stage
 from vos3d_jax.training.tasks import TASKS
 
 Gradients = Callable[

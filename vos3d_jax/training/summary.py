@@ -8,8 +8,8 @@ from clu.parameter_overview import count_parameters
 
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.data.video import annotated
+from vos3d_jax.recipe import Config
 from vos3d_jax.training import optimisers
-from vos3d_jax.training.stages import Config
 from vos3d_jax.training.state import State
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.recipe import Stage
 from vos3d_jax.training import losses
-from vos3d_jax.training.stages import Stage
 
 # Pixels of this id are neither object nor background.
 _VOID = 255

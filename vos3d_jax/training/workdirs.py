@@ -9,7 +9,6 @@ from typing import Any
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.training.sources import HELD_OUT
-from vos3d_jax.training.stages import Config
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")

@@ -1,8 +1,8 @@
 import pytest
 import toy_network
 
+from vos3d_jax import recipe
 from vos3d_jax.errors import UserError
-from vos3d_jax.training import stages
 
 _EVALUATION = {"benchmark": "moving_shapes", "data": toy_network.VAL}
 
@@ -12,7 +12,7 @@ def _values(**changes):
 
 
 def test_plain_values_become_frozen_data_classes():
-    config = stages.parse(_values(seed=3))
+    config = recipe.parse(_values(seed=3))
     assert config.seed == 3 and config.stages[0].size == (32, 32)
     assert config.stages[0].data[0].augmentation.short_edge is None
     assert config.stages[0].optimiser.learning_rate == 0.01
@@ -61,18 +61,18 @@ def test_plain_values_become_frozen_data_classes():
 )
 def test_a_wrong_key_or_value_is_named_by_its_path(changes, message):
     with pytest.raises(UserError, match=message):
-        stages.parse(_values(**changes))
+        recipe.parse(_values(**changes))
 
 
 def test_a_config_without_stages_only_evaluates():
-    config = stages.parse(_values(stages=()))
+    config = recipe.parse(_values(stages=()))
     assert config.total_steps == 0
     with pytest.raises(UserError, match=r"x has nothing to train: add --mode=evaluate --checkpoint=DIR"):
         config.require_stages()
-    stages.parse(_values()).require_stages()
+    recipe.parse(_values()).require_stages()
 
 
 def test_the_step_says_the_stage_and_the_last_stage_keeps_the_end():
-    config = stages.parse(_values(stages=[toy_network.stage("a", steps=3), toy_network.stage("b", steps=2)]))
+    config = recipe.parse(_values(stages=[toy_network.stage("a", steps=3), toy_network.stage("b", steps=2)]))
     assert [config.stage_at(step) for step in range(6)] == [0, 0, 0, 1, 1, 1]
     assert config.first_step(1) == 3 and config.total_steps == 5
