@@ -52,14 +52,17 @@ def _run(arguments: list[str]) -> None:
         datasets.load(evaluated.name, evaluated.split, data_dir=config.data_dir, **evaluated.options)
     workdir = Path(options.workdir or Path("runs") / config.name)
     from vos3d_jax import storage
-    from vos3d_jax.training import evaluate, held_out, loop
+    from vos3d_jax.evaluation import evaluate, evaluation_videos
 
     if options.mode == "train":
+        from vos3d_jax.training import loop
+
         config.require_stages()
-        model = loop.train(config, workdir, held_out.quick_score(config))
+        score, videos = evaluation_videos.quick_score(config), evaluation_videos.videos(config)
+        model = loop.train(config, workdir, score, videos)
         card = storage.load_card(workdir)
     else:
-        held_out.videos(config)
+        evaluation_videos.videos(config)
         model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
         files.make_folder(workdir)
     evaluate.evaluate(

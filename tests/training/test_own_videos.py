@@ -13,8 +13,9 @@ from vos3d_jax import configuration, recipe, storage
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
+from vos3d_jax.evaluation import evaluate, evaluation_videos
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training import evaluate, held_out, loop, sources
+from vos3d_jax.training import loop, sources
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -73,7 +74,8 @@ def test_own_videos_are_trained_on_and_scored_on_the_one_held_out(tmp_path, monk
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
     config = _config("", _write_videos(tmp_path / "own"))
     run = tmp_path / "run"
-    model = loop.train(config, run, held_out.quick_score(config))
+    videos = evaluation_videos.videos(config)
+    model = loop.train(config, run, evaluation_videos.quick_score(config), videos)
     assert "clips (4 a device) of 2x32x64" in capsys.readouterr().out
     scores = evaluate.evaluate(
         config, model, storage.load_card(run), run, say=lambda line: None, trained_in=run
@@ -123,9 +125,10 @@ def test_other_held_out_videos_are_refused_too_and_taken_on_where_none_were_kept
     for split, names in (("train", "v0\nv1\n"), ("val", "v2\n")):
         (own / f"{split}.txt").write_text(names)
 
-    def train(root, score=lambda model: held_out.Look(0.5, {})):
+    def train(root, score=lambda model: (0.5, {})):
         config = _config("", root)
-        return loop.train(dataclasses.replace(config, stages=config.stages[:1]), run, score)
+        config = dataclasses.replace(config, stages=config.stages[:1])
+        return loop.train(config, run, score, evaluation_videos.videos(config) if score else ())
 
     train(own)
     others = []

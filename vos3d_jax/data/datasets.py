@@ -1,8 +1,9 @@
 """The data sets by name: one row a reader. Loading one gives a list of `Video`."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vos3d_jax.data.readers.davis import davis2016, davis2017
 from vos3d_jax.data.readers.fbms import fbms
@@ -69,3 +70,23 @@ def load(
     except TypeError as error:
         raise UserError(f"the data set {name} cannot be read with the options {options}: {error}") from None
     return reader(split, **options)
+
+
+def require_readable(videos: Sequence[Video], name: str, split: str, options: Mapping[str, Any]) -> None:
+    """Returns if `videos`, which `load` gave, have frames, and masks whose values mean something.
+
+    All masks are read where their reader has no rule: better now than hours later.
+
+    Raises:
+        UserError: not so.
+    """
+    if not sum(video.length for video in videos):
+        raise UserError(f"data {name} {split} has no frames: mend its options {dict(options)}")
+    for video in videos:
+        if not video.frames_known:
+            raise UserError(
+                f"data {name} {split}: the frames of {video.name} are not there, only its masks, which is"
+                " enough for scoring alone: add the frames"
+            )
+        if video.meaning is not None:
+            video.meaning()

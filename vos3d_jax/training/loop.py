@@ -16,14 +16,16 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jaxtyping import UInt8
 
 from vos3d_jax import files, models, runtime
 from vos3d_jax.compiling import compiling
 from vos3d_jax.data import pipeline
+from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.progress import duration
 from vos3d_jax.recipe import Config
-from vos3d_jax.training import held_out, optimisers, sharding, sources, summary, workdirs
+from vos3d_jax.training import optimisers, sharding, sources, summary, workdirs
 from vos3d_jax.training.checkpoints import Checkpoints
 from vos3d_jax.training.state import (
     State,
@@ -38,17 +40,21 @@ from vos3d_jax.training.state import (
 from vos3d_jax.training.writer import Meter, Writer
 
 Metrics = Mapping[str, jax.Array | float]
-Score = Callable[[nnx.Module], held_out.Look]
+# A network -> how good it is (larger is better), and pictures of what it says by their names.
+Score = Callable[[nnx.Module], tuple[float, Mapping[str, UInt8[np.ndarray, "_h _w 3"]]]]
 
 
-def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Module:
+def train(
+    config: Config, workdir: Path, score: Score | None = None, scored_on: Sequence[Video] = ()
+) -> nnx.Module:
     """Returns the network after all stages; goes on where the newest checkpoint in `workdir` stands.
 
     Args:
       config: the run.
       workdir: its folder, made if missing.
       score: what a network says about held-out frames, asked as the config's evaluation says; its value ranks
-        checkpoints (larger is better). With it the run belongs to the evaluation's videos, too.
+        checkpoints.
+      scored_on: the videos that `score` is of: the run belongs to them, too.
 
     Raises:
       UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
@@ -64,8 +70,7 @@ def train(config: Config, workdir: Path, score: Score | None = None) -> nnx.Modu
         sharding.check(stage, mesh)
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
-    begun = None if workdirs.is_claimed(workdir) else first_state(config)
-    scored_on = held_out.videos(config) if score else []
+    begun = None if workdirs.is_claimed(workdir) else begin(config)
     workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
 
     with files.exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
@@ -187,13 +192,13 @@ def _look(state: State, config: Config, score: Score, writer: Writer, meter: Met
     """The held-out figure of the network as it stands, recorded with its pictures."""
     step, start = int(state.step), time.monotonic()
     writer.text(f"scoring held-out frames at step {step}")
-    look = score(model_of(jax.device_get(state), config))
-    writer.scalars(step, {"J": look.value})
-    writer.pictures(step, {f"held_out/{name}": picture for name, picture in look.pictures.items()})
+    value, pictures = score(model_of(jax.device_get(state), config))
+    writer.scalars(step, {"J": value})
+    writer.pictures(step, {f"held_out/{name}": picture for name, picture in pictures.items()})
     seconds = time.monotonic() - start
     meter.leave_out(seconds)
-    writer.text(f"held-out J {look.value:.3f} at step {step} ({seconds:.1f} s)")
-    return look.value
+    writer.text(f"held-out J {value:.3f} at step {step} ({seconds:.1f} s)")
+    return value
 
 
 def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from vos3d_jax.data import datasets, pipeline
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
-from vos3d_jax.errors import UserError
 from vos3d_jax.recipe import STRIDE, Config, Data, Stage
 
 HELD_OUT = "held-out"
@@ -16,28 +15,8 @@ HELD_OUT = "held-out"
 def load_videos(config: Config, part: Data) -> list[Video]:
     """Returns the videos of one part of a mixture; UserError when they are missing."""
     videos = datasets.load(part.name, part.split, data_dir=config.data_dir or None, **part.options)
-    require_readable(videos, part)
+    datasets.require_readable(videos, part.name, part.split, part.options)
     return videos
-
-
-def require_readable(videos: Sequence[Video], part: Data) -> None:
-    """Returns if `videos`, which `part` asks for, have frames, and masks whose values mean something.
-
-    All masks are read where their reader has no rule: better now than hours later.
-
-    Raises:
-      UserError: not so.
-    """
-    if not sum(video.length for video in videos):
-        raise UserError(f"data {part.name} {part.split} has no frames: mend its options {dict(part.options)}")
-    for video in videos:
-        if not video.frames_known:
-            raise UserError(
-                f"data {part.name} {part.split}: the frames of {video.name} are not there, only its masks,"
-                " which is enough for scoring alone: add the frames"
-            )
-        if video.meaning is not None:
-            video.meaning()
 
 
 def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:

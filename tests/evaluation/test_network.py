@@ -6,10 +6,9 @@ from PIL import Image
 
 from vos3d_jax import models, recipe
 from vos3d_jax.data import moving_shapes
-from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.evaluation import benchmarks, network
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.media import masks
-from vos3d_jax.training import predictions
 
 _SETTINGS = recipe.Evaluation(
     benchmark="moving_shapes", data=recipe.Data("moving_shapes"), clip_length=2, overlap=1, short_edge=0
@@ -44,7 +43,7 @@ def _files(folder):
 
 def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tmp_path):
     runs = _runs(1, "inner")
-    predictions.write(_Brightness(), _SETTINGS, runs, tmp_path, maps=True)
+    network.write(_Brightness(), _SETTINGS, runs, tmp_path, maps=True)
     (run,) = runs
     names = [f"{name}.png" for name in run.video.frame_names]
     assert sorted(path.name for path in (tmp_path / "masks" / run.folder).iterdir()) == names
@@ -62,7 +61,7 @@ def test_every_frame_has_a_palette_mask_and_every_scored_one_a_map_of_16_bits(tm
 
 
 def test_without_maps_there_are_masks_only_and_nothing_is_left_over(tmp_path):
-    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
+    network.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
     assert {path.name for path in tmp_path.iterdir()} == {"masks"}
     assert len(_files(tmp_path)) == 3 * 5
 
@@ -70,42 +69,42 @@ def test_without_maps_there_are_masks_only_and_nothing_is_left_over(tmp_path):
 @pytest.mark.parametrize("after", range(0, 15, 4))
 def test_stopped_anywhere_it_goes_on_behind_the_last_whole_sequence(tmp_path, monkeypatch, after):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    predictions.write(_Brightness(), _SETTINGS, _runs(), whole, maps=True)
+    network.write(_Brightness(), _SETTINGS, _runs(), whole, maps=True)
 
     calls = iter(range(100))
-    write = predictions.write_map_png
+    write = network.write_map_png
 
     def write_or_stop(path, values):
         if next(calls) == after:
             raise KeyboardInterrupt
         write(path, values)
 
-    monkeypatch.setattr(predictions, "write_map_png", write_or_stop)
+    monkeypatch.setattr(network, "write_map_png", write_or_stop)
     with pytest.raises(KeyboardInterrupt):
-        predictions.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
+        network.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
     done = [path.name for path in (stopped / "masks").glob("*")]
     assert len(done) == after // 5
 
     predicted = []
     stream = Predictor.stream
-    monkeypatch.setattr(predictions, "write_map_png", write)
+    monkeypatch.setattr(network, "write_map_png", write)
     monkeypatch.setattr(Predictor, "stream", lambda *args: predicted.append(1) or stream(*args))
-    predictions.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
+    network.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
     assert len(predicted) == 3 - len(done)
     assert _files(stopped) == _files(whole)
 
 
 def test_a_sequence_whose_masks_are_not_in_place_yet_is_made_again(tmp_path):
     # Maps are renamed first: a kill between the two leaves maps without masks.
-    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
+    network.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
     whole, name = _files(tmp_path), _runs()[1].folder
     (tmp_path / "masks" / name).rename(tmp_path / "partial")
     (tmp_path / "maps" / name / "00000.png").write_bytes(b"")
-    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
+    network.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
     assert _files(tmp_path) == whole
 
 
 def test_progress_names_the_sequence_its_number_and_the_rate(tmp_path, capsys):
-    predictions.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
+    network.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=False)
     error = capsys.readouterr().err
     assert f"2/3 {_runs()[1].folder}: 5 frames" in error and "15 frames in" in error and "frames/s" in error

@@ -18,11 +18,20 @@ from vos3d_jax import cards, files, models, records, storage
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import Scores, benchmarks, everything_foreground, report, score_predictions, scoring
+from vos3d_jax.evaluation import (
+    Scores,
+    benchmarks,
+    evaluation_videos,
+    everything_foreground,
+    network,
+    report,
+    score_predictions,
+    scoring,
+)
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.progress import Progress
-from vos3d_jax.training import held_out, predictions
+from vos3d_jax.recipe import Config
 
 # Arguments that say how a network computes, not which network it is.
 _HOW = ("dtype", "remat", "implementation")
@@ -64,7 +73,7 @@ def evaluate(
     """Returns the scores of `model`; writes `<output>/evaluation/` and prints the tables.
 
     The folder holds what `report.write` writes (`scores.json`, tables, `report.html`, pictures), what
-    `predictions.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
+    `network.write` writes, `key.json`, and with baselines `baselines/<method>/scores.json`. One that was
     killed goes on where it stood; one that is finished is shown again and not repeated, and one of something
     else is only replaced where that is asked for: the rule of `records`. That of an earlier step of the same
     run on the same videos makes way.
@@ -79,10 +88,10 @@ def evaluate(
       replace: a finished evaluation of other weights, settings or data makes way.
 
     Raises:
-      UserError: as `held_out.videos`; `output` cannot be written, another command is evaluating there, or it
-        holds a finished evaluation of something else.
+      UserError: as `evaluation_videos.videos`; `output` cannot be written, another command is evaluating
+        there, or it holds a finished evaluation of something else.
     """
-    settings, videos = config.evaluation, held_out.videos(config)
+    settings, videos = config.evaluation, evaluation_videos.videos(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
     key = _key(config, card, videos)
     own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
@@ -110,7 +119,7 @@ def evaluate(
         if settings.baselines:
             _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
         runs = [run for video in videos for run in rules.runs(video)]
-        predictions.write(model, settings, runs, unfinished, maps=rules.takes_maps)
+        network.write(model, settings, runs, unfinished, maps=rules.takes_maps)
         scores = _score_files(config, rules, card, videos, unfinished, say)
         report.write(
             scores,
@@ -137,7 +146,7 @@ def _score_baselines(
     untrained = models.build_model(model.system, seed=config.seed, **model.arguments)
     for method, masks in (
         ("everything foreground", everything_foreground),
-        ("untrained network", predictions.masks(untrained, config.evaluation, say)),
+        ("untrained network", network.masks(untrained, config.evaluation, say)),
     ):
         file = folder / method.replace(" ", "_") / "scores.json"
         if not file.exists():
@@ -166,7 +175,7 @@ def _score_files(
             progress=progress.scored,
             videos=videos,
             card=cards.digest(card),
-            **held_out.reader_arguments(config),
+            **evaluation_videos.reader_arguments(config),
         )
 
 

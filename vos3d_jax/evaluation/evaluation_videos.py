@@ -8,14 +8,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import UInt8
 
+from vos3d_jax.data.datasets import require_readable
 from vos3d_jax.data.video import Video, annotated, excerpt
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import benchmarks, score_predictions, scoring
+from vos3d_jax.evaluation import benchmarks, network, score_predictions, scoring
 from vos3d_jax.evaluation.benchmarks import Benchmark
 from vos3d_jax.media.overlay import side_by_side
 from vos3d_jax.recipe import Config
-from vos3d_jax.training import predictions
-from vos3d_jax.training.sources import require_readable
 
 _MOST_PICTURES = 8
 
@@ -51,7 +50,7 @@ def videos(config: Config) -> list[Video]:
             " another benchmark, or score masks of another method with `python -m vos3d_jax.score`"
         )
     found = scoring.benchmark_videos(rules, config.data_dir or None, **reader_arguments(config))
-    require_readable(found, data)
+    require_readable(found, data.name, data.split, data.options)
     return found
 
 
@@ -78,7 +77,7 @@ def quick_score(config: Config, say: Callable[[str], None] = print) -> Callable[
 
     def look(model: nnx.Module) -> Look:
         nonlocal announce
-        masks, pictures = predictions.masks(model, settings, announce), {}
+        masks, pictures = network.masks(model, settings, announce), {}
         announce = _say_nothing  # what was compiled once serves all later weights
 
         def watched(video: Video) -> Iterator[UInt8[np.ndarray, "h w"]]:

@@ -9,10 +9,9 @@ from PIL import Image
 
 from vos3d_jax import files, models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import report, scoring
+from vos3d_jax.evaluation import evaluate, evaluation_videos, report, scoring
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.porting import convert, export
-from vos3d_jax.training import evaluate, held_out
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -75,8 +74,8 @@ def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
 @pytest.mark.parametrize(
     ("place", "name", "call"),
     [
-        (evaluate.predictions, "write_palette_png", 0),
-        (evaluate.predictions, "write_palette_png", 8),
+        (evaluate.network, "write_palette_png", 0),
+        (evaluate.network, "write_palette_png", 8),
         (evaluate.scoring, "score", 0),
         (evaluate.report, "write", 0),
         (evaluate.scoring, "remove_parts", 0),
@@ -245,7 +244,7 @@ def test_a_benchmark_that_does_not_fit_is_refused(benchmark, message):
     data = {**_VAL, "name": "davis2017"} if benchmark == "davis2017" else _VAL
     config = toy_network.config(evaluation={**_EVALUATION, "benchmark": benchmark, "data": data})
     with pytest.raises(UserError, match=message):
-        held_out.videos(config)
+        evaluation_videos.videos(config)
 
 
 def _write_visal(folder, size=(24, 30)):

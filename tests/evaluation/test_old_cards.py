@@ -3,7 +3,7 @@ import toy_network
 
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.training import evaluate
+from vos3d_jax.evaluation import evaluate
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
