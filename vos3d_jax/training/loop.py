@@ -70,7 +70,7 @@ def train(
         sharding.check(stage, mesh)
     network(config, config.stages[0])  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
-    begun = None if workdirs.is_claimed(workdir) else begin(config)
+    begun = None if workdirs.is_claimed(workdir) else first_state(config)
     workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
 
     with files.exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
+from vos3d_jax.recipe import Config
 from vos3d_jax.training.sources import HELD_OUT
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
