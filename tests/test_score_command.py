@@ -422,11 +422,11 @@ def test_maps_are_checked_like_masks(folder, capfd):
         (["--data_dir=nowhere"], "DAVIS-2016 was not found"),
         (["--compare=nowhere.json"], "nowhere.json does not exist: give the scores.json"),
         (["--defect=x"], "there is no defect 'x' to repeat: choose one of decay_8bit"),
-        (["--option=x"], "--option=x is not understood: give --option=NAME=VALUE"),
+        (["--option=x"], "--option=x has no value: give --option=NAME=VALUE"),
         (["--option=x=1"], "cannot be read with the options"),
         (
             ["--option=workers=3"],
-            "--option=workers=3: workers is no option of a data set's reader: see --help",
+            "--option=workers=...: workers is no option of a data set's reader: see --help",
         ),
         (["--option=card=3"], "card is no option of a data set's reader"),
     ],

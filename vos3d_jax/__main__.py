@@ -1,8 +1,9 @@
 """`python -m vos3d_jax` and `vos3d`: lists the commands, or runs the one named first."""
 
-import difflib
 import importlib
 import sys
+
+from vos3d_jax.errors import nearest
 
 COMMANDS = {
     "main": "train, evaluate and draw pictures, from one config: --config=demo.py",
@@ -20,9 +21,8 @@ def main() -> int:
         print(_usage())
         return 0
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        mend = f": did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
-        print(f"vos3d: error: no command {name!r}{mend}", file=sys.stderr)
+        mend = nearest(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
+        print(f"vos3d: error: no command {name!r}: {mend}", file=sys.stderr)
         return 2
     return importlib.import_module(f"vos3d_jax.{name}").main(arguments)
 

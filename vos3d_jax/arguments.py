@@ -3,12 +3,23 @@
 import argparse
 import difflib
 import itertools
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.errors import UserError, nearest
+
+
+def step(text: str) -> int | str:
+    """Returns what a flag `--step` means: a number of steps, or "best"; ValueError for anything else."""
+    return text if text == "best" else int(text)
+
+
+# Flags of several commands, as `add_argument` takes them.
+OVERWRITE = {"action": "store_true", "help": "replace results of something else that are there already"}
+STEP = {"type": step, "metavar": "N|best", "help": "which checkpoint of it (default: the latest)"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,14 +37,18 @@ class Parser(argparse.ArgumentParser):
         args = sys.argv[1:] if args is None else args
         # Before a flag that is required is missed: it may be the one that is misspelt.
         flags = (one for one in itertools.takewhile(lambda one: one != "--", args) if one.startswith("--"))
-        self.refuse([flag for flag in flags if self._name(flag) not in self._names()])
+        self.refuse([flag for flag in flags if flag.partition("=")[0].replace("-", "_") not in self._names()])
         options, rest = self.parse_known_args(args, namespace)
         self.refuse(rest)
         return options
 
-    def parse_known_args(self, args, namespace=None):
+    def parse_known_args(self, args=None, namespace=None):
         """As the original, with dashes and underscores alike in the names of flags."""
-        return super().parse_known_args([*map(self._spelt, args)], namespace)
+        for flag, action in list(self._option_string_actions.items()):
+            for one, other in ("_-", "-_"):
+                if flag.startswith("--"):
+                    self._option_string_actions.setdefault(f"--{flag[2:].replace(one, other)}", action)
+        return super().parse_known_args(args, namespace)
 
     def refuse(self, unknown: Sequence[str]) -> None:
         """Ends the command with status 2 if there are arguments that no flag takes."""
@@ -51,20 +66,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
-            near = difflib.get_close_matches(str(value), action.choices, n=1)
-            mend = f": did you mean {near[0]}?" if near else ""
+            mend = (near := nearest(str(value), action.choices)) and f": {near}"
             raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(action.choices)}{mend}")
-
-    def _spelt(self, argument: str) -> str:
-        if not argument.startswith("--"):
-            return argument
-        name, equals, value = argument.partition("=")
-        flag = self._names().get(self._name(name))
-        return f"{flag}{equals}{value}" if flag in self._option_string_actions else argument
-
-    @staticmethod
-    def _name(argument: str) -> str:
-        return argument.partition("=")[0].replace("-", "_")
 
     def _names(self) -> dict[str, str]:
         """The flags of this parser and of its sub-commands, by their names with underscores alone."""
@@ -74,6 +77,24 @@ class Parser(argparse.ArgumentParser):
                 parsers += action.choices.values()
         flags = (flag for parser in parsers for flag in parser._option_string_actions)
         return {flag.replace("-", "_"): flag for flag in flags if flag.startswith("--")}
+
+
+def named_values(flag: str, given: Sequence[str]) -> dict[str, Any]:
+    """Returns what several of `FLAG=NAME=VALUE` stand for: JSON values, and text where a value is none.
+
+    Raises:
+        UserError: one is not of that form.
+    """
+    values = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise UserError(f"{flag}={one} has no value: give {flag}=NAME=VALUE")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 def require_path(path: str | Path, expected: str) -> None:

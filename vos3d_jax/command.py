@@ -12,11 +12,6 @@ from vos3d_jax.errors import UserError
 SUCCESS, DEFECT, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
-def step(text: str) -> int | str:
-    """Returns what a flag `--step` means: a number of steps, or "best"; ValueError for anything else."""
-    return text if text == "best" else int(text)
-
-
 def run(
     name: str,
     function: Callable[[list[str]], None],

@@ -79,14 +79,17 @@ def _complete(values: ConfigDict, schema: type) -> None:
     """Adds the defaults of the data class `schema` to `values`, at every depth."""
     hints = typing.get_type_hints(schema)
     for item in dataclasses.fields(schema):
-        key, (hint, may_be_none) = item.name, _without_none(hints[item.name])
+        key, hint = item.name, hints[item.name]
+        may_be_none = typing.get_origin(hint) is types.UnionType  # `X | None` is the only one
+        if may_be_none:
+            hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
         if key not in values:
-            if item.default is not dataclasses.MISSING:
-                values[key] = _as_values(item.default)
-            elif item.default_factory is not dataclasses.MISSING:
-                values[key] = _as_values(item.default_factory())
-            else:
+            default = item.default
+            if item.default_factory is not dataclasses.MISSING:
+                default = item.default_factory()
+            if default is dataclasses.MISSING:
                 continue
+            values[key] = dataclasses.asdict(default) if dataclasses.is_dataclass(default) else default
         value = values[key]
         if value is None and may_be_none:
             # None alone has no type that a flag could be read as.
@@ -102,17 +105,6 @@ def _complete(values: ConfigDict, schema: type) -> None:
                 for one in value:
                     if isinstance(one, ConfigDict):
                         _complete(one, part)
-
-
-def _without_none(hint: Any) -> tuple[Any, bool]:
-    """`X | None` as (X, True), another hint as (hint, False)."""
-    if typing.get_origin(hint) is not types.UnionType:
-        return hint, False
-    return next(one for one in typing.get_args(hint) if one is not types.NoneType), True
-
-
-def _as_values(default: Any) -> Any:
-    return dataclasses.asdict(default) if dataclasses.is_dataclass(default) else default
 
 
 def _run(path: Path, variant: str) -> ConfigDict:

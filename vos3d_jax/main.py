@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from vos3d_jax import command, files
-from vos3d_jax.arguments import Parser, require_path
+from vos3d_jax.arguments import OVERWRITE, STEP, Parser, require_path
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py
@@ -93,36 +93,14 @@ def _parser() -> Parser:
         description="Trains the network of a config, stage by stage, and scores it.",
         epilog=_EXAMPLES,
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="a path, or demo.py, davis.py, davis_small.py, folder.py, fbms.py, visal.py",
-    )
-    parser.add_argument(
-        "--workdir",
-        metavar="DIR",
-        help="the run's folder (default: runs/<config>)",
-    )
-    parser.add_argument(
-        "--mode",
-        choices=("train", "evaluate"),
-        default="train",
-        help="default: train, then score",
-    )
-    parser.add_argument(
-        "--checkpoint", metavar="DIR", help="the model for --mode=evaluate (default: the one in --workdir)"
-    )
-    parser.add_argument(
-        "--step",
-        type=command.step,
-        metavar="N|best",
-        help="which checkpoint of it (default: the latest)",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace results of something else that are there already (--mode=evaluate)",
-    )
+    add = parser.add_argument
+    configs = "demo.py, davis.py, davis_small.py, folder.py, fbms.py, visal.py"
+    add("--config", metavar="FILE", help=f"a path, or {configs}")
+    add("--workdir", metavar="DIR", help="the run's folder (default: runs/<config>)")
+    add("--mode", choices=("train", "evaluate"), default="train", help="default: train, then score")
+    add("--checkpoint", metavar="DIR", help="the model for --mode=evaluate (default: the one in --workdir)")
+    add("--step", **STEP)
+    add("--overwrite", **OVERWRITE | {"help": f"{OVERWRITE['help']} (--mode=evaluate)"})
     return parser
 
 

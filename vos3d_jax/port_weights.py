@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from vos3d_jax import command, runtime
-from vos3d_jax.arguments import Parser, require_path
+from vos3d_jax.arguments import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 _EXAMPLES = """examples:
@@ -39,7 +39,8 @@ def _inspect(options: argparse.Namespace) -> None:
     from vos3d_jax.porting import open_checkpoint, plan, printing
 
     checkpoint = open_checkpoint(options.file, root=options.root)
-    found = plan.make(checkpoint, into=options.into, settings=_settings(options), allow=options.allow)
+    settings = named_values("--set", options.set)
+    found = plan.make(checkpoint, into=options.into, settings=settings, allow=options.allow)
     printing.print_plan(checkpoint, found, all_rows=options.all)
     plan.refuse(checkpoint, found)
 
@@ -53,7 +54,7 @@ def _convert(options: argparse.Namespace) -> None:
         options.file,
         options.output,
         into=options.into,
-        settings=_settings(options),
+        settings=named_values("--set", options.set),
         allow=options.allow,
         root=options.root,
         overwrite=options.overwrite,
@@ -90,19 +91,6 @@ def _naming(options: argparse.Namespace) -> str:
     return rules.SOURCES[options.naming or export.default_naming(storage.load_card(options.folder))].title
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    settings = {}
-    for text in options.set:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise UserError(f"--set={text} has no value: write --set=epsilon=1e-3")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings
-
-
 def _parser() -> Parser:
     parser = Parser(
         prog="vos3d port_weights",
@@ -132,7 +120,7 @@ def _parser() -> Parser:
     )
     _add_file(convert)
     convert.add_argument("--output", required=True, metavar="DIR", help="folder for the model")
-    _add_overwrite(convert)
+    convert.add_argument("--overwrite", **OVERWRITE)
 
     export = _command(
         commands,
@@ -143,7 +131,7 @@ def _parser() -> Parser:
     )
     export.add_argument("folder", metavar="DIR", help="a training workdir or a ported model")
     export.add_argument("--output", required=True, metavar="FILE", help="ends in .safetensors, .pth or .pt")
-    _add_overwrite(export)
+    export.add_argument("--overwrite", **OVERWRITE)
     export.add_argument(
         "--naming",
         metavar="SOURCE",
@@ -173,12 +161,6 @@ def _command(commands: Any, name: str, function: Any, description: str, example:
     )
     parser.set_defaults(function=function)
     return parser
-
-
-def _add_overwrite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace results of something else that are there already"
-    )
 
 
 def _add_file(parser: Parser) -> None:

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import dataclasses
 import inspect
-import json
 import shlex
 import sys
 import types
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos3d_jax import command, files, records
-from vos3d_jax.arguments import Parser, require_path
+from vos3d_jax.arguments import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -198,17 +197,9 @@ def _refuse_output(output: Path, given: Path, others: Mapping[str, tuple[Path | 
 def _reader_options(given: list[str]) -> dict[str, Any]:
     from vos3d_jax.evaluation import score
 
-    options = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--option={text} is not understood: give --option=NAME=VALUE")
-        if name in inspect.signature(score).parameters:
-            raise UserError(f"--option={text}: {name} is no option of a data set's reader: see --help")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
+    options = named_values("--option", given)
+    for name in options.keys() & inspect.signature(score).parameters.keys():
+        raise UserError(f"--option={name}=...: {name} is no option of a data set's reader: see --help")
     return options
 
 
@@ -235,7 +226,7 @@ def _parser() -> Parser:
     )
     add("--data_dir", metavar="DIR", help="the benchmark's data")
     add("--output", required=True, metavar="DIR", help="folder for scores.json, tables and report.html")
-    add("--overwrite", action="store_true", help="replace results of something else that are there already")
+    add("--overwrite", **OVERWRITE)
     add("--maps", metavar="DIR", help="soft maps under the same names, grey PNG of 8 or 16 bits")
     add("--method", metavar="NAME", help="what tables call it (default: the results' folder)")
     add("--workers", type=_count, metavar="N", help="processes (default: as many as win)")

@@ -3,7 +3,7 @@
 import sys
 
 from vos3d_jax import command, runtime
-from vos3d_jax.arguments import Parser, require_path
+from vos3d_jax.arguments import OVERWRITE, STEP, Parser, require_path
 
 _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
@@ -55,7 +55,7 @@ def _parser() -> Parser:
     add(
         "--checkpoint", required=True, metavar="DIR", help="a training workdir, or a folder of ported weights"
     )
-    add("--step", type=command.step, metavar="N|best", help="which checkpoint of it (default: the latest)")
+    add("--step", **STEP)
     add(
         "--input",
         required=True,
@@ -95,7 +95,7 @@ def _parser() -> Parser:
     )
     add("--no-overlay", dest="overlay", action="store_false", help="do not write the overlay video")
     add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")
-    add("--overwrite", action="store_true", help="replace results of something else that are there already")
+    add("--overwrite", **OVERWRITE)
     return parser
 
 

@@ -77,17 +77,24 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
     card = {**card, "step": 0}
     if problem := cards.problem({**card, "checksums": {}}):
         raise UserError(f"{problem}: nothing was written")
-    checkpoints = refuse_occupied(folder)
+    if not os.fspath(folder):
+        raise UserError("the name of the folder to write is empty: give one")
+    if holds_model(folder):
+        raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
+    checkpoints = Path(folder).absolute() / "checkpoints"
     made = [path for path in (checkpoints, checkpoints.parent) if not os.path.exists(path)]
     files.make_folder(checkpoints)
     items, card = _checked({"model": variables}, card, copy=False)
     # Orbax would compress (twice the processor time, for 8 % less), and all arrays at once beside themselves.
-    largest = max(leaf.nbytes for leaf in jax.tree.leaves(variables))
-    arrays = ocp.PyTreeCheckpointHandler(use_compression=False, save_concurrent_gb=(largest + _BESIDE) / 1e9)
+    sizes = [leaf.nbytes for leaf in jax.tree.leaves(variables)]
+    gigabytes = (max(sizes) + _BESIDE) / 1e9
+    arrays = ocp.PyTreeCheckpointHandler(use_compression=False, save_concurrent_gb=gigabytes)
     arguments = {"model": ocp.args.PyTreeSave(items["model"]), "card": ocp.args.JsonSave(card)}
     try:
         with saving(checkpoints):
-            _refuse_full(checkpoints, sum(leaf.nbytes for leaf in jax.tree.leaves(variables)))
+            needed, free = sum(sizes), shutil.disk_usage(checkpoints).free
+            if free < needed:
+                raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
             with open_manager(checkpoints, {"model": arrays, "card": ocp.JsonCheckpointHandler()}) as manager:
                 manager.save(0, args=ocp.args.Composite(**arguments))
                 manager.wait_until_finished()
@@ -120,15 +127,6 @@ def holds_model(folder: str | Path) -> bool:
     """Whether there is a model in `folder`, as `save_variables` writes it."""
     checkpoints = Path(folder).absolute() / "checkpoints"
     return os.path.isdir(checkpoints) and bool(_steps(checkpoints))  # a file: `files.make_folder` says so
-
-
-def refuse_occupied(folder: str | Path) -> Path:
-    """Returns where the checkpoints of `folder` go; UserError when it holds a model already."""
-    if not os.fspath(folder):
-        raise UserError("the name of the folder to write is empty: give one")
-    if holds_model(folder):
-        raise UserError(f"{folder} holds a model already: give another folder, or remove this one")
-    return Path(folder).absolute() / "checkpoints"
 
 
 def load_model(folder: str | Path, step: Step = None) -> nnx.Module:
@@ -238,16 +236,15 @@ def read_item(
     target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), target)
     arguments = ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
     tree = manager.restore(step, args=arguments)[item]
-    expected = card["checksums"][item]
-    found = checksums(tree)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    expected, actual = card["checksums"][item], _checksums(tree)
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
             raise ValueError(f"the checksum of {name} differs")
     return tree
 
 
-def checksums(tree: Any) -> dict[str, int]:
-    """Returns the crc32 of every array of `tree`, by its path."""
+def _checksums(tree: Any) -> dict[str, int]:
+    """The crc32 of every array of `tree`, by its path."""
     leaves = {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -281,12 +278,6 @@ def newest_whole(
                 ) from error
             print(f"warning: checkpoint {step} of {manager.directory} is damaged ({reason})", file=sys.stderr)
     return None
-
-
-def _refuse_full(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
 
 
 def _newest_whole(
@@ -368,7 +359,7 @@ def _checked(
         return np.array(leaf) if copy else jax.device_put(np.asarray(leaf), may_alias=True)
 
     items = {name: jax.tree.map(array, tree) for name, tree in items.items()}
-    sums = {name: checksums(tree) for name, tree in items.items()}
+    sums = {name: _checksums(tree) for name, tree in items.items()}
     card = json.loads(json.dumps({**card, "version": vos3d_jax.__version__, "checksums": sums}))
     card["crc"] = _crc(card)
     return items, card

@@ -77,7 +77,7 @@ def upright(matrix: UInt8[np.ndarray, "36"]) -> tuple[bool, int, int]:
     return False, mirror * step, step
 
 
-@dataclass
+@dataclass(eq=False)
 class _Sent:
     """A packet on its way through the decoder, later its picture; `why` is what was said against it."""
 
@@ -173,20 +173,17 @@ class _Decoding:
         """Yields what has its place now."""
         while self._damaged is not None:
             lost = [sent for sent in self._waiting.values() if end or self._is_lost(sent)]
-            for sent in lost[:]:
+            for sent in lost:
                 if not (self._lacking or sent.why):  # it had nothing to show
-                    lost.remove(sent)
                     del self._waiting[sent.number]
-            if not (ready := lost + self._arrived):
+            ready = [sent for sent in lost if sent.number in self._waiting] + self._arrived
+            if not ready:
                 return
+            first = ready[0]
             if self._in_order():
-                first = min(ready, key=_place)
-                if not end and any(
-                    _place(sent) < _place(first) for sent in self._waiting.values() if sent not in lost
-                ):
+                first = min([*self._waiting.values(), *self._arrived], key=_place)
+                if first not in ready:  # it may still come
                     return
-            else:
-                first = ready[0]
             yield from self._placed(first)
             if first.frame and first.frame.key_frame and first.number > self._damaged:
                 self._damaged, self._lacking = None, False
