@@ -9,6 +9,7 @@ import pytest
 from vos3d_jax import configuration, recipe
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks
+from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.models.dcseg import MEAN
 from vos3d_jax.porting import plan
@@ -194,7 +195,7 @@ def test_every_flag_in_the_tables_of_the_papers_makes_a_network():
     assert len(variants) >= 7
     for flags in variants:
         config = recipe.parse(configuration.load(["--config=davis.py", *flags], recipe.Config))
-        assert abstract_model(config.system, **config.model).segments
+        assert abstract_model(config.system, **config.model).system in PREDICTORS
 
 
 def test_dashes_and_underscores_are_alike_in_keys_but_not_in_values_and_indices(tmp_path):

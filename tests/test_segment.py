@@ -23,6 +23,8 @@ from vos3d_jax.models.description import remember
 class _Brightness(nnx.Module):
     """Stands in for a network: foreground where red is bright."""
 
+    system = "dcseg"
+
 
 def _prepare(model, shape):
     return lambda clip: jnp.stack(
@@ -40,7 +42,7 @@ def _load_model_and_card(folder, step=None):
     if folder.startswith("small"):
         remember(model, {"short_edge": 0, "trained_edge": 32}, "a test")
     if folder.startswith("classifier"):
-        model.system, model.segments = "csn_classifier", False
+        model.system = "csn_classifier"
     if folder.startswith("demo"):
         card["trained"] = {"steps": 300, "data": ["moving_shapes"], "init_from": ""}
         remember(model, {}, "a test", cards.doubt(card))

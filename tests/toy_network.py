@@ -7,12 +7,12 @@ import pytest
 from flax import nnx
 
 from vos3d_jax import models, recipe
+from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.training import tasks
 
 
 class Toy(nnx.Module):
     system = "toy"
-    segments = True
 
     def __init__(self, *, width: int = 4, dtype: str = "float32", implementation: str = "auto", rng):
         # A tuple, because a graph definition must be hashable.
@@ -57,6 +57,7 @@ def register(patch: pytest.MonkeyPatch) -> None:
     """Makes "toy" a known system until `patch` is undone."""
     patch.setitem(models.SYSTEMS, "toy", Toy)
     patch.setitem(tasks.TASKS, "toy", tasks.clip_segmentation)
+    patch.setitem(PREDICTORS, "toy", PREDICTORS["dcseg"])
 
 
 @pytest.fixture

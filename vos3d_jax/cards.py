@@ -17,7 +17,7 @@ _FORM: dict[str, Any] = {
     "config": str,
     "stage": str,
     "recent": [dict],
-    "inference": {"clip_length": int, "overlap": int, "tail": str, "short_edge": (int, type(None))},
+    "inference": {"trained_edge": int},  # the rest is checked by the predictor
     "trained": {"steps": int, "data": [str], "init_from": str},
     "source": {"kind": str, "title": str, "file": str, "sha256": str, "size": int},
     "report": {"random": [str], "allowed": [str]},

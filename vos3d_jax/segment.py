@@ -1,9 +1,12 @@
 """`python -m vos3d_jax.segment`: masks for a video, a folder of frames or an array file."""
 
+import dataclasses
 import sys
+from collections.abc import Mapping
 
 from vos3d_jax import command, runtime
 from vos3d_jax.arguments import OVERWRITE, STEP, Parser, require_path
+from vos3d_jax.inference.registry import PREDICTORS
 
 _EXAMPLE = """example:
   python -m vos3d_jax.segment --checkpoint=DIR --input=clip.mp4 --output=OUT
@@ -15,7 +18,6 @@ _EXAMPLE = """example:
 
   The network's own settings are used where you give none: those it was trained for, else the published
   ones (clips of 8 frames that share 3, short edge 480). More in docs/inference.md."""
-_SETTINGS = ("clip_length", "overlap", "tail", "short_edge")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +37,7 @@ def _run(arguments: list[str]) -> None:
         options.checkpoint,
         options.input,
         options.output,
-        settings={name: value for name in _SETTINGS if (value := getattr(options, name)) is not None},
-        dense=options.dense,
+        settings={name: value for name in _settings() if (value := getattr(options, name)) is not None},
         overlay=options.overlay,
         soft=options.soft,
         step=options.step,
@@ -65,28 +66,10 @@ def _parser() -> Parser:
         help="videos, folders of frames, or .npy/.npz [t, h, w, 3] uint8; one or several",
     )
     add("--output", required=True, metavar="DIR", help="folder for the results; made if missing")
-    add("--clip_length", type=int, metavar="N", help="frames of a clip")
-    overlap = parser.add_mutually_exclusive_group()
-    overlap.add_argument(
-        "--overlap",
-        type=int,
-        metavar="N",
-        help="frames that clips share",
-    )
-    overlap.add_argument(
-        "--dense", action="store_true", help="a clip starts at every frame (slower, a bit better)"
-    )
-    add(
-        "--tail",
-        choices=("code", "paper"),
-        help="how the last clips are made: by the published code or by the paper",
-    )
-    add(
-        "--short_edge",
-        type=int,
-        metavar="N",
-        help="pixels of the shorter side in the network (0 keeps the size)",
-    )
+    for name, flags in _settings().items():
+        group = parser.add_mutually_exclusive_group()
+        for flag, how in flags.items():
+            group.add_argument(flag, dest=name, **how)
     add(
         "--bad_frames",
         choices=("repeat", "skip", "stop"),
@@ -97,6 +80,12 @@ def _parser() -> Parser:
     add("--soft", action="store_true", help="also write probabilities, OUT/soft/NAME/*.png (16 bit)")
     add("--overwrite", **OVERWRITE)
     return parser
+
+
+def _settings() -> dict[str, Mapping[str, dict]]:
+    """The flags of the settings of all predictors; one that the network's own does not have, it refuses."""
+    known = [field for kind in PREDICTORS.values() for field in dataclasses.fields(kind)]
+    return {field.name: field.metadata for field in known if field.metadata}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from vos3d_jax.inference import memory
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.models import convolution
+from vos3d_jax.models.description import remember
 
 MB = 1 << 20
 
@@ -220,12 +221,12 @@ def test_a_network_trained_on_small_frames_sees_larger_ones_small_unless_told_ot
         return _run
 
     monkeypatch.setattr(models, "prepare", prepare)
-    card = {"short_edge": 0, "trained_edge": 64}
     video = np.zeros((2, 100, 200, 3), np.uint8)
-    for settings in (card, {**card, "trained_edge": 0}, {"short_edge": 32, "trained_edge": 64}):
-        list(
-            Predictor(nnx.Module(), clip_length=2, overlap=0, announce=said.append, **settings).stream(video)
-        )
+    model = nnx.Module()
+    model.system = "dcseg"
+    remember(model, {"clip_length": 2, "overlap": 0, "short_edge": 0, "trained_edge": 64}, "a test")
+    for settings in ({}, {"short_edge": 0}, {"short_edge": 32}):
+        list(Predictor(model, announce=said.append, **settings).stream(video))
     assert shapes == [(64, 128), (128, 224), (32, 64)]
     assert [line for line in said if "trained" in line] == [
         "frames of 200x100 enter the network with a shorter side of 64 pixels, for which it was trained; "

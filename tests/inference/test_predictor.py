@@ -8,14 +8,17 @@ from flax import nnx
 import vos3d_jax as vos
 from vos3d_jax import models
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference.predictor import Frame, Predictor
-from vos3d_jax.inference.settings import Settings
+from vos3d_jax.inference.clipwise import ClipWise
+from vos3d_jax.inference.frame import Frame
+from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.sizes import padding
 from vos3d_jax.models.description import remember
 
 
 class _Brightness(nnx.Module):
     """Stands in for a network: foreground where red is bright, the more so the later in the clip."""
+
+    system = "dcseg"
 
     def __init__(self, classes=2):
         self.classes = classes
@@ -53,6 +56,8 @@ def test_probabilities_are_averaged_as_published(case):
     amount = padding((2, 3))
 
     class Recipe(nnx.Module):
+        system = "dcseg"
+
         def prepare(self, shape):
             calls = iter(range(len(case["clips"])))
 
@@ -179,9 +184,10 @@ def test_frames_of_another_size_are_named():
 def test_settings_are_those_of_the_card_then_those_given():
     model = _Brightness()
     remember(model, {"clip_length": 4, "overlap": 1, "tail": "paper", "short_edge": 0}, "a test")
-    assert Predictor(_Brightness()).settings == Settings(8, 3, "code", 480)
-    assert Predictor(model).settings == Settings(4, 1, "paper", 0)
-    assert Predictor(nnx.clone(model), overlap=2, short_edge=None).settings == Settings(4, 2, "paper", 0)
+    assert Predictor(_Brightness()).settings == ClipWise(8, 3, "code", 480)
+    assert Predictor(model).settings == ClipWise(4, 1, "paper", 0)
+    assert Predictor(nnx.clone(model), overlap=2, short_edge=None).settings == ClipWise(4, 2, "paper", 0)
+    assert Predictor(model, overlap="dense").settings == ClipWise(4, 3, "paper", 0)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +195,13 @@ def test_settings_are_those_of_the_card_then_those_given():
     [
         ({"overlap": 8}, "overlap is 8"),
         ({"short_edge": -1}, "short_edge is -1: give a number of pixels, or 0"),
-        ({"clip_length": "8"}, "clip_length is '8': give a whole number"),
-        ({"clip_length": None}, "clip_length is None: give a whole number"),
-        ({"overlap": True}, "overlap is True: give a whole number"),
+        ({"clip_length": "8"}, "predictor.clip_length is '8': expected a whole number"),
+        ({"clip_length": None}, "predictor.clip_length is None: expected a whole number"),
+        ({"overlap": True}, "predictor.overlap is True: expected a whole number or 'dense'"),
+        ({"tail": "Code"}, "predictor.tail is 'Code': expected one of 'code', 'paper'"),
         (
-            {"length": 8},
-            "length is no setting of the predictor: it has clip_length, overlap, tail, short_edge$",
+            {"memory": 8},
+            "predictor.memory is not a known key: known are clip_length, overlap, tail, short_edge$",
         ),
     ],
 )
@@ -206,7 +213,7 @@ def test_settings_that_cannot_be_used_are_named(settings, words):
 def test_a_card_with_a_setting_of_another_predictor_is_refused():
     model = _Brightness()
     remember(model, {"memory": 3}, "a test")
-    with pytest.raises(UserError, match="the model's card: memory is no setting of the predictor"):
+    with pytest.raises(UserError, match="the model's card.memory is not a known key"):
         Predictor(model)
 
 
@@ -214,6 +221,8 @@ def test_a_card_with_a_setting_of_another_predictor_is_refused():
 def test_it_stops_at_probabilities_that_are_not_finite_and_names_the_frame(value):
     # Trap: an argmax over NaN is 0, so that all frames would be background without a word.
     class Diverged(nnx.Module):
+        system = "dcseg"
+
         def prepare(self, shape):
             return lambda clip: jnp.zeros((*clip.shape[:4], 2)).at[0, 5, 3, 3, 1].set(value)
 

@@ -8,8 +8,8 @@ from flax import nnx
 import vos3d_jax as vos
 from vos3d_jax import segment, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.masks import read_ids
+from vos3d_jax.models.description import remember
 
 toy_system = toy_network.toy_system
 SETTINGS = {"clip_length": 3, "overlap": 1, "tail": "paper", "short_edge": 64}
@@ -66,10 +66,11 @@ def test_a_predictor_says_once_why_its_masks_cannot_be_good(toy):
     assert not said
 
 
-def test_the_size_a_network_was_trained_for_shows_where_it_is_a_limit():
-    card = {"short_edge": 0, "trained_edge": 64}
-    assert str(Settings().changed(card)).endswith("short_edge='that of the frames, at most 64'")
-    assert "trained" not in str(Settings().changed(card).changed({"short_edge": 0}))
+def test_the_size_a_network_was_trained_for_shows_where_it_is_a_limit(toy_system):
+    model = toy_network.Toy(rng=np.random.default_rng(0))
+    remember(model, {"short_edge": 0, "trained_edge": 64}, "a test")
+    assert repr(vos.Predictor(model)).endswith("short_edge='that of the frames, at most 64'")
+    assert repr(vos.Predictor(model, short_edge=0)).endswith("short_edge=0")
 
 
 def test_models_and_predictors_say_in_three_lines_what_they_are(tmp_path):

@@ -1,4 +1,4 @@
-"""What may be given as a video in Python, and how each becomes uint8 RGB frames.
+"""What goes into a predictor and what comes out of it, a frame at a time.
 
 A frame is uint8 RGB [height, width, 3], in anything that numpy takes for an array, or a picture of Pillow,
 which says itself how its colours are meant. All else could be meant in more than one way (a float picture
@@ -6,12 +6,13 @@ may be 0..1 or 0..255, a grey one a mask), so that it is refused with the line t
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from vos3d_jax.errors import UserError
@@ -19,6 +20,61 @@ from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.images import rgb
 
 _FRAME = "a frame is uint8 RGB [height, width, 3]"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a predictor says about frame `index`, at the frame's own size.
+
+    `mask` holds ids, 0 is background. `probability` is that of the foreground, or of every id where there are
+    more than one and background; it is resized bilinearly, the mask by nearest neighbour, so at borders the
+    mask is not quite `probability > 0.5` where the network's size differs from the frame's.
+    """
+
+    index: int
+    mask: UInt8[np.ndarray, "h w"]
+    probability: Float32[np.ndarray, "h w"] | Float32[np.ndarray, "h w ids"]
+
+    @property
+    def foreground(self) -> Float32[np.ndarray, "h w"]:
+        """The probability of any id but background."""
+        return self.probability if self.probability.ndim == 2 else 1 - self.probability[..., 0]
+
+
+class GivenFrame(NamedTuple):
+    """A frame as a predictor gets it: its number, its picture, and its mask of ids where one is given."""
+
+    index: int
+    pixels: UInt8[np.ndarray, "h w 3"]
+    ids: UInt8[np.ndarray, "h w"] | None
+
+
+def given_frames(
+    frames: Iterator[UInt8[np.ndarray, "h w 3"]], masks: Mapping[int, Any], first: int = 0
+) -> Iterator[GivenFrame]:
+    """Yields the frames, of which the first is frame `first`, with the masks that are given by their numbers.
+
+    Raises:
+        UserError: a frame is not of the first one's size; a mask is not uint8 [height, width] of that size;
+            the video has ended before the frame of a mask.
+    """
+    size, index = None, first - 1
+    for index, pixels in enumerate(frames, first):
+        size = size or pixels.shape[:2]
+        if pixels.shape[:2] != size:
+            raise UserError(
+                f"frame {index} is {pixels.shape[1]}x{pixels.shape[0]} but those before are "
+                f"{size[1]}x{size[0]}: give a video of one size, or cut it where the size changes"
+            )
+        ids = np.asarray(masks[index]) if index in masks else None
+        if ids is not None and (ids.dtype != np.uint8 or ids.shape != size):
+            raise UserError(
+                f"the mask given for frame {index} is {ids.dtype} {list(ids.shape)}: give ids, uint8 "
+                f"{list(size)} as the frame"
+            )
+        yield GivenFrame(index, pixels, ids)
+    if late := [one for one in masks if one > index]:
+        raise UserError(f"a mask is given for frame {late[0]}, and the last frame is {index}: leave it out")
 
 
 def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:

@@ -16,10 +16,8 @@ from vos3d_jax import cards, runtime, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.inference.results import VideoResults
-from vos3d_jax.inference.settings import Settings
 from vos3d_jax.media.frames import Frames, open_frames
 from vos3d_jax.media.reading import Picture
-from vos3d_jax.models.description import settings_of
 from vos3d_jax.progress import Progress
 
 # Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, about
@@ -33,7 +31,6 @@ def segment(
     output: str | Path,
     *,
     settings: Mapping[str, Any] | None = None,
-    dense: bool = False,
     overlay: bool = True,
     soft: bool = False,
     overwrite: bool = False,
@@ -50,8 +47,7 @@ def segment(
         checkpoint: a training workdir or a ported folder.
         inputs: see `media.frames.open_frames`; each has a name of its own.
         output: see `VideoResults`, also for `overlay`, `soft` and `overwrite`.
-        settings: of `Settings`; they replace those of the checkpoint's card, or the published ones.
-        dense: a clip starts at every frame, whatever `overlap` says.
+        settings: of `Predictor`; they replace those of the checkpoint's card, or the published ones.
         overlay: also write a video that shows the masks.
         soft: also write the probabilities.
         overwrite: replace results that are there already.
@@ -64,16 +60,12 @@ def segment(
     """
     videos = _opened(inputs)
     model, card = storage.load_model_and_card(checkpoint, step)
-    given = dict(settings or {})
-    if dense:
-        own = Settings().changed(settings_of(model))
-        given["overlap"] = given.get("clip_length", own.clip_length) - 1
     _say(f"{checkpoint}: the {card['system']} of step {card['step']}")
-    predictor = Predictor(model, **given)
+    predictor = Predictor(model, **settings or {})
     key = {
         "weights": cards.digest(card),
         "step": card["step"],
-        "settings": {**predictor.settings.described(), "bad_frames": bad_frames},
+        "settings": {**predictor.described(), "bad_frames": bad_frames},
         "version": vos3d_jax.__version__,
     }
     failed = len(inputs) - len(videos)
@@ -143,8 +135,7 @@ def _segment(predictor: Predictor, video: Frames, results: VideoResults, bad_fra
         said = "segmented before, with these weights, settings and input"
         if not results.finished:
             left = video.length and video.length - results.done
-            stride = predictor.settings.clip_length - predictor.settings.overlap
-            with Progress("segmenting", "frames", left, warm_up=stride) as progress:
+            with Progress("segmenting", "frames", left, warm_up=predictor.delay) as progress:
                 predictor.announce = progress.say
                 if results.done:
                     progress.say(f"going on: the masks of {results.done} frames are done")

@@ -48,8 +48,6 @@ class Classifier(nnx.Module):
         UserError: for a value that cannot be.
     """
 
-    segments = False
-
     def __init__(
         self,
         backbone: str,

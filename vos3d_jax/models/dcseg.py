@@ -84,7 +84,6 @@ class DCSeg(nnx.Module):
     """
 
     system = "dcseg"
-    segments = True
 
     def __init__(
         self,

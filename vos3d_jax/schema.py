@@ -1,0 +1,78 @@
+"""Plain values of configs, flags and cards into frozen data classes, checked by the types of their fields."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from vos3d_jax.errors import UserError
+
+# What a field of a simple type takes, and how an error calls it. True is no number.
+_SIMPLE = {
+    float: ((int, float), "a number"),
+    int: ((int,), "a whole number"),
+    str: ((str,), "a string"),
+    bool: ((bool,), "True or False"),
+}
+
+
+def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
+    """Returns the data class `kind` made of plain `values` (dicts, tuples, numbers, strings).
+
+    Raises:
+        UserError: an unknown or missing key, or a value of another type; it names the key by its path, which
+            begins with `where`.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {item.name: item for item in fields(kind)}
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            raise UserError(f"{where}.{key} is not a known key: {hint}")
+    for key, item in known.items():
+        if item.default is MISSING and item.default_factory is MISSING and key not in values:
+            raise UserError(f"{where}.{key} is missing: set it")
+    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Returns the types that a field of type `hint` takes: those of a union, else itself."""
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    expected = []
+    for one in alternatives(hint):
+        origin, arguments = typing.get_origin(one), typing.get_args(one)
+        if one is types.NoneType:
+            if value is None:
+                return None
+        elif is_dataclass(one):
+            if isinstance(value, Mapping):
+                return parse(value, one, where)
+            expected.append("a ConfigDict")
+        elif origin is typing.Literal:
+            if value in arguments:
+                return value
+            expected.append("one of " * (len(arguments) > 1) + ", ".join(map(repr, arguments)))
+        elif origin is tuple:
+            of_any_length = len(arguments) == 2 and arguments[1] is Ellipsis
+            if isinstance(value, tuple | list) and (of_any_length or len(value) == len(arguments)):
+                inner = [arguments[0]] * len(value) if of_any_length else arguments
+                pairs = enumerate(zip(value, inner, strict=True))
+                return tuple(_convert(item, hint, f"{where}[{place}]") for place, (item, hint) in pairs)
+            expected.append("a tuple" if of_any_length else f"a tuple of {len(arguments)}")
+        elif one in _SIMPLE:
+            kinds, words = _SIMPLE[one]
+            if isinstance(value, kinds) and (one is bool or not isinstance(value, bool)):
+                return one(value)
+            expected.append(words)
+        else:
+            if isinstance(value, Mapping):
+                return dict(value)
+            expected.append("a ConfigDict")
+    raise UserError(f"{where} is {value!r}: expected {' or '.join(expected)}")
