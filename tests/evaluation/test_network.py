@@ -18,6 +18,8 @@ _SETTINGS = recipe.Evaluation(
 class _Brightness(nnx.Module):
     """Stands in for a network: foreground where red is bright."""
 
+    system = "dcseg"
+
 
 @pytest.fixture(autouse=True)
 def _prepare_stand_in(monkeypatch):
