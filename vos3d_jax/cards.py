@@ -40,7 +40,7 @@ def _misfit(value: object, form: Any, name: str) -> str | None:
     if not isinstance(value, dict):
         return f"{name} is no mapping"
     inner = (_misfit(value[key], form[key], f"{name}: {key}") for key in form if key in value)
-    return next((found for found in inner if found), None)
+    return next(filter(None, inner), None)
 
 
 def doubt(card: Mapping[str, Any]) -> str | None:
@@ -52,7 +52,7 @@ def doubt(card: Mapping[str, Any]) -> str | None:
     random weights on generated videos alone.
 
     Args:
-      card: as `storage.load_card` gives it.
+        card: as `storage.load_card` gives it.
     """
     report, trained = card.get("report", {}), card.get("trained")
     if random := report.get("random"):
@@ -82,7 +82,7 @@ def origin(card: Mapping[str, Any]) -> str:
     """Returns where the weights of a network are from, as one line: a training and its data, or a file.
 
     Args:
-      card: as `storage.load_card` gives it.
+        card: as `storage.load_card` gives it.
     """
     if "config" in card:
         trained = card.get("trained", {})

@@ -45,11 +45,11 @@ def run(
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     """Shows warnings of ours as lines on stderr, each once: a run reads the same folder for several parts."""
-    ours, handler, shown = logging.getLogger("vos3d_jax"), logging.StreamHandler(), set()
+    ours, handler, told = logging.getLogger("vos3d_jax"), logging.StreamHandler(), set()
 
     def is_new(record: logging.LogRecord) -> bool:
         line = record.getMessage()
-        return line not in shown and not shown.add(line)
+        return line not in told and not told.add(line)
 
     handler.addFilter(is_new)
     handler.setLevel(logging.WARNING)

@@ -24,12 +24,12 @@ def load(arguments: list[str], schema: type | None = None) -> dict[str, Any]:
     Its `name` is made of the file's name and the variant: "davis", "davis-dense".
 
     Args:
-      arguments: flags that begin with `--config`, and nothing else, in any order.
-      schema: a data class of the config's keys; those that the file leaves out have their defaults, so that
-        they can be overridden, too.
+        arguments: flags that begin with `--config`, and nothing else, in any order.
+        schema: a data class of the config's keys; those that the file leaves out have their defaults, so that
+            they can be overridden, too.
 
     Raises:
-      UserError: no such file, a file that cannot be run, an unknown key, a value of another type.
+        UserError: no such file, a file that cannot be run, an unknown key, a value of another type.
     """
     arguments = _joined(arguments)
     given = [argument for argument in arguments if argument.startswith("--config=")]

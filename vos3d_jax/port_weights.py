@@ -40,9 +40,9 @@ def _inspect(options: argparse.Namespace) -> None:
 
     checkpoint = open_checkpoint(options.file, root=options.root)
     settings = named_values("--set", options.set)
-    found = plan.make(checkpoint, into=options.into, settings=settings, allow=options.allow)
-    printing.print_plan(checkpoint, found, all_rows=options.all)
-    plan.refuse(checkpoint, found)
+    planned = plan.make(checkpoint, into=options.into, settings=settings, allow=options.allow)
+    printing.print_plan(checkpoint, planned, all_rows=options.all)
+    plan.refuse(checkpoint, planned)
 
 
 def _convert(options: argparse.Namespace) -> None:

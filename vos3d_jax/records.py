@@ -26,7 +26,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def same(before: Record, now: Record) -> bool:
-    """Whether what is there is of all that `now` says; a record may say more, for people."""
+    """Returns whether what is there is of all that `now` says; a record may say more, for people."""
     return _plain(now).items() <= _plain(before).items()
 
 
@@ -35,9 +35,9 @@ def differences(before: Record, now: Record) -> str:
     before, now = _plain(before), _plain(now)
     changed = [name for name in now if name in before and before[name] != now[name]]
     # Digests and lists say nothing to people.
-    shown = [name for name in changed if len(str(now[name])) < 40 and not isinstance(now[name], list)]
-    words = [f"{name} {before[name]} (now {now[name]})" for name in shown]
-    words += [f"other {name}" for name in changed if name not in shown]
+    legible = [name for name in changed if len(str(now[name])) < 40 and not isinstance(now[name], list)]
+    words = [f"{name} {before[name]} (now {now[name]})" for name in legible]
+    words += [f"other {name}" for name in changed if name not in legible]
     return f"with {', '.join(words)}" if words else ""
 
 

@@ -50,12 +50,12 @@ def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any]
     Of the card that a loaded model came with, the predictor's settings are kept.
 
     Args:
-      model: a network of `models.SYSTEMS`.
-      folder: made if missing; it must not hold a model yet.
-      card_extra: what else the card should say (source, licence, ...), JSON values.
+        model: a network of `models.SYSTEMS`.
+        folder: made if missing; it must not hold a model yet.
+        card_extra: what else the card should say (source, licence, ...), JSON values.
 
     Raises:
-      UserError: the folder holds a model already, or cannot be written.
+        UserError: the folder holds a model already, or cannot be written.
     """
     kept = {"inference": settings} if (settings := settings_of(model)) else {}
     card = {**models.model_card(model), **kept, **(card_extra or {})}
@@ -66,13 +66,13 @@ def save_variables(variables: dict[str, Any], card: dict[str, Any], folder: str 
     """Returns the folder of checkpoints it wrote: the arrays of a model that need not exist, as step 0.
 
     Args:
-      variables: `params` and `batch_stats` as `model_variables` gives them; numpy arrays are not copied.
-      card: `system`, `arguments` and what else it should say, JSON values.
-      folder: made if missing; it must not hold a model yet.
+        variables: `params` and `batch_stats` as `model_variables` gives them; numpy arrays are not copied.
+        card: `system`, `arguments` and what else it should say, JSON values.
+        folder: made if missing; it must not hold a model yet.
 
     Raises:
-      UserError: the folder holds a model already, or cannot be written; a card whose values are of other
-        types than `cards` says.
+        UserError: the folder holds a model already, or cannot be written; a card whose values are of other
+            types than `cards` says.
     """
     card = {**card, "step": 0}
     if problem := cards.problem({**card, "checksums": {}}):
@@ -110,7 +110,7 @@ def saving(folder: Path) -> Iterator[None]:
     """While it is entered, Orbax's many ways to say "disk full" become the one error of `files`.
 
     Args:
-      folder: of checkpoints; the unfinished ones are removed then.
+        folder: of checkpoints; the unfinished ones are removed then.
     """
     try:
         yield
@@ -124,7 +124,7 @@ def saving(folder: Path) -> Iterator[None]:
 
 
 def holds_model(folder: str | Path) -> bool:
-    """Whether there is a model in `folder`, as `save_variables` writes it."""
+    """Returns whether there is a model in `folder`, as `save_variables` writes it."""
     checkpoints = Path(folder).absolute() / "checkpoints"
     return os.path.isdir(checkpoints) and bool(_steps(checkpoints))  # a file: `files.make_folder` says so
 
@@ -133,15 +133,15 @@ def load_model(folder: str | Path, step: Step = None) -> nnx.Module:
     """Returns the network stored in a training workdir, its `checkpoints/` folder or a ported folder.
 
     Args:
-      folder: where `main` or `save_model` wrote.
-      step: which step; None takes the latest whose checksums hold, "best" the one that scored highest
-        during training. A damaged step is named on stderr and the next one in that order is taken.
+        folder: where `main` or `save_model` wrote.
+        step: which step; None takes the latest whose checksums hold, "best" the one that scored highest
+            during training. A damaged step is named on stderr and the next one in that order is taken.
 
     The network knows the predictor's settings of its card: `Predictor` runs it as it was trained to be run.
 
     Raises:
-      UserError: no checkpoint there, none that is whole or (for "best") scored, or a card of a system
-        unknown here.
+        UserError: no checkpoint there, none that is whole or (for "best") scored, or a card of a system
+            unknown here.
     """
     return load_model_and_card(folder, step)[0]
 
@@ -150,7 +150,7 @@ def load_model_and_card(folder: str | Path, step: Step = None) -> tuple[nnx.Modu
     """Returns the network that `load_model` gives and the card of the very step that it is of.
 
     Raises:
-      UserError: as `load_model`.
+        UserError: as `load_model`.
     """
     model, variables, card = _newest_whole(folder, step, _read_model)
     variables = jax.tree.map(lambda array: jax.device_put(array, may_alias=True), variables)  # no copy
@@ -164,7 +164,7 @@ def load_variables(folder: str | Path, step: Step = None) -> tuple[dict[str, Any
     """Returns the variables (numpy arrays, as `model_variables` gives them) and the card of what is stored.
 
     Raises:
-      UserError: as `load_model`.
+        UserError: as `load_model`.
     """
     _, variables, card = _newest_whole(folder, step, _read_model)
     return variables, card
@@ -174,7 +174,7 @@ def load_card(folder: str | Path, step: Step = None) -> dict[str, Any]:
     """Returns the card (system, arguments, step, ...) of what `load_model(folder, step)` would load.
 
     Raises:
-      UserError: no checkpoint there, or no card that is whole.
+        UserError: no checkpoint there, or no card that is whole.
     """
     return _newest_whole(folder, step, read_card)
 
@@ -191,12 +191,12 @@ def open_manager(
     """Returns an Orbax manager of the existing `folder`, without Orbax's log lines.
 
     Args:
-      folder: of checkpoints.
-      handlers: what writes each item; None for our items and what Orbax has for them.
-      **options: of Orbax.
+        folder: of checkpoints.
+        handlers: what writes each item; None for our items and what Orbax has for them.
+        **options: of Orbax.
 
     Raises:
-      UserError: there is in it what Orbax should not open, see `untrusted`.
+        UserError: there is in it what Orbax should not open, see `untrusted`.
     """
     untrusted.refuse_strange(folder)
     absl.logging.set_verbosity(absl.logging.FATAL)
@@ -262,7 +262,7 @@ def newest_whole(
     means: say so on stderr, and try the next. But not what the machine lacks: the file may well be whole.
 
     Raises:
-      UserError: a step cannot be read for want of memory, permission or open files.
+        UserError: a step cannot be read for want of memory, permission or open files.
     """
     for step in steps:
         try:

@@ -20,18 +20,18 @@ def refuse_strange(folder: Path) -> int:
     The folder itself, which a person named, may be a symbolic link.
 
     Raises:
-      UserError: a link, a pipe or a device is in it, or a text that is larger than any such text is.
+        UserError: a link, a pipe or a device is in it, or a text that is larger than any such text is.
     """
     size, level = 0, [os.fspath(folder)]
     while level:
         try:
             with os.scandir(level.pop()) as entries:
-                found = [(entry, entry.stat(follow_symlinks=False)) for entry in entries]
+                states = [(entry, entry.stat(follow_symlinks=False)) for entry in entries]
         except FileNotFoundError:  # a training that runs removes its older steps
             continue
         except OSError as error:
             raise UserError(f"{folder} cannot be read: {error.strerror}") from None
-        for entry, state in found:
+        for entry, state in states:
             if stat.S_ISDIR(state.st_mode):
                 level.append(entry.path)
             elif not stat.S_ISREG(state.st_mode):

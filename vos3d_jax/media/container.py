@@ -58,13 +58,13 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         limits = {"max_pixels": str(most), "codec_whitelist": ",".join(sorted(DECODERS))}
         options = {**limits, "format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         with (
-            errors_of("IMGUTILS") as said,
+            errors_of("IMGUTILS") as complaints,
             av.open(local_name(path), options=options, metadata_errors="replace") as container,
         ):
-            shown = shown_stream(path, container)
+            index = shown_stream(path, container)
         with av.open(local_name(path), options=options, metadata_errors="replace") as container:
-            stream = container.streams[shown]
-            _check(path, stream, most, said)
+            stream = container.streams[index]
+            _check(path, stream, most, complaints)
             context = stream.codec_context
             context.options = limits
             # One thread, so that an error belongs to the packet that is decoded.
@@ -126,11 +126,11 @@ def _check_samples(path: Path) -> None:
     """Refuses an mp4 that says it has more data than the file: FFmpeg takes memory for what is said."""
     size = path.stat().st_size
     for content in _boxes(path):
-        for found in _SAMPLES.finditer(content):
-            each, listed, run = (int.from_bytes(number or b"", "big") for number in found.groups())
+        for table in _SAMPLES.finditer(content):
+            each, listed, run = (int.from_bytes(number or b"", "big") for number in table.groups())
             if max(each, 1) * (listed or run) > size:
-                said = f"{listed or run} frames of {each or 'some'} bytes in a file of {size}"
-                raise UserError(f"{path} says {said}: fetch it again")
+                frames = f"{listed or run} frames of {each or 'some'} bytes in a file of {size}"
+                raise UserError(f"{path} says {frames}: fetch it again")
 
 
 def _boxes(path: Path) -> Iterator[bytes]:
@@ -166,13 +166,13 @@ def _boxes(path: Path) -> Iterator[bytes]:
                 at = end
 
 
-def _check(path: Path, stream: VideoStream, most: int, said: list[str]) -> None:
+def _check(path: Path, stream: VideoStream, most: int, complaints: list[str]) -> None:
     codec = stream.codec_context and stream.codec_context.codec.name
     if codec not in DECODERS:
         raise UserError(f"{path} has a video of the codec {codec or 'unknown'}, which is not read: {_MEND}")
     height, width = stream.height, stream.width
-    if not height and said or height * width > most:  # 0 after FFmpeg refused it
-        size = f"{width}x{height}" if height else said[0].partition(",")[0]
+    if not height and complaints or height * width > most:  # 0 after FFmpeg refused it
+        size = f"{width}x{height}" if height else complaints[0].partition(",")[0]
         small = ", too large for so small a file" if most < MOST_PIXELS else ""
         raise UserError(
             f"{path} has too large pictures ({size}; at most {most} pixels{small}): make them smaller: "
@@ -183,14 +183,14 @@ def _check(path: Path, stream: VideoStream, most: int, said: list[str]) -> None:
 @contextmanager
 def errors_of(part: str) -> Iterator[list[str]]:
     """Collects what FFmpeg's `part` says about errors in the block: some damage it tells in no other way."""
-    found: list[str] = []
+    complaints: list[str] = []
     level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture() as logs:
-            yield found
+            yield complaints
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skip)
-        found[:0] = [text.strip() for _, name, text in logs if name == part]
+        complaints[:0] = [text.strip() for _, name, text in logs if name == part]

@@ -41,7 +41,7 @@ class Levels:
         return all(self.colour(value) == (value,) * 3 for value in self.counts)
 
     def colour(self, value: int) -> tuple[int, ...]:
-        """R, G, B of a value."""
+        """Returns R, G, B of a value."""
         if self.palette is None:
             return (value,) * 3
         return tuple(self.palette[3 * value : 3 * value + 3])
@@ -63,7 +63,7 @@ class Meaning:
     void: bool = False
 
     def ids_of(self, values: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-        """The ids of a mask with these values: 0 background, 1.. objects, 255 void."""
+        """Returns the ids of a mask with these values: 0 background, 1.. objects, 255 void."""
         if self.rule == "ids":
             return values
         return (values > (_HALF if self.rule == "half" else 0)).view(np.uint8)
@@ -85,7 +85,7 @@ CUT = Meaning("half", (1,))
 
 
 def levels(path: str | Path, mask: StoredMask) -> Levels:
-    """The values of a mask that was read from `path`, counted."""
+    """Returns the values of a mask that was read from `path`, counted."""
     values = mask.values
     largest, filled = int(values.max(initial=0)), cv2.countNonZero(values)
     if cv2.sumElems(values)[0] == largest * filled:  # one value beside 0: nearly all masks, and fast
@@ -97,18 +97,18 @@ def levels(path: str | Path, mask: StoredMask) -> Levels:
 
 
 def file_fault(mask: Levels, white: bool = False) -> UnfitMask | None:
-    """Why a mask is neither ids nor one object, by itself or, with `white`, among masks that have 255."""
-    found = sorted(value for value in mask.counts if value)
-    white = white or VOID in found
-    if not mask.grey or not (len(found) > _FEW or white and any(_FEW < value < VOID for value in found)):
+    """Returns why a mask is neither ids nor one object, alone or, with `white`, among masks that have 255."""
+    values = sorted(value for value in mask.counts if value)
+    white = white or VOID in values
+    if not mask.grey or not (len(values) > _FEW or white and any(_FEW < value < VOID for value in values)):
         return None
-    if len(found) < 3:
-        return UnfitMask("greys", mask.path, _listed(found))
-    return UnfitMask("soft edges", mask.path, str(len(found)))
+    if len(values) < 3:
+        return UnfitMask("greys", mask.path, _listed(values))
+    return UnfitMask("soft edges", mask.path, str(len(values)))
 
 
 def decide(files: Iterable[Levels], choice: Choice = None) -> Meaning:
-    """What the values of a video's masks mean; of one mask alone, where there is but one.
+    """Returns what the values of a video's masks mean; of one mask alone, where there is but one.
 
     - 0 and 255 alone, in all files: one object, with id 1, whatever the mode (palettes too).
     - else values are ids, and 255 is void, also where it is alone in a file.
@@ -139,7 +139,7 @@ def decide(files: Iterable[Levels], choice: Choice = None) -> Meaning:
 
 
 def read_mask(path: str | Path, choice: Choice = None) -> UInt8[np.ndarray, "h w"]:
-    """The ids of a mask that stands alone, uint8 [h, w]: 0 background, 1.. objects, 255 void.
+    """Returns the ids of a mask that stands alone, uint8 [h, w]: 0 background, 1.. objects, 255 void.
 
     Raises:
         UserError: the file is missing or damaged; `UnfitMask` where `read_stored` or `decide` raise it.
@@ -169,11 +169,11 @@ def _fault(files: Sequence[Levels], total: Mapping[int, int], ids: tuple[int, ..
         return UnfitMask("stray", mask.path, f"{amount} of {value}")
     colours: dict[int, tuple[int, ...]] = {}
     for mask in files:
-        shown = {value: mask.colour(value) for value in mask.counts if 0 < value < VOID}
-        if len(shown) > 1 and all(_shade(value, colour) for value, colour in shown.items()):
-            return UnfitMask("shades", mask.path, _listed(shown))
+        ids_here = {value: mask.colour(value) for value in mask.counts if 0 < value < VOID}
+        if len(ids_here) > 1 and all(_shade(value, colour) for value, colour in ids_here.items()):
+            return UnfitMask("shades", mask.path, _listed(ids_here))
         if mask.palette is not None:
-            for value, colour in shown.items():
+            for value, colour in ids_here.items():
                 if colours.setdefault(value, colour) != colour:
                     return UnfitMask("other palette", mask.path, str(value))
     common = max(total, key=lambda value: total[value])

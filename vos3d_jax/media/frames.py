@@ -73,8 +73,8 @@ def open_frames(path: str | Path) -> Frames:
     length, rate, files, note = None, None, None, None
     if path.is_dir():
         path = frames_folder(path)
-        found, note = picture_files(path)
-        length, files = len(found), tuple(found)
+        names, note = picture_files(path)
+        length, files = len(names), tuple(names)
         pictures = partial(read_pictures, files)
     elif path.suffix.lower() in (".npy", ".npz"):
         length = array_length(path)

@@ -72,7 +72,7 @@ def orientation(path: str | Path) -> int:
 
 
 def decode(path: str | Path, expected: str) -> Image.Image:
-    """A picture's pixels as Pillow's image, in the mode of the file; arguments and errors as `opened`."""
+    """Returns the pixels as Pillow's image, in the mode of the file; arguments and errors as `opened`."""
     with opened(path, expected) as image:
         image.load()
         return image
@@ -93,8 +93,8 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
             `MOST_PIXELS`; within the block, also if Pillow cannot decode it.
     """
     if not os.path.isfile(path):  # a pipe would be waited for
-        found = "is no file" if os.path.exists(path) else "is missing"
-        raise UserError(f"{path} {found}: {expected} was expected there")
+        state = "is no file" if os.path.exists(path) else "is missing"
+        raise UserError(f"{path} {state}: {expected} was expected there")
     try:
         # Pillow's warnings are about what is damaged beside the pixels.
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
@@ -121,7 +121,7 @@ def opened(path: str | Path, expected: str) -> Iterator[Image.Image]:
 
 
 def rgb(image: Image.Image, name: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Pillow's image as RGB by the rule of `read_image`; `name` is what a refusal calls it.
+    """Returns Pillow's image as RGB by the rule of `read_image`; `name` is what a refusal calls it.
 
     Raises:
         UserError: it has more than 8 bits a channel.

@@ -97,7 +97,7 @@ PALETTE = _voc_palette()
 
 
 def read_stored(path: str | Path) -> StoredMask:
-    """The values of a mask as they are stored: of palettes (P), one bit (1) and greys (L, LA, RGB, RGBA).
+    """Returns the values of a mask as stored: of palettes (P), one bit (1) and greys (L, LA, RGB, RGBA).
 
     Raises:
         UnfitMask: it is a JPEG, has colours, more than 8 bits, or its shape in the alpha channel; or its
@@ -132,12 +132,12 @@ def read_stored(path: str | Path) -> StoredMask:
 
 
 def read_ids(path: str | Path) -> UInt8[np.ndarray, "h w"]:
-    """The values of a mask of a data set that promises ids: as they are stored, 255 is void."""
+    """Returns the values of a mask of a data set that promises ids: as they are stored, 255 is void."""
     return read_stored(path).values
 
 
 def read_grey(path: str | Path) -> UInt8[np.ndarray, "h w"]:
-    """The brightness of a black and white mask, uint8 [h, w]; of a palette that of its colours.
+    """Returns the brightness of a black and white mask, uint8 [h, w]; of a palette that of its colours.
 
     Raises:
         UnfitMask: it has its shape in the alpha channel.
@@ -169,7 +169,7 @@ def write_palette_png(path: str | Path, mask: UInt8[np.ndarray, "h w"]) -> None:
 def resize_mask_nearest(
     mask: UInt8[np.ndarray, "h w"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "new_h new_w"]:
-    """The mask at `size` (height, width) by Pillow's nearest neighbour; no value appears that was not there.
+    """Returns the mask at `size` (height, width) by Pillow's nearest neighbour, without new values.
 
     Pixel (y, x) takes the value at (floor((y + 0.5) h / new_h), floor((x + 0.5) w / new_w)). OpenCV's and
     PyTorch's "nearest" leave out the 0.5 and shift the mask by half a pixel.

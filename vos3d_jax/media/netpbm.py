@@ -17,7 +17,7 @@ _HEADER = re.compile(rb"P([56])" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)" + _GAP + 
 
 
 def read_netpbm(path: str | Path) -> Integer[np.ndarray, "h w *channels"]:
-    """The values of a picture, not scaled: uint8 or uint16, [h, w] (PGM) or RGB [h, w, 3] (PPM).
+    """Returns the values of a picture, not scaled: uint8 or uint16, [h, w] (PGM) or RGB [h, w, 3] (PPM).
 
     Raises:
         UserError: the file is missing, truncated, or no binary PGM or PPM.

@@ -26,7 +26,7 @@ _COLOURS = _overlay_colours()
 def overlay(
     frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"], opacity: float = 0.45
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The frame [h, w, 3] with each id of the mask [h, w] tinted in its colour and outlined in white.
+    """Returns the frame [h, w, 3] with each id of the mask [h, w] tinted in its colour and outlined in white.
 
     Object 1 is red, 2 green, 3 yellow, ... (the brightened DAVIS palette); void (255) is grey; background
     stays as it is. `opacity` is 0 (no tint) to 1.
@@ -56,7 +56,7 @@ def side_by_side(
     caption: str = "",
     names: tuple[str, str, str] = ("frame", "truth", "mask"),
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A picture of the frame, the truth and the mask over it, each under its name, and a caption below.
+    """Returns a picture of the frame, and truth and mask over it, each under its name, and a caption below.
 
     Panels of small frames are enlarged by a whole factor, those of large frames reduced. Without truth its
     panel is left out.

@@ -24,7 +24,7 @@ _LEFT = 1  # the filter of rows; 0: none
 
 
 def png_size(path: str | Path) -> tuple[int, int] | None:
-    """(height, width) of a PNG from its first bytes, in a fifth of Pillow's time; None: it is none, or huge.
+    """Returns (height, width) of a PNG from its header, in a fifth of Pillow's time; None: none, or huge.
 
     Errors as `open`.
     """
@@ -42,7 +42,7 @@ def _size(header: bytes) -> tuple[int, int] | None:
 
 
 def read_plain_png(path: str | Path) -> tuple[UInt8[np.ndarray, "h w"], bytes | None] | None:
-    """The stored values of a plain PNG, and its palette (R, G, B of index 0, 1, ...; None: it is grey).
+    """Returns the values of a plain PNG, and its palette (R, G, B of index 0, 1, ...; None: it is grey).
 
     None: it is not there, damaged, or one of the others.
     """
@@ -83,27 +83,27 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]] | None:
     """(kind, content) of the chunks; None: they are not whole, or more than a plain picture."""
     if data[:8] != _SIGNATURE:
         return None
-    found, place, view = [], 8, memoryview(data)
-    while not found or found[-1][0] != b"IEND":
+    chunks, place, view = [], 8, memoryview(data)
+    while not chunks or chunks[-1][0] != b"IEND":
         begin, end = place + 8, place + 8 + int.from_bytes(data[place : place + 4])
         kind = data[place + 4 : begin]
         if zlib.crc32(view[place + 4 : end]) != int.from_bytes(data[end : end + 4]) or len(data) < end + 4:
             return None
         if kind in _NOT_PLAIN or (kind not in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and kind[:1].isupper()):
             return None
-        found.append((kind, data[begin:end]))
+        chunks.append((kind, data[begin:end]))
         place = end + 4
-    return found
+    return chunks
 
 
 def _inflated(data: bytes, most: int) -> bytes | None:
     """What is compressed, or its first `most` bytes; None: it is damaged."""
     stream = zlib.decompressobj()
     try:
-        found = stream.decompress(data, most)
+        inflated = stream.decompress(data, most)
     except zlib.error:
         return None
-    return found if len(found) == most or stream.eof else None
+    return inflated if len(inflated) == most or stream.eof else None
 
 
 def _added_up(rows: UInt8[np.ndarray, "n columns"]) -> UInt8[np.ndarray, "n _w"]:

@@ -92,8 +92,8 @@ class Reading:
                 if picture.pixels is not None or self.bad_frames == "repeat":
                     waiting.append((number, picture))
                 while latest is not None and waiting:
-                    place, shown = waiting.popleft()
-                    yield place, shown if shown.pixels is not None else replace(shown, pixels=latest)
+                    place, one = waiting.popleft()
+                    yield place, one if one.pixels is not None else replace(one, pixels=latest)
         except UserError as error:
             if self.decoded == 0:
                 raise

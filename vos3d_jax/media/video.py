@@ -121,11 +121,11 @@ class _Decoding:
         """Yields them all."""
         packets = self._container.demux(self._stream)
         while True:
-            with errors_of(self._container.format.name) as said:
+            with errors_of(self._container.format.name) as complaints:
                 packet = next(packets, None)
-            if said:
+            if complaints:
                 self._damaged = self._torn = self._packets
-                self._lacking, self._torn_why = True, said[0]
+                self._lacking, self._torn_why = True, complaints[0]
             if packet is None:
                 break
             if packet.size:
@@ -133,11 +133,9 @@ class _Decoding:
                 yield from self._settled()
         self._decode(None)
         yield from self._settled(end=True)
-        said, found = self._stream.frames, self._packets
-        if said > found:
-            raise UserError(
-                f"{self._path} says that it has {said} frames, and ends after {found}: fetch it again"
-            )
+        if (frames := self._stream.frames) > self._packets:
+            ends = f"says that it has {frames} frames, and ends after {self._packets}"
+            raise UserError(f"{self._path} {ends}: fetch it again")
         if self._torn_why:
             raise UserError(f"{self._path} is damaged at its end ({self._torn_why}); frames may be missing")
 
@@ -155,14 +153,14 @@ class _Decoding:
                 self._damaged = self._torn = sent.number
                 self._lacking, sent.why = True, "its data are damaged"
         frames = []
-        with errors_of(self._stream.codec_context.name) as said:
+        with errors_of(self._stream.codec_context.name) as complaints:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError) as error:
                 self._damaged, self._lacking, sent.failed = sent.number, True, True
                 sent.why = getattr(error, "strerror", None) or str(error)
-        if said:
-            self._damaged, self._torn, sent.why = sent.number, sent.number, said[-1]
+        if complaints:
+            self._damaged, self._torn, sent.why = sent.number, sent.number, complaints[-1]
         for frame in frames:
             origin = self._waiting.pop(frame.opaque[0], None) if frame.opaque else None
             if origin:  # else its place was given away
