@@ -13,6 +13,7 @@ from vos3d_jax.training import tasks
 
 class Toy(nnx.Module):
     system = "toy"
+    segments = True
 
     def __init__(self, *, width: int = 4, dtype: str = "float32", implementation: str = "auto", rng):
         # A tuple, because a graph definition must be hashable.

@@ -48,6 +48,8 @@ class Classifier(nnx.Module):
         UserError: for a value that cannot be.
     """
 
+    segments = False
+
     def __init__(
         self,
         backbone: str,

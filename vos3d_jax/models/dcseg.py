@@ -84,6 +84,7 @@ class DCSeg(nnx.Module):
     """
 
     system = "dcseg"
+    segments = True
 
     def __init__(
         self,
