@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from vos3d_jax import configuration, recipe
+from vos3d_jax.constants import DCSEG_MEAN
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.models.dcseg import MEAN
 from vos3d_jax.porting import plan
 
 _FILE = """
@@ -184,7 +184,7 @@ def test_the_published_file_is_the_network_of_the_published_recipes(name):
     for arguments in (ours, theirs):
         del arguments["remat"]
     # The file holds these as float32, and here ones stand for all its values.
-    theirs["mean"] = [float(str(np.float32(value))) for value in MEAN]
+    theirs["mean"] = [float(str(np.float32(value))) for value in DCSEG_MEAN]
     assert theirs.pop("std") == ours.pop("std") == [1.0, 1.0, 1.0]
     assert ours == theirs
 

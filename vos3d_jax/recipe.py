@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.data.augmentation import Augmentation
 from vos3d_jax.data.sampling import ClipSampling
 from vos3d_jax.data.synthesis import Synthesis
@@ -20,8 +21,6 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
 
 _Options = Mapping[str, Any]
-# The encoder halves the frame five times.
-STRIDE = 32
 
 
 @dataclass(frozen=True)

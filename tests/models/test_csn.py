@@ -3,6 +3,7 @@ import pytest
 from golden_files import assert_golden, load_json, load_npz
 from golden_networks import golden_input, set_recipe_weights, torch_layout, unstacked
 
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models import csn
 from vos3d_jax.models.encoder import Stage, Stem
 from vos3d_jax.models.layers import Setting
@@ -34,8 +35,8 @@ def module_names(module, case, path_prefix):
 def test_blocks_equal_the_original(case):
     separation, inputs, stride = BLOCK_CASES[case]
     shape = load_json("3dcseg/modules_manifest.json")[case]["inputs"][0]
-    projection = "downsample" in case
-    block = make(csn.Bottleneck, inputs, 8, separation=separation, stride=stride, projection=projection)
+    block = make(csn.Bottleneck, inputs, 8, separation=separation, stride=stride)
+    assert (block.shortcut is not None) == ("downsample" in case)
     set_recipe_weights(block, module_names(block, case, "encoder/stage1/0/"))
     x = golden_input(f"dcseg.golden.modules.{case}.0", tuple(shape), -1, 1)
     assert_golden(torch_layout(block(x)), load_npz("3dcseg/modules.npz"), case)
@@ -45,7 +46,7 @@ def test_blocks_equal_the_original(case):
 def test_stems_equal_the_original(case, time_padding):
     # Trap: the stem of the released ip-CSN adds four frames.
     shape = load_json("3dcseg/modules_manifest.json")[case]["inputs"][0]
-    stem = make(Stem, 64, time_padding=time_padding)
+    stem = make(Stem, 64, padding=(time_padding, 3, 3))
     set_recipe_weights(stem, module_names(stem, case, "encoder/stem/"))
     x = golden_input(f"dcseg.golden.modules.{case}.0", tuple(shape), -1, 1)
     y = stem(x)
@@ -53,24 +54,23 @@ def test_stems_equal_the_original(case, time_padding):
     assert_golden(torch_layout(y), load_npz("3dcseg/modules.npz"), case)
 
 
-@pytest.mark.parametrize("depth", csn.BLOCKS)
+@pytest.mark.parametrize("depth", BLOCKS["csn"])
 def test_the_number_of_blocks_of_a_stage_is_the_published_one(depth):
     encoder = make(csn.CSN, depth, width=1)
     stages = [encoder.stage1, encoder.stage2, encoder.stage3, encoder.stage4]
     counts = [1 + (0 if s.rest is None else s.rest.reduce.kernel[...].shape[0]) for s in stages]
-    assert tuple(counts) == csn.BLOCKS[depth]
+    assert tuple(counts) == BLOCKS["csn"][depth]
 
 
 def test_scanned_blocks_equal_the_same_blocks_one_after_another():
-    options = dict(separation="ir", stride=(1, 1, 1))
-    first = make(csn.Bottleneck, 8, 2, projection=True, **options)
-    rest = [make(csn.Bottleneck, 8, 2, seed=seed, projection=False, **options) for seed in (1, 2, 3)]
+    first = make(csn.Bottleneck, 8, 2, separation="ir")
+    rest = [make(csn.Bottleneck, 8, 2, seed=seed, separation="ir") for seed in (1, 2, 3)]
     stage = Stage(first, iter(rest).__next__, len(rest), remat=False)
     x = golden_input("scan", (1, 8, 2, 5, 4))
     expected = stage.first(x)
     flat = unstacked(stage)
     for i in (1, 2, 3):
-        block = make(csn.Bottleneck, 8, 2, separation="ir", stride=(1, 1, 1), projection=False)
+        block = make(csn.Bottleneck, 8, 2, separation="ir")
         _assign(block, {p.removeprefix(f"{i}/"): v for p, v in flat.items() if p.startswith(f"{i}/")})
         expected = block(expected)
     np.testing.assert_allclose(stage(x), expected, atol=1e-6)

@@ -12,8 +12,8 @@ from flax import nnx
 from golden_files import load_npz, recipe
 from golden_networks import golden_input, recipe_network, torch_layout
 
+from vos3d_jax.constants import DCSEG_MEAN
 from vos3d_jax.models import forward, stacking
-from vos3d_jax.models.dcseg import MEAN
 from vos3d_jax.porting import rules
 from vos3d_jax.training.losses import clip_iou, segmentation_loss
 
@@ -41,7 +41,7 @@ def double():
 
 def double_network():
     # The original's constants are float32, also where it computes in float64.
-    mean = [float(np.float32(value)) for value in MEAN]
+    mean = [float(np.float32(value)) for value in DCSEG_MEAN]
     model = recipe_network("dcseg", "3dcseg", depth=152, mean=mean, dtype="float64")
     graphdef, parameters, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
     wide = [

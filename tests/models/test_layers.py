@@ -6,8 +6,8 @@ from flax import nnx
 from golden_files import assert_golden, load_npz
 from golden_networks import golden_clip, torch_layout
 
+from vos3d_jax.constants import DCSEG_MEAN
 from vos3d_jax.models import layers
-from vos3d_jax.models.dcseg import MEAN
 
 SETTING = layers.Setting(implementation="lax")
 
@@ -32,14 +32,14 @@ def shuffled_norm(module, seed=2):
 def test_normalisation_equals_the_original():
     golden = load_npz("3dcseg/modules.npz")
     clip = golden_clip("dcseg.golden.modules.normalise.0", (1, 3, 2, 4, 5))
-    x = layers.normalise(clip, MEAN, (1.0, 1.0, 1.0), "float32") / 255
+    x = layers.normalise(clip, DCSEG_MEAN, (1.0, 1.0, 1.0), "float32") / 255
     assert_golden(torch_layout(x), golden, "normalise")
 
 
 def test_black_padding_enters_as_minus_the_mean():
     # Trap: padding is black before normalisation, so it is not 0 after it.
-    x = layers.normalise(jnp.zeros((1, 1, 1, 1, 3)), MEAN, (1.0, 1.0, 1.0), "float32")
-    np.testing.assert_allclose(x[0, 0, 0, 0], -np.float32(MEAN))
+    x = layers.normalise(jnp.zeros((1, 1, 1, 1, 3)), DCSEG_MEAN, (1.0, 1.0, 1.0), "float32")
+    np.testing.assert_allclose(x[0, 0, 0, 0], -np.float32(DCSEG_MEAN))
 
 
 def test_a_convolution_of_stride_two_is_padded_on_both_sides():

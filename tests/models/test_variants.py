@@ -78,7 +78,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("case", BLOCKS)
 def test_dense_blocks_equal_the_original(case):
-    block = make(resnet3d.Bottleneck, 16, 8, projection=True, **BLOCKS[case])
+    block = make(resnet3d.Bottleneck, 16, 8, **BLOCKS[case])
     assert_equals_the_original(block, case, "encoder/stage1/0/", "encoder.layer1.0.", backbone="resnet")
 
 
@@ -87,14 +87,12 @@ def test_dense_blocks_equal_the_original(case):
     [("r2plus1d_block_stride2", 8, (2, 2, 2)), ("r2plus1d_block_identity", 16, (1, 1, 1))],
 )
 def test_factorised_blocks_equal_the_original(case, inputs, stride):
-    block = make(
-        r2plus1d.Block, inputs, 16, stride=stride, projection=inputs != 16, midplanes="block", epsilon=1e-3
-    )
+    block = make(r2plus1d.Block, inputs, 16, stride=stride, midplanes="block", epsilon=1e-3)
     assert_equals_the_original(block, case, "encoder/stage1/0/", "encoder.layer1.0.", backbone="r2plus1d")
 
 
 def test_the_stem_of_3d_resnets_equals_the_original():
-    stem = make(encoder.Stem, 64, time_padding=3, time_taps=7)
+    stem = make(encoder.Stem, 64, kernel_size=(7, 7, 7))
     assert_equals_the_original(stem, "stem_resnet", "encoder/stem/", "encoder.", backbone="resnet")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from vos3d_jax import models
 from vos3d_jax.models import stacking
-from vos3d_jax.models.backbones import CHOICES
+from vos3d_jax.models.backbones import BACKBONES, choices
 from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.porting import outline, targets
@@ -17,9 +17,9 @@ from vos3d_jax.porting import outline, targets
 SMALL = {"depth": 14, "width": 5, "decoder_width": 12}
 ENCODERS = [
     {"backbone": backbone, "depth": depth, "separation": separation}
-    for backbone, choices in CHOICES.items()
-    for depth in choices["depth"]
-    for separation in choices["separation"]
+    for backbone in BACKBONES
+    for depth in choices(backbone)["depth"]
+    for separation in choices(backbone)["separation"]
 ]
 CASES = [
     *[("dcseg", {**SMALL, "bridge": bridge}) for bridge in BRIDGES],
@@ -68,9 +68,7 @@ def test_a_network_in_plain_words_has_the_shapes_of_the_real_one(system, given):
 
 def test_every_encoder_and_its_depths_are_known():
     assert set(outline.SYSTEMS) <= set(models.SYSTEMS)
-    assert {backbone: set(blocks) for backbone, blocks in outline.BLOCKS.items()} == {
-        backbone: set(choices["depth"]) for backbone, choices in CHOICES.items()
-    }
+    assert set(outline.BLOCKS) == set(BACKBONES)
 
 
 def test_the_order_is_that_of_the_tables():

@@ -74,6 +74,8 @@ def _expanded(table):
     paths = []
     for module, (_, norm) in table.items():
         leaves = ["kernel"] + [f"norm/{leaf}" for leaf in ("scale", "bias", "mean", "var") if norm]
+        if module.endswith("/norm"):
+            leaves = ["scale", "bias", "mean", "var"]
         if not norm and "encoder" not in module or module.endswith("guidance"):
             leaves.append("bias")
         for stage, blocks in enumerate((3, 4, 6, 3), start=1):

@@ -44,7 +44,7 @@ class Layer(NamedTuple):
 def published(height: int, width: int, depth: int = 152) -> list[Layer]:
     """Returns the network's layers for clips of 8 frames, equal ones once with their count.
 
-    `depth` is that of the encoder, a key of `models.csn.BLOCKS`; 152 is the published one.
+    `depth` is that of the encoder, a key of `BLOCKS["csn"]`; 152 is the published one.
     """
 
     def half(size, time=True):

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_MEAN = (114.7748, 107.7354, 99.4750)
+from vos3d_jax.constants import BLOCKS, DCSEG_MEAN
 
 
 class Conv(nn.Module):
@@ -65,7 +64,7 @@ class Encoder(nn.Module):
         self.stem.conv = Conv(3, 64, (3, 7, 7), stride=(1, 2, 2), norm=True)
         inputs = 64
         for stage, (width, blocks) in enumerate(
-            zip((64, 128, 256, 512), _BLOCKS[depth], strict=True), start=1
+            zip((64, 128, 256, 512), BLOCKS["csn"][depth], strict=True), start=1
         ):
             first = (1, 1, 1) if stage == 1 else (2, 2, 2)
             made = [Bottleneck(inputs, width, first, projection=True)]
@@ -135,7 +134,7 @@ class Network(nn.Module):
         self.bridge, self.bridge_residual = GC3D(2048, 256), ResidualPair(256)
         self.refine4, self.refine3, self.refine2 = RF3D(1024, 256), RF3D(512, 256), RF3D(256, 256)
         self.head = Conv(256, 2, (3, 3, 3))
-        self.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(DCSEG_MEAN).reshape(1, 3, 1, 1, 1), persistent=False)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Logits [b, 2, t, h, w], float32."""

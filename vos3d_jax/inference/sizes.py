@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
 from vos3d_jax.media.masks import resize_mask_nearest
-
-MULTIPLE = 32  # the network halves its input five times
 
 
 class Padding(NamedTuple):
@@ -73,7 +72,7 @@ class Fit:
         )
 
 
-def padding(size: tuple[int, int], multiple: int = MULTIPLE) -> Padding:
+def padding(size: tuple[int, int], multiple: int = STRIDE) -> Padding:
     """Returns what brings (height, width) to the next multiple; an odd pixel goes to the bottom or right."""
     height, width = (-side % multiple for side in size)
     return Padding(height // 2, height - height // 2, width // 2, width - width // 2)

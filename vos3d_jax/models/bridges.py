@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.aspp import ASPP
-from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, Shape
+from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, Shape, normed
 
 
 class GC3D(nnx.Module):
@@ -105,10 +105,7 @@ class NL3D(nnx.Module):
         affinity = jnp.einsum("bni,bmi->bnm", theta, phi, preferred_element_type=wide)
         attention = jax.nn.softmax(affinity, axis=-1).astype(x.dtype)
         seen = self.expand(jnp.einsum("bnm,bmi->bni", attention, g).reshape(*x.shape[:4], inner))
-        if batch_norm == "train":
-            return x + self.norm(seen)
-        factor, offset = self.norm.affine()
-        return x + seen * factor.astype(x.dtype) + offset.astype(x.dtype)
+        return x + normed(self.norm, seen, batch_norm)
 
     def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
         """None: kernels of one tap are used as they are."""

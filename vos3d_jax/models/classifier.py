@@ -3,8 +3,7 @@
 3DC-Seg's encoder starts from one; they are here so that a backbone can be checked against published logits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,14 +11,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
+from vos3d_jax.constants import DCSEG_MEAN, VMZ_INPUT
 from vos3d_jax.models import arguments as given
-from vos3d_jax.models.backbones import CHOICES
-from vos3d_jax.models.backbones import epsilon as published_epsilon
-from vos3d_jax.models.csn import CSN
+from vos3d_jax.models import backbones
 from vos3d_jax.models.description import describe
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
-from vos3d_jax.models.r2plus1d import R2Plus1D
-from vos3d_jax.models.resnet3d import ResNet3D
 
 
 class Linear(nnx.Module):
@@ -39,10 +35,10 @@ class Classifier(nnx.Module):
     """Encoder, mean over time and space, linear layer: what the classifiers below have in common.
 
     Args:
-        backbone: the encoder's name in `backbones.CHOICES`, which says what its arguments may be.
-        encoder: makes it, from the arguments that all encoders have.
+        backbone: a key of `BACKBONES`, which says what its arguments may be.
         arguments: all of the system's, of its constructor's `locals()`.
         rng: makes the first weights.
+        **options: of the encoder, beside the arguments.
 
     Raises:
         UserError: for a value that cannot be.
@@ -51,21 +47,15 @@ class Classifier(nnx.Module):
     segments = False
 
     def __init__(
-        self,
-        backbone: str,
-        encoder: Callable[..., nnx.Module],
-        arguments: Mapping[str, Any],
-        *,
-        rng: np.random.Generator,
+        self, backbone: str, arguments: Mapping[str, Any], *, rng: np.random.Generator, **options: Any
     ):
         self._arguments = given.freeze(arguments)
         values = dict(self._arguments)
-        choices = {name: allowed for name, allowed in CHOICES[backbone].items() if name in values}
-        given.check(self.system, values, choices)
+        allowed = {name: some for name, some in backbones.choices(backbone).items() if name in values}
+        given.check(self.system, values, allowed)
         self.mean, self.std, self.dtype = values["mean"], values["std"], values["dtype"]
         setting = Setting(**{name: values[name] for name in ("implementation", "epsilon", "momentum")})
-        shared = {name: values[name] for name in ("depth", "width", "remat")}
-        self.encoder = encoder(**shared, rng=rng, setting=setting)
+        self.encoder = backbones.encoder(backbone, values, rng=rng, setting=setting, **options)
         self.fc = Linear(self.encoder.outputs[-1], values["classes"], rng=rng)
 
     __repr__ = __str__ = describe
@@ -109,19 +99,14 @@ class CSNClassifier(Classifier):
         classes: int = 400,
         epsilon: float = 1e-3,
         momentum: float = 0.9,
-        mean: Sequence[float] = (110.2008, 100.63983, 95.99475),
-        std: Sequence[float] = (58.14765, 56.46975, 55.332195),
+        mean: Sequence[float] = VMZ_INPUT["mean"],
+        std: Sequence[float] = VMZ_INPUT["std"],
         dtype: str = "float32",
         remat: bool = False,
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        super().__init__(
-            "csn",
-            partial(CSN, separation=separation, stem_time_padding=stem_time_padding),
-            locals(),
-            rng=rng,
-        )
+        super().__init__("csn", locals(), rng=rng)
 
 
 class ResNet3DClassifier(Classifier):
@@ -141,19 +126,14 @@ class ResNet3DClassifier(Classifier):
         classes: int = 400,
         epsilon: float = 1e-5,
         momentum: float = 0.9,
-        mean: Sequence[float] = (114.7748, 107.7354, 99.4750),
+        mean: Sequence[float] = DCSEG_MEAN,
         std: Sequence[float] = (1.0, 1.0, 1.0),
         dtype: str = "float32",
         remat: bool = False,
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        super().__init__(
-            "resnet",
-            partial(ResNet3D, temporal_strides=temporal_strides, pool="all"),
-            locals(),
-            rng=rng,
-        )
+        super().__init__("resnet", locals(), rng=rng, pool="all")
 
 
 class R2Plus1DClassifier(Classifier):
@@ -173,12 +153,12 @@ class R2Plus1DClassifier(Classifier):
         classes: int = 400,
         epsilon: float | None = None,
         momentum: float = 0.9,
-        mean: Sequence[float] = (110.2008, 100.63983, 95.99475),
-        std: Sequence[float] = (58.14765, 56.46975, 55.332195),
+        mean: Sequence[float] = VMZ_INPUT["mean"],
+        std: Sequence[float] = VMZ_INPUT["std"],
         dtype: str = "float32",
         remat: bool = False,
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        epsilon = published_epsilon("r2plus1d", depth) if epsilon is None else epsilon
-        super().__init__("r2plus1d", R2Plus1D, locals(), rng=rng)
+        epsilon = backbones.epsilon("r2plus1d", depth) if epsilon is None else epsilon
+        super().__init__("r2plus1d", locals(), rng=rng, pool="none")

@@ -11,12 +11,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.encoder import Encoder, Stem
+from vos3d_jax.constants import BLOCKS
+from vos3d_jax.models.encoder import Encoder, Stem, projection
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
 
-# 14 is ours: the smallest network with all four stages, for demos and tests.
-BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 EXPANSION = 4
 Separation = Literal["ir", "ip"]
 
@@ -34,8 +33,7 @@ class Bottleneck(nnx.Module):
         width: int,
         *,
         separation: Separation,
-        stride: Triple,
-        projection: bool,
+        stride: Triple = (1, 1, 1),
         rng: np.random.Generator,
         setting: Setting,
     ):
@@ -46,18 +44,17 @@ class Bottleneck(nnx.Module):
         self.separable = SeparableConv(
             width, outputs, stride=stride, inner_norm=True, rng=rng, setting=setting, initial=encoder_normal
         )
-        self.shortcut = Conv(inputs, outputs, (1, 1, 1), stride=stride, **options) if projection else None
+        self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
 
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 o"]:
-        """The block's output, after its last ReLU."""
+        """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
         y = jax.nn.relu(self.reduce(x, batch_norm))
         if self.mix is not None:
             y = self.mix(y, batch_norm)
         y = self.separable(y, batch_norm)
-        shortcut = x if self.shortcut is None else self.shortcut(x, batch_norm)
-        return jax.nn.relu(y + shortcut)
+        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, batch_norm)))
 
 
 class CSN(Encoder):
@@ -76,9 +73,9 @@ class CSN(Encoder):
     ):
         make = dict(rng=rng, setting=setting)
         super().__init__(
-            Stem(width, time_padding=stem_time_padding, **make),
+            Stem(width, padding=(stem_time_padding, 3, 3), **make),
             partial(Bottleneck, separation=separation, **make),
-            BLOCKS[depth],
+            BLOCKS["csn"][depth],
             width=width,
             expansion=EXPANSION,
             remat=remat,

@@ -14,9 +14,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
+from vos3d_jax.constants import DCSEG_MEAN
 from vos3d_jax.models import arguments as given
-from vos3d_jax.models.backbones import CHOICES, encoder
-from vos3d_jax.models.backbones import epsilon as published_epsilon
+from vos3d_jax.models import backbones
+from vos3d_jax.models.backbones import BACKBONES
 from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.description import describe
 from vos3d_jax.models.encoder import EncoderFeatures
@@ -31,8 +32,6 @@ from vos3d_jax.models.layers import (
 )
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.models.resize import resize_trilinear
-
-MEAN = (114.7748, 107.7354, 99.4750)
 
 
 class Features(NamedTuple):
@@ -56,7 +55,7 @@ class DCSeg(nnx.Module):
     """The network of 3DC-Seg, every choice an argument; the defaults are the published ones.
 
     Args:
-        backbone: the encoder: "csn" (channel-separated), "resnet" (full 3x3x3) or "r2plus1d".
+        backbone: a key of `BACKBONES`: "csn" (channel-separated), "resnet" (full 3x3x3) or "r2plus1d".
         depth: layers of the encoder: csn 14 (ours, the smallest), 26, 50, 101, 152; resnet 200 too; r2plus1d
             10 (ours), 18, 34.
         width: channels of the stem and of stage 1's bottlenecks; the stages give 4, 8, 16, 32 times that
@@ -101,23 +100,23 @@ class DCSeg(nnx.Module):
         classes: int = 2,
         epsilon: float | None = None,
         momentum: float = 0.9,
-        mean: Sequence[float] = MEAN,
+        mean: Sequence[float] = DCSEG_MEAN,
         std: Sequence[float] = (1.0, 1.0, 1.0),
         dtype: str = "float32",
         remat: bool = False,
         implementation: str = "auto",
         rng: np.random.Generator,
     ):
-        epsilon = published_epsilon(backbone, depth) if epsilon is None else epsilon
+        epsilon = backbones.epsilon(backbone, depth) if epsilon is None else epsilon
         self._arguments = given.freeze(locals())
         arguments = dict(self._arguments)
-        choices = {"bridge": tuple(BRIDGES), "refinement": tuple(REFINEMENTS), "backbone": tuple(CHOICES)}
+        choices = {"bridge": tuple(BRIDGES), "refinement": tuple(REFINEMENTS), "backbone": tuple(BACKBONES)}
         given.check(self.system, arguments, choices)
         words = self.system if backbone == "csn" else f"{self.system} with the backbone {backbone}"
-        given.check(words, arguments, CHOICES[backbone])
+        given.check(words, arguments, backbones.choices(backbone))
         self.mean, self.std, self.dtype, self.remat = tuple(mean), tuple(std), dtype, remat
         setting = Setting(implementation=implementation, epsilon=epsilon, momentum=momentum)
-        self.encoder = encoder(backbone, arguments, rng=rng, setting=setting)
+        self.encoder = backbones.encoder(backbone, arguments, rng=rng, setting=setting)
         c2, c3, c4, c5 = self.encoder.outputs
         make = dict(rng=rng, setting=dataclasses.replace(setting, epsilon=1e-5))
         self.bridge = BRIDGES[bridge](c5, decoder_width, **make)

@@ -15,11 +15,30 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.models import convolution
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, pure, rematerialised
+from vos3d_jax.models.layers import (
+    BatchNorm,
+    BatchNormMode,
+    Conv,
+    Setting,
+    Triple,
+    encoder_normal,
+    normed,
+    pure,
+    rematerialised,
+)
 
 Pool = Literal["none", "space", "all"]
-# Of the first block of each stage.
-STRIDES: tuple[Mapping[str, Any], ...] = (dict(stride=(1, 1, 1)), *3 * (dict(stride=(2, 2, 2)),))
+
+
+class Plan(NamedTuple):
+    """What the blocks of a stage are given beside their widths: the first one, and each of the others."""
+
+    first: Mapping[str, Any] = {}
+    rest: Mapping[str, Any] = {}
+
+
+# Stages 2 to 4 begin by halving time, height and width.
+HALVING = (Plan(), *3 * (Plan(first={"stride": (2, 2, 2)}),))
 
 
 class EncoderFeatures(NamedTuple):
@@ -36,43 +55,60 @@ class EncoderFeatures(NamedTuple):
 
 
 class Stem(nnx.Module):
-    """Convolution (3,7,7) with stride (1,2,2), batch norm, ReLU, max pool (1,3,3) with stride (1,2,2).
+    """max_pool(ReLU(batch norm(convolution of stride (1,2,2)))).
 
-    `time_padding` 3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 in its released code. The 3D
-    ResNets have 7 taps in time (`time_taps`), which the same padding suits.
+    Args:
+        width: channels that come out.
+        kernel_size: (3,7,7) of CSN, (7,7,7) of 3D ResNets, (1,7,7) of 2D ones.
+        padding: zeros before and after each axis, if not given what keeps the size. 3 in time for a kernel of
+            3 is the slip of 3DC-Seg's ip-CSN: T frames become T + 4 in its released code.
+        guidance: channels of the input after RGB, such as a mask. They have a convolution of their own, with
+            bias, which is added before the norm (RGMP).
+        pool: as of `max_pool`.
+        rng: makes the first weights.
+        setting: of the network.
     """
 
     def __init__(
         self,
         width: int,
         *,
-        time_padding: int,
-        time_taps: int = 3,
+        kernel_size: Triple = (3, 7, 7),
+        padding: Triple | None = None,
+        guidance: int = 0,
         pool: Pool = "space",
         rng: np.random.Generator,
         setting: Setting,
     ):
         self.pool = pool
-        self.conv = Conv(
-            3,
-            width,
-            (time_taps, 7, 7),
+        make = partial(
+            Conv,
+            outputs=width,
+            kernel_size=kernel_size,
             stride=(1, 2, 2),
-            padding=(time_padding, 3, 3),
-            ending="norm",
+            padding=padding,
             rng=rng,
             setting=setting,
         )
+        self.conv = make(3, ending="none" if guidance else "norm")
+        self.guidance = make(guidance) if guidance else None
+        # Not the norm of a `Conv`, because it comes after the sum.
+        self.norm = BatchNorm(width, setting) if guidance else None
 
     def __call__(
-        self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 c"]:
-        """The pooled map."""
-        return max_pool(jax.nn.relu(self.conv(x, batch_norm)), self.pool)
+        """Returns the map of normalised frames and their guidance, a quarter of their size."""
+        if self.guidance is None:
+            y = self.conv(x, batch_norm)
+        else:
+            y = self.conv(x[..., :3], batch_norm) + self.guidance(x[..., 3:], batch_norm)
+            y = normed(self.norm, y, batch_norm)
+        return max_pool(jax.nn.relu(y), self.pool)
 
 
 def max_pool(x: Float[Array, "b t h w c"], pool: Pool) -> Float[Array, "b t2 h2 w2 c"]:
-    """`x` itself ("none"), or the largest of 3x3 windows at stride 2 ("space"), of 3x3x3 ("all")."""
+    """Returns `x` itself ("none"), or the largest of 3x3 windows at stride 2 ("space"), of 3x3x3 ("all")."""
     if pool == "none":
         return x
     x = convolution.max_pool3d(x)
@@ -80,6 +116,16 @@ def max_pool(x: Float[Array, "b t h w c"], pool: Pool) -> Float[Array, "b t2 h2 
         return x
     window, stride, padding = (1, 3, 1, 1, 1), (1, 2, 1, 1, 1), ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0))
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, stride, padding)
+
+
+def projection(
+    inputs: int, outputs: int, stride: Triple, *, rng: np.random.Generator, setting: Setting
+) -> Conv | None:
+    """Returns a block's strided 1x1x1 shortcut, with batch norm; None where its input is what is added."""
+    if inputs == outputs and stride == (1, 1, 1):
+        return None
+    options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+    return Conv(inputs, outputs, (1, 1, 1), stride=stride, **options)
 
 
 class Stage(nnx.Module):
@@ -100,7 +146,7 @@ class Stage(nnx.Module):
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 o"]:
-        """The output of the last block."""
+        """Returns the output of the last block."""
         x = rematerialised(self.first, batch_norm, x) if self.remat else self.first(x, batch_norm)
         if self.rest is None:
             return x
@@ -118,11 +164,11 @@ class Encoder(nnx.Module):
 
     Args:
         stem: from a normalised clip to the first stage's input, of `width` channels.
-        block: block(inputs, width, stride=, projection=, ...) makes one; a projection where channels change.
+        block: block(inputs, width, **plan) makes one, with a projection where channels change.
         counts: blocks of each stage.
         width: w.
         expansion: channels that leave a block, over its width.
-        firsts: the further arguments of each stage's first block.
+        plans: of each stage.
         remat: as of `DCSeg`.
     """
 
@@ -134,22 +180,22 @@ class Encoder(nnx.Module):
         *,
         width: int,
         expansion: int = 1,
-        firsts: Sequence[Mapping[str, Any]] = STRIDES,
+        plans: Sequence[Plan] = HALVING,
         remat: bool,
     ):
         self.stem = stem
         inputs, outputs = width, []
-        for number, (count, first) in enumerate(zip(counts, firsts, strict=True)):
+        for number, (count, plan) in enumerate(zip(counts, plans, strict=True)):
             inner = width * 2**number
-            outputs.append(expansion * inner)
-            beginning = block(inputs, inner, projection=inputs != outputs[-1], **first)
-            inputs = outputs[-1]
-            equal = partial(block, inputs, inner, projection=False, stride=(1, 1, 1))
-            setattr(self, f"stage{number + 1}", Stage(beginning, equal, count - 1, remat=remat))
+            first = block(inputs, inner, **plan.first)
+            inputs = expansion * inner
+            make = partial(block, inputs, inner, **plan.rest)
+            setattr(self, f"stage{number + 1}", Stage(first, make, count - 1, remat=remat))
+            outputs.append(inputs)
         self.outputs = tuple(outputs)
 
-    def __call__(self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
-        """The feature maps of a normalised clip."""
+    def __call__(self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
+        """Returns the maps of a normalised clip (and of what the stem takes besides, in further channels)."""
         pool = self.stem(x, batch_norm)
         r2 = self.stage1(pool, batch_norm)
         r3 = self.stage2(r2, batch_norm)

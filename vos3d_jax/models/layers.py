@@ -90,6 +90,16 @@ class BatchNorm(nnx.Module):
         running[...] = self.momentum * old + (1 - self.momentum) * value
 
 
+def normed(
+    norm: BatchNorm, x: Float[Array, "b t h w c"], batch_norm: BatchNormMode
+) -> Float[Array, "b t h w c"]:
+    """Returns `x` after a norm that stands alone, and is not the ending of a `Conv`; x's dtype."""
+    if batch_norm == "train":
+        return norm(x)
+    factor, offset = norm.affine()
+    return x * factor.astype(x.dtype) + offset.astype(x.dtype)
+
+
 class Conv(nnx.Module):
     """A convolution with what follows it: nothing, a bias, or a batch norm (`ending`).
 

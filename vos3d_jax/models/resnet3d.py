@@ -1,5 +1,10 @@
-"""3D ResNets with full 3x3x3 convolutions, other encoders of 3DC-Seg. Hara et al., CVPR 2018."""
+"""ResNets with full convolutions: in 3D, other encoders of 3DC-Seg (Hara et al., CVPR 2018), or in 2D.
 
+A 2D ResNet (He et al., CVPR 2016) sees frames one by one, [b, t, h, w, c] with any t: its kernels have one
+tap in time, and its stages no stride there.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -7,25 +12,29 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models import csn
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.csn import EXPANSION
-from vos3d_jax.models.encoder import STRIDES, Encoder, Pool, Stem
+from vos3d_jax.models.encoder import HALVING, Encoder, Plan, Pool, Stem, projection
 from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
 
-BLOCKS = {**csn.BLOCKS, 200: (3, 24, 36, 3)}
-_NO_TEMPORAL_STRIDE = dict(stride=(1, 2, 2), dilation=(2, 1, 1))
+# The last two stages keep the time axis: r4 and r5 have the frames of r3 (`resnet50_no_ts` of 3DC-Seg).
+NO_TEMPORAL_STRIDES = (*HALVING[:2], *2 * (Plan(first={"stride": (1, 2, 2), "dilation": (2, 1, 1)}),))
 
 
 class Bottleneck(nnx.Module):
-    """1x1x1 to the bottleneck width, 3x3x3, 1x1x1 to four times the width, plus the shortcut."""
+    """1x1x1 to the bottleneck width, `kernel_size`, 1x1x1 to four times the width, plus the shortcut.
+
+    Batch norm follows each convolution, ReLU the first two and the sum. Stride and dilation are in the second
+    (PyTorch's way, not that of the paper, which has the stride in the first).
+    """
 
     def __init__(
         self,
         inputs: int,
         width: int,
         *,
-        stride: Triple,
-        projection: bool,
+        kernel_size: Triple = (3, 3, 3),
+        stride: Triple = (1, 1, 1),
         dilation: Triple = (1, 1, 1),
         rng: np.random.Generator,
         setting: Setting,
@@ -33,27 +42,34 @@ class Bottleneck(nnx.Module):
         options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
         outputs = EXPANSION * width
         self.reduce = Conv(inputs, width, (1, 1, 1), **options)
-        self.spatial = Conv(width, width, (3, 3, 3), stride=stride, dilation=dilation, **options)
+        self.spatial = Conv(width, width, kernel_size, stride=stride, dilation=dilation, **options)
         self.expand = Conv(width, outputs, (1, 1, 1), **options)
-        self.shortcut = Conv(inputs, outputs, (1, 1, 1), stride=stride, **options) if projection else None
+        self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
 
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 o"]:
-        """The block's output, after its last ReLU."""
+        """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
         y = jax.nn.relu(self.reduce(x, batch_norm))
         y = jax.nn.relu(self.spatial(y, batch_norm))
         y = self.expand(y, batch_norm)
-        shortcut = x if self.shortcut is None else self.shortcut(x, batch_norm)
-        return jax.nn.relu(y + shortcut)
+        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, batch_norm)))
 
 
 class ResNet3D(Encoder):
-    """The encoder: stem (7,7,7) and four stages of widths w, 2w, 4w, 8w; `depth` is a key of `BLOCKS`.
+    """The encoder: stem and four stages of bottlenecks of widths w, 2w, 4w, 8w, which give four times that.
 
-    Without `temporal_strides` the last two stages keep the time axis (r4 and r5 have the frames of r3), and
-    the first 3x3x3 convolution of each has dilation 2 in time: the `resnet50_no_ts` of 3DC-Seg. `pool` is
-    "space" in its segmentation networks and "all" in its class for classification.
+    Args:
+        depth: a key of `BLOCKS["resnet"]`.
+        width: w.
+        kernel_size: of the middle convolution of each block; (1,3,3) in 2D.
+        stem_kernel: (1,7,7) in 2D.
+        guidance: channels that the stem takes after RGB, as of `Stem`.
+        plans: of the stages; in 2D strides of (1,2,2), which keep all frames.
+        pool: "space" in the segmentation networks of 3DC-Seg, "all" in its class for classification.
+        remat: as of `DCSeg`.
+        rng: makes the first weights.
+        setting: of the network.
     """
 
     def __init__(
@@ -61,20 +77,22 @@ class ResNet3D(Encoder):
         depth: int,
         *,
         width: int = 64,
-        temporal_strides: bool = True,
+        kernel_size: Triple = (3, 3, 3),
+        stem_kernel: Triple = (7, 7, 7),
+        guidance: int = 0,
+        plans: Sequence[Plan] = HALVING,
         pool: Pool = "space",
         remat: bool = False,
         rng: np.random.Generator,
         setting: Setting,
     ):
         make = dict(rng=rng, setting=setting)
-        firsts = STRIDES if temporal_strides else (*STRIDES[:2], *2 * (_NO_TEMPORAL_STRIDE,))
         super().__init__(
-            Stem(width, time_padding=3, time_taps=7, pool=pool, **make),
-            partial(Bottleneck, **make),
-            BLOCKS[depth],
+            Stem(width, kernel_size=stem_kernel, guidance=guidance, pool=pool, **make),
+            partial(Bottleneck, kernel_size=kernel_size, **make),
+            BLOCKS["resnet"][depth],
             width=width,
             expansion=EXPANSION,
-            firsts=firsts,
+            plans=plans,
             remat=remat,
         )

@@ -9,16 +9,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vos3d_jax.constants import BLOCKS
+
 Shape = tuple[int, ...]
 _Tensors = Iterator[tuple[str, Shape]]
 
-_BOTTLENECKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-# {backbone: {depth: blocks of each stage}}; the smallest ones are ours.
-BLOCKS: dict[str, dict[int, Shape]] = {
-    "csn": _BOTTLENECKS,
-    "resnet": {**_BOTTLENECKS, 200: (3, 24, 36, 3)},
-    "r2plus1d": {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
-}
 # What is given where a system's arguments say nothing of it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "dcseg": {"backbone": "csn", "depth": 152, "classes": 2},

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import outline
 from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.rules.sources import SOURCES
 from vos3d_jax.porting.signs import Shapes, begins, has, source_of
@@ -86,7 +86,7 @@ def _encoder(path: object, source: str, shapes: Shapes) -> dict[str, Any]:
     """The encoder's arguments, and its `backbone`."""
     backbone = _backbone(source, shapes)
     blocks = _caffe2_blocks(shapes) if source.startswith("caffe2") else _blocks(shapes)
-    known = outline.BLOCKS[backbone]
+    known = BLOCKS[backbone]
     depth = next((depth for depth, counts in known.items() if counts == blocks), None)
     if depth is None:
         sizes = "; ".join(f"{size} for {list(counts)}" for size, counts in known.items())

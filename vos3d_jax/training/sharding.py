@@ -7,11 +7,9 @@ along `space` by itself, for plain `lax` convolutions.
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.errors import UserError
 from vos3d_jax.recipe import Mesh, Stage
-
-# The encoder's coarsest map has a 32nd of the rows; each device needs whole rows of it.
-_STRIDE = 32
 
 
 def make_mesh(sizes: Mesh, devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
@@ -36,10 +34,11 @@ def check(stage: Stage, mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh) -> 
             f"stage {stage.name}: a batch of {stage.batch_size} cannot be divided over {data} devices:"
             f" choose a batch_size that is a multiple of {data}, or a smaller --config.mesh.data"
         )
-    if stage.size[0] // _STRIDE % space:
+    # Of the encoder's coarsest map each device needs whole rows.
+    if stage.size[0] // STRIDE % space:
         raise UserError(
             f"stage {stage.name}: a height of {stage.size[0]} cannot be divided over the mesh's"
-            f" space {space}: choose a height divisible by {_STRIDE * space}"
+            f" space {space}: choose a height divisible by {STRIDE * space}"
         )
 
 

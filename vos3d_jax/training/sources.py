@@ -4,10 +4,11 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.data import datasets, pipeline
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
-from vos3d_jax.recipe import STRIDE, Config, Data, Stage
+from vos3d_jax.recipe import Config, Data, Stage
 
 HELD_OUT = "held-out"
 

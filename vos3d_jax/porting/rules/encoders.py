@@ -164,10 +164,16 @@ ENCODERS: dict[str, dict[str, Table]] = {
     },
     "caffe2": _csn(("conv1", "conv1_spatbn_relu"), "comp_{g}_", _CAFFE2, "last_out_L{classes}"),
     # ResNet-50 for images; RGMP's is the same one with other names, and a second convolution in its stem.
-    "torchvision": {"image": _table({_STEM: ("conv1", "bn1")}, "layer{s}.{b}.", _DENSE)},
+    "torchvision": {
+        "image": _table({_STEM: ("conv1", None), "encoder/stem/norm": ("bn1", None)}, "layer{s}.{b}.", _DENSE)
+    },
     "rgmp": {
         "image": _table(
-            {_STEM: ("Encoder.conv1", "Encoder.bn1"), "encoder/stem/guidance": ("Encoder.conv1_p", None)},
+            {
+                _STEM: ("Encoder.conv1", None),
+                "encoder/stem/guidance": ("Encoder.conv1_p", None),
+                "encoder/stem/norm": ("Encoder.bn1", None),
+            },
             "Encoder.res{k}.{b}.",
             _DENSE,
         )

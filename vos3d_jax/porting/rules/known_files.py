@@ -7,7 +7,7 @@ when this was written.
 
 from typing import Any
 
-from vos3d_jax.porting.rules.sources import IMAGENET_INPUT, VMZ_INPUT
+from vos3d_jax.constants import IMAGENET_INPUT, VMZ_INPUT
 
 # {start of the sha256: (what it is, arguments that its state dict does not show)}
 KNOWN_FILES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -8,14 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vos3d_jax.constants import IMAGENET_INPUT, VMZ_INPUT
 from vos3d_jax.porting.rules import decoders
 from vos3d_jax.porting.rules.encoders import ENCODERS, Table
 
 _COUNTER = (re.compile(r".*\.num_batches_tracked|n_averaged"), "a counter, not in the function")
 _SECOND_NAMES = (re.compile(r"encoder\.resnet\.((?:conv1|layer\d)\..*)"), "encoder.")
-VMZ_INPUT = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.332195)}
 _CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
-IMAGENET_INPUT = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _PYTORCHVIDEO_INPUT = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
 _APACHE = "Apache-2.0 (the licence of the repository that publishes the file; the file itself has none)"
 
