@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
+from toy_predictor import Following
 
 from vos3d_jax import cards, files, models, segment, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import results
+from vos3d_jax.inference.clipwise import ClipWise
+from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.media.encodings import read_mask
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.masks import PALETTE
@@ -97,6 +101,22 @@ def test_a_network_that_gives_no_masks_is_refused_before_anything_is_made(video,
     assert _segment(video, "square.npy", "--checkpoint=classifier-model") == 2
     assert "a csn_classifier gives no masks: give a dcseg" in capsys.readouterr().err
     assert not (video / "out").exists()
+
+
+def test_the_flags_of_settings_are_those_of_all_predictors_and_each_refuses_what_it_does_not_have(
+    video, monkeypatch, capsys
+):
+    monkeypatch.setitem(PREDICTORS, "dcseg", Following)
+    assert _segment(video, "square.npy", "--trust=0.5", "--no-overlay") == 0
+    assert "no object was found" in capsys.readouterr().err  # as none was given
+    assert json.loads((video / "out" / "square.json").read_text())["settings"]["trust"] == 0.5
+    monkeypatch.setitem(PREDICTORS, "other", ClipWise)
+    assert _segment(video, "square.npy", "--overlap=1") == 2
+    assert "error: predictor.overlap is not a known key: known are trust\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        segment.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--trust TRUST share that stays" in said and "--overlap N frames that clips share" in said
 
 
 def test_the_step_that_is_asked_for_is_the_one_that_is_loaded(video, monkeypatch):
