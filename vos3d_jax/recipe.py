@@ -4,15 +4,13 @@ A config file is plain Python for people; here it becomes frozen data classes, s
 value is found before anything is loaded or compiled.
 """
 
-import difflib
 import math
 import re
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from vos3d_jax import schema
 from vos3d_jax.constants import STRIDE
 from vos3d_jax.data.augmentation import Augmentation
 from vos3d_jax.data.sampling import ClipSampling
@@ -42,7 +40,7 @@ class Data:
 
     name: str
     split: str = "train"
-    kind: typing.Literal["video", "still"] = "video"
+    kind: Literal["video", "still"] = "video"
     weight: float = 1.0
     sparse: bool = False
     options: _Options = field(default_factory=dict)
@@ -82,7 +80,7 @@ class Optimiser:
     """
 
     learning_rate: float
-    schedule: typing.Literal["constant", "cosine", "exponential"] = "constant"
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
     warmup_steps: int = 0
     decay: float = 1.0
     decay_steps: int = 1
@@ -105,7 +103,7 @@ class Optimiser:
 class Loss:
     """Arguments of `losses.segmentation_loss`."""
 
-    kind: typing.Literal["cross_entropy", "binary_last"] = "cross_entropy"
+    kind: Literal["cross_entropy", "binary_last"] = "cross_entropy"
     bootstrap: bool = False
 
 
@@ -128,8 +126,8 @@ class Stage:
     steps: int
     optimiser: Optimiser
     loss: Loss = Loss()
-    batch_norm: typing.Literal["frozen", "train"] = "frozen"
-    precision: typing.Literal["float32", "bfloat16"] = "float32"
+    batch_norm: Literal["frozen", "train"] = "frozen"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self):
         for name in ("clip_length", "batch_size", "steps"):
@@ -170,7 +168,7 @@ class Evaluation:
     data: Data
     clip_length: int = 8
     overlap: int = 3
-    tail: typing.Literal["code", "paper"] = "code"
+    tail: Literal["code", "paper"] = "code"
     short_edge: int = 480
     baselines: bool = False
     every: int | None = None
@@ -282,55 +280,4 @@ def parse(values: Mapping[str, Any], kind: type = Config, where: str = "config")
     Raises:
       UserError: an unknown or missing key, or a value of another type; it names the key by its path.
     """
-    hints = typing.get_type_hints(kind)
-    known = {item.name: item for item in fields(kind)}
-    for key in values:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-            raise UserError(f"{where}.{key} is not a known key: {hint}")
-    for key, item in known.items():
-        if item.default is MISSING and item.default_factory is MISSING and key not in values:
-            raise UserError(f"{where}.{key} is missing: the config must set it")
-    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in values.items()})
-
-
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
-        if value is None:
-            return None
-        (hint,) = (one for one in arguments if one is not types.NoneType)
-        return _convert(value, hint, where)
-    if is_dataclass(hint):
-        if isinstance(value, Mapping):
-            return parse(value, hint, where)
-        expected = "a ConfigDict"
-    elif origin is typing.Literal:
-        if value in arguments:
-            return value
-        expected = f"one of {', '.join(map(repr, arguments))}"
-    elif origin is tuple:
-        of_any_length = len(arguments) == 2 and arguments[1] is Ellipsis
-        if isinstance(value, tuple | list) and (of_any_length or len(value) == len(arguments)):
-            hints = [arguments[0]] * len(value) if of_any_length else arguments
-            pairs = zip(value, hints, strict=True)
-            return tuple(_convert(item, one, f"{where}[{i}]") for i, (item, one) in enumerate(pairs))
-        expected = "a tuple" if of_any_length else f"a tuple of {len(arguments)}"
-    elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        expected = "a number"
-    elif hint is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        expected = "a whole number"
-    elif hint in (str, bool):
-        if isinstance(value, hint):
-            return value
-        expected = "a string" if hint is str else "True or False"
-    else:
-        if isinstance(value, Mapping):
-            return dict(value)
-        expected = "a ConfigDict"
-    raise UserError(f"{where} is {value!r}: expected {expected}")
+    return schema.parse(values, kind, where)

@@ -1,13 +1,12 @@
 """Plain values of configs, flags and cards into frozen data classes, checked by the types of their fields."""
 
-import difflib
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from vos3d_jax.errors import UserError
+from vos3d_jax.errors import UserError, nearest
 
 # What a field of a simple type takes, and how an error calls it. True is no number.
 _SIMPLE = {
@@ -29,8 +28,7 @@ def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
     known = {item.name: item for item in fields(kind)}
     for key in values:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            hint = nearest(key, known) or f"known are {', '.join(known)}"
             raise UserError(f"{where}.{key} is not a known key: {hint}")
     for key, item in known.items():
         if item.default is MISSING and item.default_factory is MISSING and key not in values:

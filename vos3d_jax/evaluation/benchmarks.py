@@ -4,13 +4,11 @@ Each row names its rule; names of sequences are with their readers. Protocols of
 on the same masks, so every result carries its own and is compared within it.
 """
 
-import difflib
-
 from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
 from vos3d_jax.data.readers.fbms import FBMS
 from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
 from vos3d_jax.data.readers.segtrack import SEGTRACK_V2
-from vos3d_jax.errors import UserError
+from vos3d_jax.errors import UserError, nearest
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 
 __all__ = ["BENCHMARKS", "DAVIS2016_STABLE", "DAVIS2016_VAL", "JUMPCUT_DISTANCES", "Benchmark", "Run", "find"]
@@ -267,7 +265,6 @@ def find(name: str) -> Benchmark:
     if name not in BENCHMARKS:
         # Not the generated one: it is what configs make of it.
         names = [row.name for row in _ROWS if row.dataset != "moving_shapes"]
-        near = difflib.get_close_matches(name, names, n=1)
-        mend = f"; did you mean {near[0]}?" if near else ""
+        mend = (near := nearest(name, names)) and f"; {near}"
         raise UserError(f"there is no benchmark {name!r}: choose one of {', '.join(names)}{mend}")
     return BENCHMARKS[name]
