@@ -295,6 +295,22 @@ def test_what_stands_before_the_first_key_frame_is_not_missed(tmp_path):
     assert reading.summary() is None and not told
 
 
+def test_a_sound_that_begins_late_does_not_end_the_video(tmp_path):
+    # Trap: FFmpeg then finds one stream more than PyAV, whose IndexError ended it without the last frames.
+    path = write_video(tmp_path / "a.flv", np.zeros((80, 48, 64, 3), np.uint8), "flv", rate=2)
+    data, at, tags = path.read_bytes(), 13, []
+    while at < len(data):
+        tags.append(at)
+        at += 15 + int.from_bytes(data[at + 1 : at + 4], "big")
+    sound = struct.pack(">B3sII", 8, (101).to_bytes(3, "big"), 38_000 << 8, 0)[:11] + b"\x3e" + bytes(100)
+    sound += len(sound).to_bytes(4, "big")
+    path.write_bytes(data[: tags[-4]] + sound + data[tags[-4] :])
+    told = []
+    reading = open_frames(path).reading(tell=told.append)
+    assert len(list(reading)) == 80
+    assert reading.summary() is None and not told
+
+
 # --- files of strangers
 
 

@@ -122,7 +122,11 @@ class _Decoding:
         packets = self._container.demux(self._stream)
         while True:
             with errors_of(self._container.format.name) as complaints:
-                packet = next(packets, None)
+                try:
+                    packet = next(packets, None)
+                except IndexError:  # a stream that begins later, of which PyAV does not know
+                    packets = self._container.demux(self._stream)
+                    continue
             if complaints:
                 self._damaged = self._torn = self._packets
                 self._lacking, self._torn_why = True, complaints[0]
