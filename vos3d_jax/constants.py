@@ -1,4 +1,7 @@
-"""Facts of the published networks that several rooms need; nothing is imported here."""
+"""Facts of masks and of the published networks that several rooms need; nothing is imported here."""
+
+# The id, in masks, of pixels that are neither object nor background and do not count.
+VOID = 255
 
 # Networks halve their frames five times: sides are multiples of this.
 STRIDE = 32

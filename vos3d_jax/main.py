@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from vos3d_jax import command, files
-from vos3d_jax.arguments import OVERWRITE, STEP, Parser, require_path
+from vos3d_jax.command_line import OVERWRITE, STEP, Parser, require_path
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.main --config=configs/demo.py

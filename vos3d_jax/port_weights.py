@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from vos3d_jax import command, runtime
-from vos3d_jax.arguments import OVERWRITE, Parser, named_values, require_path
+from vos3d_jax.command_line import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 _EXAMPLES = """examples:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos3d_jax import command, files, records
-from vos3d_jax.arguments import OVERWRITE, Parser, named_values, require_path
+from vos3d_jax.command_line import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:

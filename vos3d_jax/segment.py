@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from vos3d_jax import command, runtime
-from vos3d_jax.arguments import OVERWRITE, STEP, Parser, require_path
+from vos3d_jax.command_line import OVERWRITE, STEP, Parser, require_path
 from vos3d_jax.inference.registry import PREDICTORS
 
 _EXAMPLE = """example:

@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.metrics import objects
 from vos3d_jax.media import images, masks
 
 IDS = np.array([[0, 1, 2], [7, 255, 0]], np.uint8)
@@ -122,7 +121,3 @@ def test_black_and_white_palettes_may_have_transparent_colours_but_no_hidden_obj
     image.save(tmp_path / "a.png", transparency=b"\xff\x00")
     with pytest.raises(UserError, match=r"a\.png has its shape in the alpha channel"):
         masks.read_grey(tmp_path / "a.png")
-
-
-def test_trap_files_and_metrics_which_import_nothing_of_ours_mean_the_same_by_void():
-    assert masks.VOID == objects.VOID

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from vos3d_jax import command, files
-from vos3d_jax.arguments import Parser
+from vos3d_jax.command_line import Parser
 from vos3d_jax.errors import UserError
 
 _EXAMPLE = """\

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from vos3d_jax import command
-from vos3d_jax.arguments import Parser
+from vos3d_jax.command_line import Parser
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 

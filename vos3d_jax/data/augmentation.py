@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
-from vos3d_jax.media.masks import VOID, resize_mask_nearest
+from vos3d_jax.media.masks import resize_mask_nearest
 
 CROPS = ("clip", "published")
 

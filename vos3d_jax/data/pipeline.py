@@ -13,12 +13,12 @@ import grain
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.data.augmentation import Augmentation, augment, prepare
 from vos3d_jax.data.sampling import ClipSampling, locate
 from vos3d_jax.data.synthesis import Synthesis, synthesise
 from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.masks import VOID
 
 KINDS = ("video", "still")
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.parts import MAP_LEVELS, SALIENCY, Box, Ids, Map, Part
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
 from vos3d_jax.media.encodings import Meaning
-from vos3d_jax.media.masks import VOID
 
 _TO_8_BITS = 257  # 65535 / 255
 

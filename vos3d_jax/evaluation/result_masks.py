@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
@@ -18,7 +19,7 @@ from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.media import encodings
 from vos3d_jax.media.encodings import Choice, Levels, Meaning
 from vos3d_jax.media.images import opened
-from vos3d_jax.media.masks import VOID, StoredMask, UnfitMask, read_stored
+from vos3d_jax.media.masks import StoredMask, UnfitMask, read_stored
 
 
 def problems_of(results: Results, rules: Benchmark, run: Run) -> list[Problem]:

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.masks import PALETTE, VOID, StoredMask, UnfitMask, read_stored
+from vos3d_jax.media.masks import PALETTE, StoredMask, UnfitMask, read_stored
 
 Choice = Literal["half", "ids"] | None
 CHOICES = ("half", "ids")

@@ -12,9 +12,9 @@ import numpy as np
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.arrays import array_length, read_array
+from vos3d_jax.media.decoding import probe_video, read_video
 from vos3d_jax.media.folders import FRAMES, IMAGE_SUFFIXES, frames_folder, picture_files, read_pictures
 from vos3d_jax.media.reading import Picture, Reading
-from vos3d_jax.media.video import probe_video, read_video
 
 _log = logging.getLogger(__name__)
 

@@ -15,8 +15,6 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.media.images import DEEP_MODES, decode, rgb, write_image
 from vos3d_jax.media.png import read_plain_png
 
-VOID = 255
-
 # What a mask's file can be that cannot be read for certain, and the mend.
 FAULTS = {
     "JPEG": ("{path} is a JPEG, which blurs ids", "write the masks as palette or grey PNG"),

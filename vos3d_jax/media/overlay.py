@@ -5,7 +5,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from vos3d_jax.media.masks import PALETTE, VOID, resize_mask_nearest
+from vos3d_jax.constants import VOID
+from vos3d_jax.media.masks import PALETTE, resize_mask_nearest
 
 _PANEL_WIDTHS = (320, 640)  # narrower frames are enlarged, wider ones reduced, so that the text stays legible
 _GAP, _BAR, _FONT_SIZE, _SMALLEST_FONT = 6, 26, 16, 10

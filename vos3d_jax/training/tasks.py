@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.recipe import Stage
 from vos3d_jax.training import losses
 
 # Pixels of this id are neither object nor background.
-_VOID = 255
 
 Task = Callable[[nnx.Module, dict[str, Any], Stage], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
 
@@ -25,7 +25,7 @@ def clip_segmentation(
     """
     logits = model(batch["clip"], batch_norm=stage.batch_norm)
     mask = batch["mask"]
-    void = mask == _VOID
+    void = mask == VOID
     loss = losses.segmentation_loss(
         logits, mask, kind=stage.loss.kind, bootstrap=stage.loss.bootstrap, ignore=void
     )

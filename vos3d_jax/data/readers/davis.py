@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.data.readers import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.masks import VOID
 
 DAVIS2016_PAGE = "https://davischallenge.org/davis2016/code.html"
 DAVIS2017_PAGE = "https://davischallenge.org/davis2017/code.html"

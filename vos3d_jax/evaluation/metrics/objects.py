@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius, j_and_f_of
 from vos3d_jax.evaluation.metrics.masks import check_sizes
@@ -19,7 +20,6 @@ from vos3d_jax.evaluation.metrics.series import Statistics, statistics
 
 Labels = UInt8[np.ndarray, "h w"]
 
-VOID = 255
 MOST_PROPOSALS = 20  # of the unsupervised task, a sequence
 
 

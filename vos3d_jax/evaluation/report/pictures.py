@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.benchmarks import Benchmark
@@ -17,7 +18,7 @@ from vos3d_jax.evaluation.results_folder import existing
 from vos3d_jax.evaluation.scores import Row, Scores
 from vos3d_jax.media.encodings import CUT
 from vos3d_jax.media.images import resize_bilinear, write_jpeg
-from vos3d_jax.media.masks import VOID, read_stored, resize_mask_nearest
+from vos3d_jax.media.masks import read_stored, resize_mask_nearest
 from vos3d_jax.media.overlay import overlay, side_by_side
 
 _PANEL = 384  # the longer side of a picture in the page, in pixels

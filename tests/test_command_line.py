@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vos3d_jax.arguments import Parser, require_path
+from vos3d_jax.command_line import Parser, require_path
 from vos3d_jax.errors import UserError
 
 

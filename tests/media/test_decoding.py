@@ -13,9 +13,9 @@ from PIL import Image
 from video_files import FORMS, numbered_frames, write_video
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.media.decoding import upright
 from vos3d_jax.media.frames import open_frames
 from vos3d_jax.media.reading import MOST_PIXELS
-from vos3d_jax.media.video import upright
 from vos3d_jax.media.video_writer import VideoWriter
 
 MS = Fraction(1, 1000)
