@@ -153,12 +153,8 @@ def _parser() -> Parser:
 
 
 def _command(commands: Any, name: str, function: Any, description: str, example: str) -> Any:
-    parser = commands.add_parser(
-        name,
-        help=description,
-        description=description,
-        epilog=f"example:\n  {example}",
-    )
+    epilog = f"example:\n  {example}"
+    parser = commands.add_parser(name, help=description, description=description, epilog=epilog)
     parser.set_defaults(function=function)
     return parser
 

@@ -31,7 +31,7 @@ from vos3d_jax import cards, files, models, untrusted
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.folders import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.models.description import remember, settings_of
+from vos3d_jax.models.description import remember, remembered
 
 ITEMS = ("model", "training", "card")
 Step = int | Literal["best"] | None
@@ -57,7 +57,7 @@ def save_model(model: nnx.Module, folder: str | Path, card_extra: dict[str, Any]
     Raises:
         UserError: the folder holds a model already, or cannot be written.
     """
-    kept = {"inference": settings} if (settings := settings_of(model)) else {}
+    kept = {"inference": settings} if (settings := remembered(model).get("settings")) else {}
     card = {**models.model_card(model), **kept, **(card_extra or {})}
     return save_variables(model_variables(model), card, folder)
 

@@ -21,7 +21,7 @@ from vos3d_jax.inference import registry
 from vos3d_jax.inference.compiled import CompiledNetwork
 from vos3d_jax.inference.frame import Frame, frames_of, given_frames
 from vos3d_jax.inference.sizes import Fit
-from vos3d_jax.models.description import describe, doubt_of, settings_of
+from vos3d_jax.models.description import describe, remembered
 
 _NOTHING: Mapping[int, Any] = {}
 
@@ -53,7 +53,7 @@ class Predictor:
         if not isinstance(model, nnx.Module):
             raise UserError(f"a {type(model).__name__} is no model: give a network, or the folder of one")
         kind = registry.kind_of(getattr(model, "system", type(model).__name__))
-        card = dict(settings_of(model))
+        card = dict(remembered(model).get("settings", {}))
         # Of a size that is given nobody asks whether it is that of the training.
         trained_edge = 0 if "short_edge" in settings else card.pop("trained_edge", 0)
         card.pop("trained_edge", None)
@@ -62,7 +62,7 @@ class Predictor:
         self.delay, self.takes_masks = self.settings.delay, self.settings.takes_masks
         self._model, self.announce = model, announce
         self._network = CompiledNetwork(model, lambda line: self.announce(line), trained_edge)
-        if doubt := doubt_of(model):
+        if doubt := remembered(model).get("doubt"):
             announce(f"warning: its masks cannot be good: {doubt}")
 
     def __repr__(self) -> str:

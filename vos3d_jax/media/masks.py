@@ -81,17 +81,9 @@ class StoredMask:
     palette: bytes | None = None
 
 
-def _voc_palette() -> UInt8[np.ndarray, "256 3"]:
-    """The Pascal VOC colours, which DAVIS uses too: the bits of an id dealt out to R, G, B from the top."""
-    ids = np.arange(256)
-    palette = np.zeros((256, 3), np.uint8)
-    for level in range(8):
-        for channel in range(3):
-            palette[:, channel] |= (((ids >> (3 * level + channel)) & 1) << (7 - level)).astype(np.uint8)
-    return palette
-
-
-PALETTE = _voc_palette()
+# The Pascal VOC colours, which DAVIS uses too: the bits of an id dealt out to R, G, B from the top.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+PALETTE = np.concatenate([np.packbits(_BITS[:, channel::3], axis=1) for channel in range(3)], axis=1)
 
 
 def read_stored(path: str | Path) -> StoredMask:

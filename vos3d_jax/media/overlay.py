@@ -13,15 +13,9 @@ _GAP, _BAR, _FONT_SIZE, _SMALLEST_FONT = 6, 26, 16, 10
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 
 
-def _overlay_colours() -> UInt8[np.ndarray, "256 3"]:
-    """The palette at full brightness: its own first colours are too dark to be seen over a frame."""
-    brightest = np.maximum(PALETTE.max(1, keepdims=True), 1)
-    colours = (PALETTE.astype(np.int64) * 255 // brightest).astype(np.uint8)
-    colours[VOID] = (128, 128, 128)
-    return colours
-
-
-_COLOURS = _overlay_colours()
+# The palette at full brightness: its own first colours are too dark to be seen over a frame.
+_COLOURS = (PALETTE.astype(int) * 255 // np.maximum(PALETTE.max(1, keepdims=True), 1)).astype(np.uint8)
+_COLOURS[VOID] = 128
 
 
 def overlay(

@@ -24,14 +24,9 @@ def remember(model: nnx.Module, settings: Mapping[str, Any], origin: str, doubt:
     model._remembered = json.dumps({"settings": dict(settings), "origin": origin, "doubt": doubt})
 
 
-def settings_of(model: nnx.Module) -> dict[str, Any]:
-    """The predictor's settings that `model` was told by `remember`; {} for others."""
-    return _remembered(model).get("settings", {})
-
-
-def doubt_of(model: nnx.Module) -> str | None:
-    """Why the masks of `model` cannot be good, as `remember` was told; None for others."""
-    return _remembered(model).get("doubt")
+def remembered(model: nnx.Module) -> dict[str, Any]:
+    """Returns the `settings`, `origin` and `doubt` that `model` was told by `remember`; {} for others."""
+    return json.loads(getattr(model, "_remembered", "{}"))
 
 
 def describe(model: nnx.Module) -> str:
@@ -49,17 +44,13 @@ def describe(model: nnx.Module) -> str:
     counts = {}
     for kind in (nnx.Param, nnx.BatchStat):
         counts[kind] = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(nnx.state(model, kind)))
-    origin = _remembered(model).get("origin") or "random, as `build_model` makes them, or set since"
+    origin = remembered(model).get("origin") or "random, as `build_model` makes them, or set since"
     arguments = f"{', '.join(own)}, others as published" if own else "as published"
     return (
         f"{model.system}: {arguments}\n"
         f"  {counts[nnx.Param]:,} parameters and {counts[nnx.BatchStat]:,} running statistics of batch norm\n"
         f"  weights: {origin}"
     )
-
-
-def _remembered(model: nnx.Module) -> dict[str, Any]:
-    return json.loads(getattr(model, "_remembered", "{}"))
 
 
 def _plain(value: Any) -> Any:
