@@ -116,7 +116,7 @@ def test_the_flags_of_settings_are_those_of_all_predictors_and_each_refuses_what
     with pytest.raises(SystemExit):
         segment.main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "--trust TRUST share that stays" in said and "--overlap N frames that clips share" in said
+    assert "--trust SHARE what stays" in said and "--overlap N frames that clips share" in said
 
 
 def test_the_step_that_is_asked_for_is_the_one_that_is_loaded(video, monkeypatch):

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vos3d_jax.inference.sizes import Fit, padding
+from vos3d_jax.inference.sizes import Fit
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Following:
         trust: the share of an object that stays whatever the network says.
     """
 
-    trust: float = field(default=0.25, metadata={"--trust": {"type": float, "help": "share that stays"}})
+    trust: float = field(default=0.25, metadata={"--trust SHARE": "what stays"})
 
     takes_masks: ClassVar[bool] = True
     delay: ClassVar[int] = 1
@@ -41,8 +41,7 @@ class Following:
 
 def _placed(soft, ids, fit):
     """The soft masks with each of `ids` where it says, and nothing else there."""
-    amount = padding(fit.resized)
-    ids = np.pad(ids, ((amount.top, amount.bottom), (amount.left, amount.right)))
+    ids = fit.pad(ids)
     more = max(0, int(ids.max()) + 1 - soft.shape[-1])
     soft = np.pad(soft, ((0, 0), (0, 0), (0, more)))
     soft[ids > 0] = 0

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
 
 from vos3d_jax import command, runtime
 from vos3d_jax.command_line import OVERWRITE, STEP, Parser, require_path
@@ -26,24 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    options = _parser().parse_args(arguments)
-    if len(options.input) == 1:  # of several, one that is missing stops no other
-        require_path(options.input[0], "a video file, a folder of frames, or a .npy/.npz file")
-    require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
+    options = vars(_parser().parse_args(arguments))
+    if len(options["inputs"]) == 1:  # of several, one that is missing stops no other
+        require_path(options["inputs"][0], "a video file, a folder of frames, or a .npy/.npz file")
+    require_path(options["checkpoint"], "a training workdir, or a folder of ported weights")
     runtime.bound_memory()
     from vos3d_jax.inference.to_files import segment  # brings jax: not for --help
 
-    segment(
-        options.checkpoint,
-        options.input,
-        options.output,
-        settings={name: value for name in _settings() if (value := getattr(options, name)) is not None},
-        overlay=options.overlay,
-        soft=options.soft,
-        step=options.step,
-        overwrite=options.overwrite,
-        bad_frames=options.bad_frames,
-    )
+    settings = {field.name: options.pop(field.name) for field in _settings()}
+    segment(settings={name: value for name, value in settings.items() if value is not None}, **options)
 
 
 def _parser() -> Parser:
@@ -59,6 +49,7 @@ def _parser() -> Parser:
     add("--step", **STEP)
     add(
         "--input",
+        dest="inputs",
         required=True,
         nargs="+",
         action="extend",
@@ -66,10 +57,16 @@ def _parser() -> Parser:
         help="videos, folders of frames, or .npy/.npz [t, h, w, 3] uint8; one or several",
     )
     add("--output", required=True, metavar="DIR", help="folder for the results; made if missing")
-    for name, flags in _settings().items():
+    for field in _settings():
         group = parser.add_mutually_exclusive_group()
-        for flag, how in flags.items():
-            group.add_argument(flag, dest=name, **how)
+        for flag, text in field.metadata.items():
+            flag, _, takes = flag.partition(" ")
+            how = {"type": type(field.default), "metavar": takes}
+            if "|" in takes:
+                how = {"choices": takes.split("|")}
+            elif not takes:
+                how = {"action": "store_const", "const": flag.removeprefix("--")}
+            group.add_argument(flag, dest=field.name, help=text, **how)
     add(
         "--bad_frames",
         choices=("repeat", "skip", "stop"),
@@ -82,10 +79,10 @@ def _parser() -> Parser:
     return parser
 
 
-def _settings() -> dict[str, Mapping[str, dict]]:
-    """The flags of the settings of all predictors; one that the network's own does not have, it refuses."""
-    known = [field for kind in PREDICTORS.values() for field in dataclasses.fields(kind)]
-    return {field.name: field.metadata for field in known if field.metadata}
+def _settings() -> list[dataclasses.Field]:
+    """The settings of all predictors; one that the network's own does not have, it refuses."""
+    known = (field for kind in PREDICTORS.values() for field in dataclasses.fields(kind) if field.metadata)
+    return list({field.name: field for field in known}.values())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference.frame import frames_of
+from vos3d_jax.inference.frame import given_frames
+
+
+def frames_of(video, first=0):
+    """The pictures of a video of which no mask is given, each when it is asked for."""
+    return (frame.pixels for frame in given_frames(video, {}, first))
+
 
 VIDEO = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), np.uint8)
 

@@ -3,7 +3,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vos3d_jax.inference import sizes
+from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
 from vos3d_jax.media.masks import resize_mask_nearest
 
@@ -17,9 +17,10 @@ def _input(name, shape, scale):
 
 def test_padding_is_the_published_one():
     for case in PIPELINE["padding"]:
-        size, amount = tuple(case["size"]), sizes.padding(tuple(case["size"]))
-        assert amount._asdict() == {side: case[side] for side in ("top", "bottom", "left", "right")}
-        assert sizes.pad(np.zeros((*size, 3), np.uint8), amount).shape[:2] == tuple(case["padded"])
+        fit = Fit(tuple(case["size"]), None)
+        assert fit.padding == ((case["top"], case["bottom"]), (case["left"], case["right"]))
+        assert fit.to_network(np.zeros((*fit.original, 3), np.uint8)).shape[:2] == tuple(case["padded"])
+        assert fit.network == tuple(case["padded"])
 
 
 def test_the_short_edge_is_resized_to_480_with_both_sides_rounded_half_to_even():
@@ -41,18 +42,19 @@ def test_resizing_is_pillows():
 
 def test_padding_is_black():
     # spec-3dc-seg.md 6, trap 19: before normalisation, so not the mean
-    padded = sizes.pad(np.full((30, 31, 3), 255, np.uint8), sizes.padding((30, 31)))
+    padded = Fit((30, 31), None).to_network(np.full((30, 31, 3), 255, np.uint8))
     assert padded.sum() == 30 * 31 * 3 * 255 and (padded[0] == 0).all() and (padded[:, -1] == 0).all()
 
 
 @given(height=SIDES, width=SIDES)
 def test_cropping_undoes_padding(height, width):
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    amount = sizes.padding((height, width))
-    padded = sizes.pad(frame, amount)
+    fit = Fit((height, width), None)
+    padded = fit.to_network(frame)
     assert padded.shape[0] % 32 == padded.shape[1] % 32 == 0
-    assert max(amount) < 32 and 0 <= amount.bottom - amount.top <= 1 and 0 <= amount.right - amount.left <= 1
-    np.testing.assert_array_equal(sizes.crop(padded, amount), frame)
+    assert all(after < 32 and 0 <= after - before <= 1 for before, after in fit.padding)
+    np.testing.assert_array_equal(fit.crop(padded), frame)
+    np.testing.assert_array_equal(fit.pad(frame[..., 0]), padded[..., 0])
 
 
 @given(height=SIDES, width=SIDES, to_height=SIDES, to_width=SIDES)

@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Literal
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
 
-_NUMBER = {"type": int, "metavar": "N"}
-
 
 @dataclass(frozen=True)
 class ClipWise:
@@ -25,35 +23,21 @@ class ClipWise:
         UserError: a value cannot be used.
     """
 
-    clip_length: int = field(default=8, metadata={"--clip_length": {**_NUMBER, "help": "frames of a clip"}})
+    clip_length: int = field(default=8, metadata={"--clip_length N": "frames of a clip"})
     overlap: int | Literal["dense"] = field(
         default=3,
         metadata={
-            "--overlap": {**_NUMBER, "help": "frames that clips share"},
-            "--dense": {
-                "action": "store_const",
-                "const": "dense",
-                "help": "a clip starts at every frame (slower, a bit better)",
-            },
+            "--overlap N": "frames that clips share",
+            "--dense": "a clip starts at every frame (slower, a bit better)",
         },
     )
     tail: Literal["code", "paper"] = field(
         default="code",
-        metadata={
-            "--tail": {
-                "choices": clips.TAILS,
-                "help": "how the last clips are made: by the published code or by the paper",
-            }
-        },
+        metadata={"--tail code|paper": "how the last clips are made: by the published code or by the paper"},
     )
     short_edge: int | None = field(
         default=480,
-        metadata={
-            "--short_edge": {
-                **_NUMBER,
-                "help": "pixels of the shorter side in the network (0 keeps the size)",
-            }
-        },
+        metadata={"--short_edge N": "pixels of the shorter side in the network (0 keeps the size)"},
     )
 
     takes_masks: ClassVar[bool] = False

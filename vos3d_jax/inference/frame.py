@@ -49,17 +49,35 @@ class GivenFrame(NamedTuple):
     ids: UInt8[np.ndarray, "h w"] | None
 
 
-def given_frames(
-    frames: Iterator[UInt8[np.ndarray, "h w 3"]], masks: Mapping[int, Any], first: int = 0
-) -> Iterator[GivenFrame]:
-    """Yields the frames, of which the first is frame `first`, with the masks that are given by their numbers.
+def given_frames(video: Any, masks: Mapping[int, Any], first: int = 0) -> Iterator[GivenFrame]:
+    """Returns the frames of a path (as the command's `--input`), of an array [time, h, w, 3] or an iterable.
+
+    Args:
+        video: the frames.
+        masks: those that are given, by the indices of their frames.
+        first: the index of the first frame.
 
     Raises:
-        UserError: a frame is not of the first one's size; a mask is not uint8 [height, width] of that size;
-            the video has ended before the frame of a mask.
+        UserError: `video` can be no video; while iterating: a frame can be no frame, is not of the first
+            one's size, or there is none at all; a mask is not uint8 [height, width] of that size, or the
+            video has ended before its frame.
     """
+    if isinstance(video, str | os.PathLike):
+        video = open_frames(Path(video)).read()
+    if isinstance(video, Image.Image) or getattr(video, "ndim", 4) in (2, 3):
+        raise UserError("this is one picture, and a video is a sequence of them: give [frame]")
+    if not isinstance(video, Iterable):
+        raise UserError(
+            f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
+            "iterable of frames"
+        )
+    return _given_frames(video, masks, first)
+
+
+def _given_frames(video: Iterable[Any], masks: Mapping[int, Any], first: int) -> Iterator[GivenFrame]:
     size, index = None, first - 1
-    for index, pixels in enumerate(frames, first):
+    for index, frame in enumerate(video, first):
+        pixels = frame_of(index, frame)
         size = size or pixels.shape[:2]
         if pixels.shape[:2] != size:
             raise UserError(
@@ -73,36 +91,10 @@ def given_frames(
                 f"{list(size)} as the frame"
             )
         yield GivenFrame(index, pixels, ids)
+    if index < 0:  # after those of an earlier run there may be none
+        raise UserError("the video has no frames: give one that has")
     if late := [one for one in masks if one > index]:
         raise UserError(f"a mask is given for frame {late[0]}, and the last frame is {index}: leave it out")
-
-
-def frames_of(video: Any, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Returns the frames of a path (as the command's `--input`), of an array [time, h, w, 3] or an iterable.
-
-    The first is called frame `first`.
-
-    Raises:
-        UserError: `video` can be no video; while iterating: a frame can be no frame, or there is none at all.
-    """
-    if isinstance(video, str | os.PathLike):
-        return open_frames(Path(video)).read()
-    if isinstance(video, Image.Image) or getattr(video, "ndim", 4) in (2, 3):
-        raise UserError("this is one picture, and a video is a sequence of them: give [frame]")
-    if not isinstance(video, Iterable):
-        raise UserError(
-            f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
-            "iterable of frames"
-        )
-    return _frames(video, first)
-
-
-def _frames(video: Iterable[Any], first: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    index = first
-    for index, frame in enumerate(video, first + 1):
-        yield frame_of(index - 1, frame)
-    if index == 0:  # after those of an earlier run there may be none
-        raise UserError("the video has no frames: give one that has")
 
 
 def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:

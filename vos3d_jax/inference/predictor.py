@@ -19,7 +19,7 @@ from vos3d_jax.compiling import to_stderr
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import registry
 from vos3d_jax.inference.compiled import CompiledNetwork
-from vos3d_jax.inference.frame import Frame, frames_of, given_frames
+from vos3d_jax.inference.frame import Frame, given_frames
 from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.models.description import describe, remembered
 
@@ -108,7 +108,7 @@ class Predictor:
         """
         if given and not self.takes_masks:
             raise UserError(f"a {self._model.system} takes no masks: leave those of `given` out")
-        return self.settings.run(self._network, given_frames(frames_of(video, first), given, first))
+        return self.settings.run(self._network, given_frames(video, given, first))
 
 
 def _as_frame(final: tuple[int, Float32[np.ndarray, "h w ids"], Fit]) -> Frame:

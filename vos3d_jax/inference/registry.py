@@ -13,7 +13,8 @@ from vos3d_jax.inference.clipwise import ClipWise
 class Kind(Protocol):
     """A kind of predictor: a frozen data class of its settings, which it checks when it is made.
 
-    The metadata of a field are its flags of `segment`, each with what `argparse` is told about it.
+    The metadata of a field are its flags of `segment` and their help: "--flag N" takes a number, "--flag a|b"
+    one of these words, and "--word" alone stands for the word.
 
     Attributes:
         takes_masks: whether it uses masks that are given. If so, the first mask of an object, that of an

@@ -5,7 +5,6 @@ shrinking (antialiased), unlike OpenCV's. Masks go back by `media.masks.resize_m
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
@@ -13,15 +12,6 @@ from jaxtyping import Float32, Shaped, UInt8
 from vos3d_jax.constants import STRIDE
 from vos3d_jax.media.images import resize_bilinear, short_edge_size
 from vos3d_jax.media.masks import resize_mask_nearest
-
-
-class Padding(NamedTuple):
-    """Pixels to add on each side."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
 
 
 @dataclass(frozen=True)
@@ -42,20 +32,32 @@ class Fit:
         return short_edge_size(self.original, self.short_edge)
 
     @property
+    def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Pixels above and below, left and right: to the next multiple, an odd one below or right."""
+        rows, columns = (-side % STRIDE for side in self.resized)
+        return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
+
+    @property
     def network(self) -> tuple[int, int]:
         """The size the network sees."""
-        amount = padding(self.resized)
-        return self.resized[0] + amount.top + amount.bottom, self.resized[1] + amount.left + amount.right
+        return self.resized[0] + sum(self.padding[0]), self.resized[1] + sum(self.padding[1])
 
-    def to_network(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
-        """Returns the frame resized and padded."""
-        return pad(resize_bilinear(frame, self.resized), padding(self.resized))
+    def pad(
+        self, resized: Shaped[np.ndarray, "h w *rest"]
+    ) -> Shaped[np.ndarray, "network_h network_w *rest"]:
+        """Returns a picture with black around it (before normalisation, so not the mean), or ids with 0."""
+        return np.pad(resized, self.padding + ((0, 0),) * (resized.ndim - 2))
 
     def crop(
         self, network: Shaped[np.ndarray, "network_h network_w *rest"]
     ) -> Shaped[np.ndarray, "h w *rest"]:
-        """Returns an output of the network without the padding."""
-        return crop(network, padding(self.resized))
+        """Returns what has the network's size without the padding."""
+        (top, _), (left, _) = self.padding
+        return network[top : top + self.resized[0], left : left + self.resized[1]]
+
+    def to_network(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "network_h network_w 3"]:
+        """Returns the frame resized and padded."""
+        return self.pad(resize_bilinear(frame, self.resized))
 
     def mask_to_frame(self, ids: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "original_h original_w"]:
         """Returns cropped ids at the frame's size, by nearest neighbour as published."""
@@ -70,20 +72,3 @@ class Fit:
         return np.stack(
             [resize_bilinear(np.ascontiguousarray(c), self.original) for c in np.moveaxis(cropped, -1, 0)], -1
         )
-
-
-def padding(size: tuple[int, int], multiple: int = STRIDE) -> Padding:
-    """Returns what brings (height, width) to the next multiple; an odd pixel goes to the bottom or right."""
-    height, width = (-side % multiple for side in size)
-    return Padding(height // 2, height - height // 2, width // 2, width - width // 2)
-
-
-def pad(frame: UInt8[np.ndarray, "h w 3"], amount: Padding) -> UInt8[np.ndarray, "padded_h padded_w 3"]:
-    """Returns the raw frame with black around it (before normalisation, so not at the mean)."""
-    return np.pad(frame, ((amount.top, amount.bottom), (amount.left, amount.right), (0, 0)))
-
-
-def crop(padded: Shaped[np.ndarray, "h w *rest"], amount: Padding) -> Shaped[np.ndarray, "_h _w *rest"]:
-    """Returns the inverse of `pad`, for anything of the padded size."""
-    height, width = padded.shape[:2]
-    return padded[amount.top : height - amount.bottom, amount.left : width - amount.right]

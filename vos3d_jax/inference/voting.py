@@ -5,6 +5,7 @@ are held, whatever the length of the video.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -18,20 +19,14 @@ from vos3d_jax.inference.sizes import Fit
 from vos3d_jax.media.reading import MOST_PIXELS
 
 
+@dataclass
 class _PendingFrame:
     """A frame as the network sees it, and the sum of the votes it has had."""
 
-    def __init__(self, index: int, pixels: UInt8[np.ndarray, "h w 3"]):
-        self.index, self.pixels = index, pixels
-        self._sum: np.ndarray | None = None
-        self._count = 0
-
-    def add(self, probability: Float32[np.ndarray, "h w classes"]) -> None:
-        self._sum = probability.copy() if self._sum is None else np.add(self._sum, probability, out=self._sum)
-        self._count += 1
-
-    def mean(self) -> Float32[np.ndarray, "h w classes"]:
-        return self._sum / np.float32(self._count)
+    index: int
+    pixels: UInt8[np.ndarray, "h w 3"]
+    total: Float32[np.ndarray, "h w classes"] | float = 0.0
+    votes: int = 0
 
 
 def mean_probabilities(
@@ -55,12 +50,13 @@ def mean_probabilities(
         probabilities = network.probabilities(pixels, [one.index for one in pending], fit)
         for one, votes, probability in zip(pending, clip.votes, probabilities, strict=True):
             if votes:
-                one.add(probability)
+                one.total += probability
+                one.votes += 1
 
     def emit(final: int) -> Iterator[tuple[int, np.ndarray, Fit]]:
         for place in [place for place in window if place < final]:
             done = window.pop(place)
-            yield done.index, fit.crop(done.mean()), fit
+            yield done.index, fit.crop(done.total / np.float32(done.votes)), fit
 
     for place, frame in enumerate(frames):
         fit = fit or _fit(settings, network, frame.pixels.shape[:2])
