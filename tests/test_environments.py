@@ -8,7 +8,7 @@ import sys
 import mask_folders
 import pytest
 
-from vos3d_jax.data.readers.files import read_list
+from vos3d_jax.data.readers.listing import read_list
 from vos3d_jax.errors import UserError
 
 COMMANDS = ["segment", "score", "main", "port_weights", "bench"]

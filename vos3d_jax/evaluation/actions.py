@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vos3d_jax.data.readers.files import read_text
+from vos3d_jax.data.readers.listing import read_text
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.runs import Run
 

@@ -132,7 +132,7 @@ def _strange_names(folder: Path, run: Run) -> list[Problem]:
     Where the data have every fifth frame alone, those of the others are none the worse. Where they may have
     fewer than the video (true masks without frames, J-HMDB's clips), nor are they beside all that are known.
     """
-    from vos3d_jax.data.readers import files  # of no use to the processes that score
+    from vos3d_jax.data.readers import listing  # of no use to the processes that score
 
     names = run.video.frame_names
     ends = [re.search("[0-9]+$", name) for name in names]
@@ -140,7 +140,7 @@ def _strange_names(folder: Path, run: Run) -> list[Problem]:
     sparse = any(after - before != 1 for before, after in itertools.pairwise(numbers))
     if sparse or not (folder / run.folder).is_dir():
         return []
-    found = files.files_by_stem(folder / run.folder, files.MASK_ENDINGS)
+    found = listing.files_by_stem(folder / run.folder, listing.MASK_ENDINGS)
     known = frozenset(names)
     if (run.label is not None or not run.video.frames_known) and known <= found.keys():
         return []

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vos3d_jax.constants import VOID
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -23,7 +23,7 @@ _VARIANTS = ("240p", "480p")  # of configs/davis_small.py
 
 
 def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480p") -> list[Video]:
-    """The sequences of a split of DAVIS-2016.
+    """Returns the sequences of a split of DAVIS-2016.
 
     Their names come from `ImageSets/2016/<split>.txt` or `ImageSets/<resolution>/<split>.txt`. Masks hold one
     object: whatever is not zero in the file is 1 (the release stores 0 and 255; ids of the 2017 release are
@@ -43,8 +43,8 @@ def davis2016(split: str, *, data_dir: str | Path | None, resolution: str = "480
     videos = []
     for name in _names(title, DAVIS2016_PAGE, split, root, lists):
         frames, masks_dir, masks = _files(root, resolution, "Annotations", name)
-        files.require_pairs(frames, masks, masks_dir)
-        videos.append(files.make_video(name, frames, masks, files.merged))
+        listing.require_pairs(frames, masks, masks_dir)
+        videos.append(listing.make_video(name, frames, masks, listing.merged))
     return videos
 
 
@@ -55,7 +55,7 @@ def davis2017(
     resolution: str = "480p",
     task: str = "semi_supervised",
 ) -> list[Video]:
-    """The sequences of a split of DAVIS-2017, with object ids 1, 2, ... and 255 for void.
+    """Returns the sequences of a split of DAVIS-2017, with object ids 1, 2, ... and 255 for void.
 
     Names come from `ImageSets/2017/<split>.txt`; for the test splits of the unsupervised task, which has its
     own, from `ImageSets/2019/<split>.txt`. In train and val every frame must have its mask. The masks of the
@@ -85,19 +85,19 @@ def davis2017(
     for name in _names(title, DAVIS2017_PAGE, split, root, [root / "ImageSets" / year / f"{split}.txt"]):
         frames, masks_dir, masks = _files(root, resolution, annotations, name)
         if public:
-            files.require_pairs(frames, masks, masks_dir)
+            listing.require_pairs(frames, masks, masks_dir)
         first = next(iter(frames))
         if needs_masks and first not in masks:
             raise UserError(
                 f"{name!r} has no mask of its first frame: expected {masks_dir / first}.png; "
                 f"fetch it from {DAVIS2017_PAGE}"
             )
-        videos.append(files.make_video(name, frames, masks, functools.partial(_ids, masks.get(first))))
+        videos.append(listing.make_video(name, frames, masks, functools.partial(_ids, masks.get(first))))
     return videos
 
 
 def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    mask = files.ids(path, size)
+    mask = listing.ids(path, size)
     if path == first and mask.max() == VOID and not ((mask > 0) & (mask < VOID)).any():
         raise UserError(
             f"{path} holds 0 and 255 alone, as DAVIS-2016 marks its one object; 255 is void in DAVIS-2017: "
@@ -109,7 +109,7 @@ def _ids(first: Path | None, path: Path, size: tuple[int, int]) -> UInt8[np.ndar
 def resolutions(root: Path, folders: Sequence[str]) -> list[str]:
     """Returns the resolutions that all of these folders of `root` have, sorted."""
     parent = root / folders[0]
-    names = sorted(path.name for path in files.visible(parent)) if parent.is_dir() else []
+    names = sorted(path.name for path in listing.visible(parent)) if parent.is_dir() else []
     return [name for name in names if all((root / folder / name).is_dir() for folder in folders)]
 
 
@@ -127,11 +127,11 @@ def _root(
                 f"--resolution={there[0]}), or fetch {resolution} from {page}"
             )
     needed = [f"{folder}/{resolution}" for folder in folders]
-    return files.find_root(title, page, data_dir, needed, ["DAVIS"])
+    return listing.find_root(title, page, data_dir, needed, ["DAVIS"])
 
 
 def _names(title: str, page: str, split: str, root: Path, lists: list[Path]) -> list[str]:
-    names = files.read_list(lists)
+    names = listing.read_list(lists)
     if names is None:
         where = " and ".join(f"{path} is not there" for path in lists)
         raise UserError(
@@ -146,8 +146,8 @@ def _files(
 ) -> tuple[dict[str, Path], Path, dict[str, Path]]:
     """The frames of a sequence by stem, the folder of its masks, and they by stem."""
     masks_dir = root / annotations / resolution / name
-    frames = files.frames_of(name, root / "JPEGImages" / resolution / name)
-    masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS) if masks_dir.is_dir() else {}
+    frames = listing.frames_of(name, root / "JPEGImages" / resolution / name)
+    masks = listing.files_by_stem(masks_dir, listing.MASK_ENDINGS) if masks_dir.is_dir() else {}
     return frames, masks_dir, masks
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32, Integer, UInt8
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.media.netpbm import read_netpbm
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def fbms(split: str, *, data_dir: str | Path | None) -> list[Video]:
-    """The sequences of a split of FBMS-59; `read_mask` gives None in frames that are not annotated.
+    """Returns the sequences of a split of FBMS-59; `read_mask` gives None in frames that are not annotated.
 
     Layouts, tried in this order for the whole split:
 
@@ -48,11 +48,11 @@ def fbms(split: str, *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    files.require_split(_TITLE, split, _FOLDERS)
-    root = files.find_root(_TITLE, PAGE, data_dir, (_FOLDERS[split],), ("FBMS", "FBMS-59"))
+    listing.require_split(_TITLE, split, _FOLDERS)
+    root = listing.find_root(_TITLE, PAGE, data_dir, (_FOLDERS[split],), ("FBMS", "FBMS-59"))
     sequences = root / _FOLDERS[split]
     converted = root / "inst" / split
-    names = files.present(_TITLE, PAGE, sequences, FBMS[split])
+    names = listing.present(_TITLE, PAGE, sequences, FBMS[split])
     if any((sequences / name / "GroundTruth").is_dir() for name in names):
         return [_video(name, sequences / name, sequences / name / "GroundTruth") for name in names]
     if not converted.is_dir():
@@ -64,13 +64,13 @@ def fbms(split: str, *, data_dir: str | Path | None) -> list[Video]:
 
 
 def _video(name: str, frames_dir: Path, masks_dir: Path) -> Video:
-    frames = files.frames_of(name, frames_dir)
-    numbered, ending = _mask_files(files.masks_folder(name, masks_dir, PAGE))
-    masks = files.paired_by_number(frames, numbered)
+    frames = listing.frames_of(name, frames_dir)
+    numbered, ending = _mask_files(listing.masks_folder(name, masks_dir, PAGE))
+    masks = listing.paired_by_number(frames, numbered)
     outside = [path for path in numbered.values() if path not in masks.values()]
     fact = "masks have a number that no frame has and are left out"
-    files.report(f"{_TITLE} {name}", [path.name for path in outside], len(numbered), fact)
-    decode = files.merged
+    listing.report(f"{_TITLE} {name}", [path.name for path in outside], len(numbered), fact)
+    decode = listing.merged
     if ending != ".png" and masks:
         defined = _defined_objects(name, masks_dir)
         darkest = _DARKEST_OBJECT.get(name, 0.0)
@@ -81,7 +81,7 @@ def _video(name: str, frames_dir: Path, masks_dir: Path) -> Video:
             _log.warning("%s %s: the first mask, %s, is empty and is left out", _TITLE, name, empty)
     if not masks:
         raise UserError(f"{masks_dir} holds no usable mask of {name!r}: fetch it from {PAGE}")
-    return files.make_video(name, frames, masks, decode)
+    return listing.make_video(name, frames, masks, decode)
 
 
 def _mask_files(directory: Path) -> tuple[dict[int, Path], str]:
@@ -89,11 +89,11 @@ def _mask_files(directory: Path) -> tuple[dict[int, Path], str]:
     for ending in (".ppm", ".pgm", ".png"):
         masks = {
             stem.removesuffix("_gt"): path
-            for stem, path in files.files_by_stem(directory, (ending,)).items()
+            for stem, path in listing.files_by_stem(directory, (ending,)).items()
             if not stem.endswith("PROB_gt")
         }
         if masks:
-            return files.by_number(masks), ending
+            return listing.by_number(masks), ending
     raise UserError(f"{directory} holds no masks: expected .ppm, .pgm or .png files; fetch them from {PAGE}")
 
 
@@ -103,7 +103,7 @@ def _defined_objects(name: str, directory: Path) -> tuple[int, ...] | None:
     The file has a label in one line and its value in the next: "Total number of regions", then for each
     "Scale of region k" with 65536 R + 256 G + B or the grey value.
     """
-    path = next((path for path in sorted(files.visible(directory)) if path.name.endswith("Def.dat")), None)
+    path = next((path for path in sorted(listing.visible(directory)) if path.name.endswith("Def.dat")), None)
     if path is None:
         return None
     lines = [line.strip().lower() for line in path.read_text("latin-1").splitlines() if line.strip()]
@@ -130,7 +130,7 @@ def _regions(
     size: tuple[int, int],
 ) -> UInt8[np.ndarray, "h w"]:
     codes = _packed(read_netpbm(path))
-    files.require_mask_size(path, codes.shape, size)
+    listing.require_mask_size(path, codes.shape, size)
     mask = np.zeros(codes.shape, np.uint8)
     for index, code in enumerate(_sequence_objects(paths, darkest) if defined is None else defined, 1):
         mask[codes == code] = index

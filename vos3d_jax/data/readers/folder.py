@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from vos3d_jax.data.readers import files, parts
+from vos3d_jax.data.readers import listing, splits
 from vos3d_jax.data.readers.davis import resolutions
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
@@ -31,7 +31,7 @@ def folder(
     strict: bool = True,
     mask_values: Choice = None,
 ) -> list[Video]:
-    """One's own videos and masks, in the DAVIS layout or one folder a video.
+    """Returns one's own videos and masks, in the DAVIS layout or one folder a video.
 
     Frames are turned upright by their orientation tags. Layouts (JPEG, PNG or BMP frames; masks are PNG or
     BMP with ids, stem and size of their frame):
@@ -60,15 +60,15 @@ def folder(
     """
     require_choice(mask_values)
     if not data_dir:
-        raise UserError(f"no folder was given for your videos: name it with {files.FLAG}")
+        raise UserError(f"no folder was given for your videos: name it with {listing.FLAG}")
     root = Path(data_dir)
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder: name the folder of your videos with {files.FLAG}")
+        raise UserError(f"{root} is not a folder: name the folder of your videos with {listing.FLAG}")
     pictures = root / ("JPEGImages" if strict or (root / "JPEGImages").is_dir() else "Annotations")
     videos_root = next(path for path in (pictures / resolution, pictures, root) if path.is_dir())
     if videos_root == pictures:
         _refuse_other_resolution(pictures, resolution)
-    directories = [path for path in files.visible(videos_root) if path.is_dir()]
+    directories = [path for path in listing.visible(videos_root) if path.is_dir()]
     own_folders = videos_root == root
     frames_there = own_folders and any(map(_has_frames, directories)) or (root / "JPEGImages").is_dir()
 
@@ -89,9 +89,9 @@ def folder(
         names = every
         if empty:
             _log.warning("%s: left out, as they hold no pictures: %s", videos_root, ", ".join(empty))
-    elif split in parts.NAMES:
-        lists = {name: _list(root, name, resolution) for name in parts.NAMES}
-        names = parts.of(root, every, lists)[split]
+    elif split in splits.NAMES:
+        lists = {name: _list(root, name, resolution) for name in splits.NAMES}
+        names = splits.of(root, every, lists)[split]
     else:
         names = _list(root, split, resolution)
         if names is None:
@@ -109,29 +109,29 @@ def folder(
 
 def _has_frames(video: Path) -> bool:
     return any((video / name).is_dir() for name in ("frames", "masks")) or any(
-        path.suffix.lower() in (".jpg", ".jpeg") for path in files.visible(video)
+        path.suffix.lower() in (".jpg", ".jpeg") for path in listing.visible(video)
     )
 
 
 def _list(root: Path, split: str, resolution: str) -> list[str] | None:
     folders = (root, *(root / "ImageSets" / kind for kind in ("", "2016", resolution)))
-    return files.read_list([folder / f"{split}.txt" for folder in folders])
+    return listing.read_list([folder / f"{split}.txt" for folder in folders])
 
 
 def _holds_pictures(directory: Path) -> bool:
-    return any(path.suffix.lower() in files.FRAME_ENDINGS for path in files.visible(directory))
+    return any(path.suffix.lower() in listing.FRAME_ENDINGS for path in listing.visible(directory))
 
 
 def _video(name: str, frames_dir: Path | None, masks_dir: Path, strict: bool, choice: Choice) -> Video:
     if frames_dir is None:
-        frames, masks = None, files.files_by_stem(masks_dir, files.MASK_ENDINGS)
+        frames, masks = None, listing.files_by_stem(masks_dir, listing.MASK_ENDINGS)
     else:
-        frames = files.frames_of(name, frames_dir)
+        frames = listing.frames_of(name, frames_dir)
         masks = _masks(name, frames, masks_dir)
     if strict:
-        files.require_pairs(frames, masks, masks_dir, mend=_MEND, upright=True)
+        listing.require_pairs(frames, masks, masks_dir, mend=_MEND, upright=True)
     own = _OwnMasks(tuple(masks.get(stem) for stem in frames or masks), choice)
-    video = files.make_video(name, frames, masks, own.read, upright=True)
+    video = listing.make_video(name, frames, masks, own.read, upright=True)
     return dataclasses.replace(video, meaning=own.decided)
 
 
@@ -139,8 +139,8 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
     """The masks of a video by stem, at least one of which has the name of a frame if there are any files."""
     if not masks_dir.is_dir():
         return {}
-    masks = files.files_by_stem(masks_dir, files.MASK_ENDINGS)
-    for path in sorted(files.visible(masks_dir)) if masks else ():
+    masks = listing.files_by_stem(masks_dir, listing.MASK_ENDINGS)
+    for path in sorted(listing.visible(masks_dir)) if masks else ():
         if path.suffix.lower() in (".jpg", ".jpeg") and path.stem in frames.keys() - masks.keys():
             raise UnfitMask("JPEG", path)
     others = [path.name for stem, path in masks.items() if stem not in frames]
@@ -151,12 +151,12 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
                 f"{masks_dir / others[0]} has the name of no frame of {name}, and the frame {bare[0]} has no "
                 "mask: give masks the numbers of their frames, or remove those without a frame"
             )
-        files.report(name, others, len(masks), "masks have the name of no frame and are left out")
+        listing.report(name, others, len(masks), "masks have the name of no frame and are left out")
         return masks
-    found = others or sorted(path.name for path in files.visible(masks_dir) if path.is_file())
+    found = others or sorted(path.name for path in listing.visible(masks_dir) if path.is_file())
     if not found:
         return {}
-    why = "has the name of a frame" if others else f"is a mask ({' or '.join(files.MASK_ENDINGS)})"
+    why = "has the name of a frame" if others else f"is a mask ({' or '.join(listing.MASK_ENDINGS)})"
     raise UserError(
         f"{name}: none of the {len(found)} files in {masks_dir} {why} ({_some(found)}; frames are "
         f"{_some(list(frames))}): name each mask as its frame, such as {next(iter(frames))}.png"
@@ -192,7 +192,7 @@ class _OwnMasks:
             values = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape) * np.uint8(value)
         else:
             values = read_stored(path).values
-        files.require_mask_size(path, values.shape, size)
+        listing.require_mask_size(path, values.shape, size)
         return self._meaning.ids_of(values)
 
     def _decide(self, room: int) -> Meaning:
@@ -210,8 +210,8 @@ class _OwnMasks:
 
 def _refuse_other_resolution(pictures: Path, resolution: str) -> None:
     """JPEGImages/1080p/bear asked for as 480p would otherwise be taken for a video called 1080p."""
-    directories = [path for path in files.visible(pictures) if path.is_dir()]
-    if directories and not files.files_by_stem(directories[0], files.FRAME_ENDINGS):
+    directories = [path for path in listing.visible(pictures) if path.is_dir()]
+    if directories and not listing.files_by_stem(directories[0], listing.FRAME_ENDINGS):
         there = resolutions(pictures.parent, [pictures.name])
         raise UserError(
             f"{pictures / resolution} is not a folder (found there: {', '.join(there)}; set `resolution` to "

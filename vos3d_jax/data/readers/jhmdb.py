@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def jhmdb(split: str, *, data_dir: str | Path | None) -> list[Video]:
-    """The clips of one half of a split of J-HMDB, called "<class>/<clip>"; the person is object 1.
+    """Returns the clips of one half of a split of J-HMDB, called "<class>/<clip>"; the person is object 1.
 
     Layout (frames count from 1; mask k of the MATLAB file, counted from 0, is that of frame k + 1):
 
@@ -40,15 +40,15 @@ def jhmdb(split: str, *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    files.require_split(_TITLE, split, [f"{part}{number}" for number in "123" for part in _MARKS])
-    root = files.find_root(
+    listing.require_split(_TITLE, split, [f"{part}{number}" for number in "123" for part in _MARKS])
+    root = listing.find_root(
         _TITLE, PAGE, data_dir, ("Rename_Images", "puppet_mask", "splits"), ("JHMDB", "J-HMDB")
     )
     lists = {name: root / "splits" / f"{name}_test_split{split[-1]}.txt" for name in JHMDB_CLASSES}
     missing = [path for path in lists.values() if not path.is_file()]
     if len(missing) == len(lists):
         raise UserError(f"{_TITLE} has no lists: {missing[0]} is not there; fetch them from {PAGE}")
-    files.report(_TITLE, missing, len(lists), "classes have no list")
+    listing.report(_TITLE, missing, len(lists), "classes have no list")
     return [
         _video(root, name, clip)
         for name, path in lists.items()
@@ -60,7 +60,7 @@ def jhmdb(split: str, *, data_dir: str | Path | None) -> list[Video]:
 def _clips(path: Path, wanted: str) -> list[str]:
     """The clips of a list that are marked `wanted`: 1 is train, 2 is test, 0 is neither."""
     clips = []
-    for line in files.read_text(path).splitlines():
+    for line in listing.read_text(path).splitlines():
         if not line.strip():
             continue
         clip, _, mark = line.strip().rpartition(" ")
@@ -73,16 +73,16 @@ def _clips(path: Path, wanted: str) -> list[str]:
 
 def _video(root: Path, label: str, clip: str) -> Video:
     name = f"{label}/{clip}"
-    frames = files.frames_of(name, root / "Rename_Images" / label / clip)
+    frames = listing.frames_of(name, root / "Rename_Images" / label / clip)
     path = root / "puppet_mask" / label / clip / "puppet_mask.mat"
     height, width, count = _mask_shape(path)
-    masks = files.paired_by_number(frames, {index + 1: (path, index) for index in range(count)})
+    masks = listing.paired_by_number(frames, {index + 1: (path, index) for index in range(count)})
     if not masks:
         raise UserError(f"{name!r} has no frame 1 to {count} in {root / 'Rename_Images' / label / clip}")
     if len(masks) < count:
         _log.warning("%s %s: %d masks have no frame and are left out", _TITLE, name, count - len(masks))
-    video = files.make_video(name, {stem: frames[stem] for stem in masks}, masks, _puppet_mask)
-    files.require_mask_size(path, (height, width), video.size)
+    video = listing.make_video(name, {stem: frames[stem] for stem in masks}, masks, _puppet_mask)
+    listing.require_mask_size(path, (height, width), video.size)
     return video
 
 
@@ -105,7 +105,7 @@ def _mask_shape(path: Path) -> tuple[int, int, int]:
 def _puppet_mask(source: tuple[Path, int], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
     path, index = source
     masks = _all_masks(path)
-    files.require_mask_size(path, masks.shape[:2], size)
+    listing.require_mask_size(path, masks.shape[:2], size)
     return np.ascontiguousarray(masks[:, :, index])
 
 

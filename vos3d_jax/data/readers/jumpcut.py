@@ -6,7 +6,7 @@ the layout is given by patterns.
 
 from pathlib import Path, PurePath
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -21,7 +21,7 @@ def jumpcut(
     frames: str = "{clip}/frames/*",
     masks: str = "{clip}/masks/*",
 ) -> list[Video]:
-    """The clips of JumpCut; the object is 1 where its mask is brighter than 127.
+    """Returns the clips of JumpCut; the object is 1 where its mask is brighter than 127.
 
     The layout of the release could not be checked. Say where the files are by two patterns, in which {clip}
     and {group} (ANIMAL, HUMAN, STATIC, FAST, SNAPCUT) stand for names; in the last part * and ? may be used.
@@ -37,30 +37,30 @@ def jumpcut(
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    files.require_split(_TITLE, split, ["all"])
-    root = files.find_root(_TITLE, PAGE, data_dir, ())
+    listing.require_split(_TITLE, split, ["all"])
+    root = listing.find_root(_TITLE, PAGE, data_dir, ())
     videos, missing = [], []
     for group, clips in JUMPCUT.items():
         for clip in clips:
-            frame_files = _matching(root, frames, group, clip, files.FRAME_ENDINGS)
+            frame_files = _matching(root, frames, group, clip, listing.FRAME_ENDINGS)
             if not frame_files:
                 missing.append(clip)
                 continue
-            numbered = files.by_number(_matching(root, masks, group, clip, files.MASK_ENDINGS))
-            paired = files.paired_by_number(frame_files, numbered)
+            numbered = listing.by_number(_matching(root, masks, group, clip, listing.MASK_ENDINGS))
+            paired = listing.paired_by_number(frame_files, numbered)
             if not paired:
                 raise UserError(
                     f"{_TITLE}: no mask of {clip!r} has the number of a frame; masks were looked for as "
                     f"{masks}"
                 )
-            videos.append(files.make_video(clip, frame_files, paired, files.foreground))
+            videos.append(listing.make_video(clip, frame_files, paired, listing.foreground))
     if not videos:
         sample = _filled(frames, "ANIMAL", "bear")
         raise UserError(
             f"{_TITLE} was not found: {root} holds nothing like {sample}; fetch it from {PAGE} and say where "
             f'its files are with data_dir, frames="{frames}" and masks="{masks}"'
         )
-    files.report(_TITLE, missing, len(missing) + len(videos), "clips have no frames")
+    listing.report(_TITLE, missing, len(missing) + len(videos), "clips have no frames")
     return videos
 
 
@@ -68,7 +68,7 @@ def _matching(root: Path, pattern: str, group: str, clip: str, endings: tuple[st
     place = root / _filled(pattern, group, clip)
     if not place.parent.is_dir():
         return {}
-    found = files.files_by_stem(place.parent, endings)
+    found = listing.files_by_stem(place.parent, endings)
     return {stem: path for stem, path in found.items() if PurePath(path.name).match(place.name)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 
 PAGE = "https://web.engr.oregonstate.edu/~lif/SegTrack2/dataset.html"
@@ -16,7 +16,7 @@ _TITLE = "SegTrack v2"
 
 
 def segtrack_v2(split: str = "all", *, data_dir: str | Path | None, objects: bool = False) -> list[Video]:
-    """The sequences of SegTrack v2; `read_mask` gives None in frames that are not annotated.
+    """Returns the sequences of SegTrack v2; `read_mask` gives None in frames that are not annotated.
 
     Layout, with frames and masks in PNG or BMP (frames also JPEG), paired by stem, whatever their endings:
 
@@ -35,15 +35,15 @@ def segtrack_v2(split: str = "all", *, data_dir: str | Path | None, objects: boo
     Raises:
         UserError: the data or one of its files is missing or damaged.
     """
-    files.require_split(_TITLE, split, ["all"])
-    root = files.find_root(_TITLE, PAGE, data_dir, ("JPEGImages", "GroundTruth"), ("SegTrackv2",))
-    names = files.present(_TITLE, PAGE, root / "JPEGImages", tuple(SEGTRACK_V2))
+    listing.require_split(_TITLE, split, ["all"])
+    root = listing.find_root(_TITLE, PAGE, data_dir, ("JPEGImages", "GroundTruth"), ("SegTrackv2",))
+    names = listing.present(_TITLE, PAGE, root / "JPEGImages", tuple(SEGTRACK_V2))
     decode = _painted if objects else _union
     return [
-        files.make_video(
+        listing.make_video(
             name,
-            files.frames_of(name, root / "JPEGImages" / name),
-            _masks(files.masks_folder(name, root / "GroundTruth" / name, PAGE)),
+            listing.frames_of(name, root / "JPEGImages" / name),
+            _masks(listing.masks_folder(name, root / "GroundTruth" / name, PAGE)),
             decode,
         )
         for name in names
@@ -54,12 +54,12 @@ def _masks(directory: Path) -> dict[str, tuple[tuple[int, Path], ...]]:
     """Stem -> the objects' numbers and files."""
     numbered = {
         int(path.name): path
-        for path in files.visible(directory)
+        for path in listing.visible(directory)
         if path.name.isascii() and path.name.isdigit() and path.is_dir()
     }
     found: dict[str, tuple[tuple[int, Path], ...]] = {}
     for number, place in sorted((numbered or {1: directory}).items()):
-        for stem, path in files.files_by_stem(place, files.MASK_ENDINGS).items():
+        for stem, path in listing.files_by_stem(place, listing.MASK_ENDINGS).items():
             found[stem] = (*found.get(stem, ()), (number, path))
     return found
 
@@ -67,7 +67,7 @@ def _masks(directory: Path) -> dict[str, tuple[tuple[int, Path], ...]]:
 def _painted(masks: tuple[tuple[int, Path], ...], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
     ids = np.zeros(size, np.uint8)
     for number, path in masks:
-        ids[files.foreground(path, size) != 0] = number
+        ids[listing.foreground(path, size) != 0] = number
     return ids
 
 

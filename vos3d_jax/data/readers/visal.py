@@ -6,7 +6,7 @@ Wang et al., TIP 2015. Masks lie in one folder for all videos, so a rule tells `
 import re
 from pathlib import Path
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -17,7 +17,7 @@ _NUMBER_FOLLOWS = ("gokart", "snow_leopards")
 
 
 def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
-    """The 17 sequences of ViSal; `read_mask` gives None in frames that are not annotated.
+    """Returns the 17 sequences of ViSal; `read_mask` gives None in frames that are not annotated.
 
     Layouts, with frames in JPEG, PNG or BMP and masks in PNG or BMP:
 
@@ -39,11 +39,11 @@ def visal(split: str = "all", *, data_dir: str | Path | None) -> list[Video]:
     Raises:
         UserError: the data or one of its files is missing or damaged, or the names are of both kinds.
     """
-    files.require_split(_TITLE, split, ["all"])
-    root = files.find_root(_TITLE, PAGE, data_dir, ("GroundTruth",), ("ViSal",))
+    listing.require_split(_TITLE, split, ["all"])
+    root = listing.find_root(_TITLE, PAGE, data_dir, ("GroundTruth",), ("ViSal",))
     sequences = root / "ViSal" if (root / "ViSal").is_dir() else root
-    masks = files.files_by_stem(root / "GroundTruth", files.MASK_ENDINGS)
-    names = files.present(_TITLE, PAGE, sequences, _naming(sequences))
+    masks = listing.files_by_stem(root / "GroundTruth", listing.MASK_ENDINGS)
+    names = listing.present(_TITLE, PAGE, sequences, _naming(sequences))
     return [_video(name, sequences / name, masks) for name in names]
 
 
@@ -62,7 +62,7 @@ def _naming(sequences: Path) -> tuple[str, ...]:
 
 
 def _video(name: str, directory: Path, all_masks: dict[str, Path]) -> Video:
-    frames = files.frames_of(name, directory)
+    frames = listing.frames_of(name, directory)
     masks = {stem: path for stem, path in all_masks.items() if _belongs(stem, name)}
     without_frame = [path for stem, path in masks.items() if stem not in frames]
     if len(without_frame) == len(masks):
@@ -73,8 +73,8 @@ def _video(name: str, directory: Path, all_masks: dict[str, Path]) -> Video:
             f"{_TITLE} has no mask of {name!r} that fits its frames: {reason}; get both from {PAGE}"
         )
     fact = "masks have no frame of their name and are left out"
-    files.report(f"{_TITLE} {name}", [path.name for path in without_frame], len(masks), fact)
-    return files.make_video(name, frames, masks, files.foreground)
+    listing.report(f"{_TITLE} {name}", [path.name for path in without_frame], len(masks), fact)
+    return listing.make_video(name, frames, masks, listing.foreground)
 
 
 def _belongs(stem: str, name: str) -> bool:

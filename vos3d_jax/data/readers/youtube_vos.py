@@ -7,7 +7,7 @@ Segmentation Benchmark", 2018). The masks of valid and test are public only wher
 import json
 from pathlib import Path
 
-from vos3d_jax.data.readers import files
+from vos3d_jax.data.readers import listing
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -16,7 +16,7 @@ _TITLE = "YouTube-VOS"
 
 
 def youtube_vos(split: str, *, data_dir: str | Path | None, complete: bool = False) -> list[Video]:
-    """The videos of a split, with object ids; `read_mask` gives None in frames that are not annotated.
+    """Returns the videos of a split, with object ids; `read_mask` gives None in frames without annotation.
 
         <split>/JPEGImages/<video>/00000.jpg      without them the frames that have a mask are the video
         <split>/Annotations/<video>/00000.png     ids 0, 1, 2, ...
@@ -33,21 +33,21 @@ def youtube_vos(split: str, *, data_dir: str | Path | None, complete: bool = Fal
     """
     title = f"{_TITLE} {split}"
     names = (split, f"{split}_all_frames")
-    root = files.find_root(title, PAGE, data_dir, ("Annotations",), names)
+    root = listing.find_root(title, PAGE, data_dir, ("Annotations",), names)
     listed = _listed(root / "meta.json")
     annotations = root / "Annotations"
-    chosen = files.read_list([root / f"{split}.txt"]) or list(listed) or files.folders_in(annotations)
+    chosen = listing.read_list([root / f"{split}.txt"]) or list(listed) or listing.folders_in(annotations)
     videos = []
-    for name in files.present(title, PAGE, annotations, chosen):
-        masks = files.files_by_stem(annotations / name, files.MASK_ENDINGS)
+    for name in listing.present(title, PAGE, annotations, chosen):
+        masks = listing.files_by_stem(annotations / name, listing.MASK_ENDINGS)
         lacking = [stem for stem in listed.get(name, ()) if stem not in masks]
         if complete and lacking:
             raise UserError(
                 f"{annotations / name} has no {lacking[0]}.png, which meta.json lists: the masks of "
                 "valid and test are not public, so only the server scores them; score train, or a list of it"
             )
-        frames = files.frames_if_any(name, root / "JPEGImages" / name)
-        videos.append(files.make_video(name, frames, masks, files.ids))
+        frames = listing.frames_if_any(name, root / "JPEGImages" / name)
+        videos.append(listing.make_video(name, frames, masks, listing.ids))
     return videos
 
 
@@ -56,7 +56,7 @@ def _listed(path: Path) -> dict[str, list[str]]:
     if not path.is_file():
         return {}
     try:
-        videos = json.loads(files.read_text(path))["videos"]
+        videos = json.loads(listing.read_text(path))["videos"]
         return {
             str(name): list(
                 dict.fromkeys(str(frame) for item in video["objects"].values() for frame in item["frames"])

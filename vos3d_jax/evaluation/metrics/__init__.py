@@ -36,7 +36,7 @@ from vos3d_jax.evaluation.metrics.detections import (
     largest_region,
     mask_box,
 )
-from vos3d_jax.evaluation.metrics.masks import Mask
+from vos3d_jax.evaluation.metrics.foreground import Mask
 from vos3d_jax.evaluation.metrics.objects import (
     ObjectScores,
     entering,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from vos3d_jax.evaluation.metrics.masks import Mask
+from vos3d_jax.evaluation.metrics.foreground import Mask
 
 Bitmaps = UInt64[np.ndarray, "masks rows words"]
 
@@ -19,7 +19,7 @@ _WORD = 64
 
 
 def pack(masks: Sequence[Mask], margin: int) -> Bitmaps:
-    """Bitmaps of masks of one size: set wherever a mask is not zero."""
+    """Returns bitmaps of masks of one size: set wherever a mask is not zero."""
     height, width = masks[0].shape
     words = -(-(width + margin) // _WORD)
     bits = np.zeros((len(masks), height, 8 * words), np.uint8)
@@ -31,18 +31,18 @@ def pack(masks: Sequence[Mask], margin: int) -> Bitmaps:
 
 
 def unpack(bits: UInt64[np.ndarray, "rows words"], width: int) -> np.ndarray:
-    """The bool mask [rows, width] of one bitmap."""
+    """Returns the bool mask [rows, width] of one bitmap."""
     bits = bits if sys.byteorder == "little" else bits.byteswap()
     return np.unpackbits(bits.view(np.uint8), axis=1, count=width, bitorder="little").view(bool)
 
 
 def count(bits: UInt64[np.ndarray, "*masks rows words"]) -> Int[np.ndarray, "*masks"]:
-    """How many pixels are set in each bitmap."""
+    """Returns how many pixels are set in each bitmap."""
     return np.asarray(np.bitwise_count(bits).sum((-2, -1), dtype=np.int64))
 
 
 def window(bits: Bitmaps, margin: int) -> tuple[slice, slice]:
-    """The rows and words that hold all that is set and the pixels next to it; one of each if nothing is."""
+    """Returns the rows and words that hold all that is set and its neighbours; one of each if nothing is."""
     any_row = np.bitwise_or.reduce(bits, axis=0)
     rows = np.flatnonzero(np.bitwise_or.reduce(any_row, axis=1))
     if rows.size == 0:
@@ -55,7 +55,7 @@ def window(bits: Bitmaps, margin: int) -> tuple[slice, slice]:
 
 
 def grown(window: tuple[slice, slice], radius: int) -> tuple[slice, slice]:
-    """The rows and words of a `window` and of all within `radius` pixels of it."""
+    """Returns the rows and words of a `window` and of all within `radius` pixels of it."""
     rows, words = window
     further = -(-radius // _WORD)
     return (
@@ -65,12 +65,12 @@ def grown(window: tuple[slice, slice], radius: int) -> tuple[slice, slice]:
 
 
 def columns(words: slice) -> slice:
-    """The columns of the image that lie in some words."""
+    """Returns the columns of the image that lie in some words."""
     return slice(_WORD * words.start, _WORD * words.stop)
 
 
 def edges(bits: Bitmaps, first_word: int, width: int) -> Bitmaps:
-    """Where a pixel differs from its right, lower or lower right neighbour inside the image.
+    """Returns where a pixel differs from its right, lower or lower right neighbour inside the image.
 
     Args:
         bits: bitmaps; contiguous. If they are a window, rows below it hold what its last row holds.
@@ -90,7 +90,7 @@ def edges(bits: Bitmaps, first_word: int, width: int) -> Bitmaps:
 
 
 def dilate(bits: Bitmaps, radius: int) -> Bitmaps:
-    """The pixels within `radius` (squared distances compared) of a set pixel, on the rows there are.
+    """Returns the pixels within `radius` (squared distances compared) of a set pixel, on the rows there are.
 
     The disk is taken row by row from its top: each row is the one above, grown to both sides. Beyond the
     image's width, bits may be set that mean nothing.

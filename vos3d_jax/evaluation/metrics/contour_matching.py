@@ -12,7 +12,7 @@ _FAR = 2.0**62  # more than any path costs
 
 
 def matched_cost(costs: Float[np.ndarray, "n m"]) -> float:
-    """The mean cost of the pairs of a one-to-one matching that keeps the contours' circular order."""
+    """Returns the mean cost of the pairs of a one-to-one matching that keeps the contours' circular order."""
     rows, columns = cheapest_path(costs)
     best = np.argmin(costs[rows[:-1], columns[:-1]])  # from the end on; the first cell is free
     costs = np.roll(costs, (-1 - rows[best], -1 - columns[best]), (0, 1))
@@ -24,7 +24,7 @@ def matched_cost(costs: Float[np.ndarray, "n m"]) -> float:
 
 
 def cheapest_path(costs: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """(rows, columns) of the cheapest monotone path from the last cell back to the first.
+    """Returns (rows, columns) of the cheapest monotone path from the last cell back to the first.
 
     A step goes to the next row, the next column, or both, and costs the cell it enters, the first cell is
     free; of equally cheap ways the diagonal one is taken, then the one along the row. Whole costs whose sums

@@ -8,7 +8,7 @@ from jaxtyping import Bool, UInt64
 
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.bitmaps import Bitmaps
-from vos3d_jax.evaluation.metrics.masks import Mask, check_sizes
+from vos3d_jax.evaluation.metrics.foreground import Mask, check_sizes
 from vos3d_jax.evaluation.metrics.regions import intersection_over_union, region_counts_of
 
 _TOLERANCE = 0.008  # of the image's diagonal: how far apart two contours still agree
@@ -34,7 +34,7 @@ class BoundaryCounts:
 
 
 def boundary_f(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
-    """F, 0..1: the harmonic mean of the precision and recall of the mask's boundary pixels.
+    """Returns F, 0..1: the harmonic mean of the precision and recall of the mask's boundary pixels.
 
     A boundary pixel is right if one of the other boundary lies within ceil(0.008 x diagonal of the image).
     Two masks without boundary agree (1), even full against empty, since the outline of the image is no
@@ -52,19 +52,19 @@ def boundary_f(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
 
 
 def boundary_counts(mask: Mask, truth: Mask, void: Mask | None = None) -> BoundaryCounts:
-    """The integers behind F. Arguments as `boundary_f`."""
+    """Returns the integers behind F. Arguments as `boundary_f`."""
     radius = boundary_radius(*mask.shape)
     return _counts(*_around(_pair(mask, truth, void, radius), radius), mask.shape[1], radius)
 
 
 def j_and_f(mask: Mask, truth: Mask, void: Mask | None = None) -> tuple[float, float]:
-    """(J, F): cheaper than `region_similarity` and `boundary_f` one by one; arguments as there."""
+    """Returns (J, F): cheaper than `region_similarity` and `boundary_f` one by one; arguments as there."""
     radius = boundary_radius(*mask.shape)
     return j_and_f_of(_pair(mask, truth, void, radius), mask.shape[1], radius)
 
 
 def j_and_f_of(pair: Bitmaps, width: int, radius: int, first_word: int = 0) -> tuple[float, float]:
-    """(J, F) of the bitmaps of a mask and a truth.
+    """Returns (J, F) of the bitmaps of a mask and a truth.
 
     Args:
         pair: both, of an image or of a part that holds all that is set and the pixels next to it.
@@ -78,7 +78,7 @@ def j_and_f_of(pair: Bitmaps, width: int, radius: int, first_word: int = 0) -> t
 
 
 def boundary_map(mask: Mask) -> Bool[np.ndarray, "h w"]:
-    """Where a pixel differs from its right, lower or lower right neighbour, [h, w].
+    """Returns where a pixel differs from its right, lower or lower right neighbour, [h, w].
 
     Nothing is compared with the outside of the image: the last row sees only its right neighbours, the last
     column only its lower ones, and the lower right corner is never set.
@@ -88,7 +88,7 @@ def boundary_map(mask: Mask) -> Bool[np.ndarray, "h w"]:
 
 
 def boundary_radius(height: int, width: int) -> int:
-    """How many pixels apart two boundaries of an image of this size may be: 8 at 480x854, 4 at 240x427."""
+    """Returns how many pixels apart two boundaries of such an image may be: 8 at 480x854, 4 at 240x427."""
     return math.ceil(_TOLERANCE * math.sqrt(height**2 + width**2))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
-from vos3d_jax.evaluation.metrics.masks import Mask
+from vos3d_jax.evaluation.metrics.foreground import Mask
 from vos3d_jax.evaluation.metrics.simplification import simplify
 
 _TOLERANCES = (0.1, 3.0)  # of the two passes, in doubled coordinates: the second is 1.5 pixels
@@ -27,7 +27,7 @@ class Outline:
 
 
 def outlines(mask: Mask) -> list[Outline]:
-    """The simplified outlines of all regions and holes of a mask [h, w], in the original's order.
+    """Returns the simplified outlines of all regions and holes of a mask [h, w], in the original's order.
 
     Regions run along their top edge to the right, holes to the left. What is only one or two pixels, or one
     pixel wide, has none.
@@ -43,7 +43,7 @@ def outlines(mask: Mask) -> list[Outline]:
 
 
 def trace(mask: Mask) -> tuple[list[Num[np.ndarray, "_ 2"]], list[bool]]:
-    """(curves, which are holes): the closed curves between foreground and background, corner after corner.
+    """Returns (curves, which are holes): closed curves between foreground and background, corner by corner.
 
     Corners are (X, Y) in doubled coordinates. A curve without a junction starts at the upper corner of its
     uppermost, then leftmost vertical element and goes down first; others start at a junction.

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
-from vos3d_jax.evaluation.metrics.masks import Mask
+from vos3d_jax.evaluation.metrics.foreground import Mask
 
 Boxes = Num[np.ndarray, "n 4"]
 
@@ -29,7 +29,7 @@ def frame_map(
     truths: Mapping[object, Mapping[object, Boxes]],
     threshold: float = 0.5,
 ) -> tuple[float, dict[object, float]]:
-    """(frame-mAP in percent, AP 0..1 of each class). A class without detections has AP 0.
+    """Returns (frame-mAP in percent, AP 0..1 of each class). A class without detections has AP 0.
 
     Args:
         detections: class -> its detections.
@@ -57,7 +57,7 @@ def frame_map(
 def average_precision(
     detections: Detections, truths: Mapping[object, Boxes], threshold: float = 0.5
 ) -> float:
-    """AP of one class, 0..1: the trapezoid area under precision over recall, from (recall 0, precision 1).
+    """Returns AP of one class, 0..1: the trapezoid area under precision over recall, from (0, 1).
 
     By descending score (ties in their order), each detection takes the remaining true box of its frame that
     it overlaps most; with at least `threshold` it is right and the box is gone, else it is wrong: no second
@@ -81,7 +81,7 @@ def average_precision(
 
 
 def box_iou(box: Num[np.ndarray, "4"], boxes: Boxes) -> Float[np.ndarray, " n"]:
-    """IoU of a box with each of others; a box from x1 to x2 is x2 - x1 + 1 wide."""
+    """Returns the IoU of a box with each of others; a box from x1 to x2 is x2 - x1 + 1 wide."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     common = np.maximum(high - low + 1, 0).prod(1)
     area, areas = (box[2:] - box[:2] + 1).prod(), (boxes[:, 2:] - boxes[:, :2] + 1).prod(1)
@@ -89,13 +89,13 @@ def box_iou(box: Num[np.ndarray, "4"], boxes: Boxes) -> Float[np.ndarray, " n"]:
 
 
 def mask_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """The tightest box round the largest connected region of a mask; None: it is empty."""
+    """Returns the tightest box round the largest connected region of a mask; None: it is empty."""
     box, _, _ = _largest(mask)
     return box
 
 
 def largest_region(mask: Mask) -> Bool[np.ndarray, "h w"]:
-    """The largest connected region (8 neighbours) of a mask, alone; of equals the first from the top."""
+    """Returns the largest region (8 neighbours) of a mask, alone; of equals the first from the top."""
     _, labels, index = _largest(mask)
     return labels == index if index else np.zeros(mask.shape, bool)
 

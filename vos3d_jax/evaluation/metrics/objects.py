@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from vos3d_jax.constants import VOID
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius, j_and_f_of
-from vos3d_jax.evaluation.metrics.masks import check_sizes
+from vos3d_jax.evaluation.metrics.foreground import check_sizes
 from vos3d_jax.evaluation.metrics.regions import intersection_over_union
 from vos3d_jax.evaluation.metrics.series import Statistics, statistics
 
@@ -44,7 +44,7 @@ class ObjectScores:
 
 
 def object_count(first_truth: Labels) -> int:
-    """How many objects a sequence has: the largest id of its first true mask, without void.
+    """Returns how many objects a sequence has: the largest id of its first true mask, without void.
 
     Ids left out below it count as objects that are empty everywhere; larger ids that come later are ignored.
     """
@@ -54,7 +54,7 @@ def object_count(first_truth: Labels) -> int:
 def semi_supervised(
     frames: Iterable[tuple[Labels, Labels]], objects: int, name: str = "the result"
 ) -> list[ObjectScores]:
-    """The scores of objects 1..`objects`, each against the result's object of the same id.
+    """Returns the scores of objects 1..`objects`, each against the result's object of the same id.
 
     Args:
         frames: (result, truth) of the frames that count, without the sequence's first and last.
@@ -75,7 +75,7 @@ def semi_supervised(
 def entering(
     frames: Iterable[tuple[Labels, Labels]], first: Labels, name: str = "the result"
 ) -> list[ObjectScores]:
-    """The scores of all ids of the truth, each against the result's equal id, from the frame after it enters.
+    """Returns the scores of all true ids, each against the result's equal id, from the frame after it enters.
 
     An object that enters in the last frame has no values. Ids may leave gaps. As `semi_supervised`, void is
     background.
@@ -109,7 +109,7 @@ def unsupervised(
     *,
     official_order: bool = False,
 ) -> list[ObjectScores]:
-    """The scores of objects 1..`objects`, each against the proposal that the best assignment gives it.
+    """Returns the scores of objects 1..`objects`, each against its proposal by the best assignment.
 
     Args:
         frames: (result, truth) of all frames; up to 20 proposals. Void is left out of both.
@@ -138,7 +138,7 @@ def unsupervised(
 
 
 def assign(scores: Float[np.ndarray, "proposals objects"]) -> list[tuple[int, int]]:
-    """(proposal, object) pairs of the one-to-one assignment with the largest sum, by ascending proposal."""
+    """Returns (proposal, object) pairs of the one-to-one assignment with the largest sum, by proposal."""
     from scipy.optimize import linear_sum_assignment  # takes 0.4 s to import, for this task only
 
     return [(int(p), int(k)) for p, k in zip(*linear_sum_assignment(-scores), strict=True)]
@@ -151,7 +151,7 @@ def pair_scores(
     objects: int,
     void: np.ndarray | None = None,
 ) -> tuple[Float[np.ndarray, "proposals objects"], Float[np.ndarray, "proposals objects"]]:
-    """(J, F) of every proposal 1..`proposals` and object 1..`objects` of one frame.
+    """Returns (J, F) of every proposal 1..`proposals` and object 1..`objects` of one frame.
 
     Boundary maps and their surroundings are made once a mask, not once a pair.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Num
 
-from vos3d_jax.evaluation.metrics.masks import check_sizes
+from vos3d_jax.evaluation.metrics.foreground import check_sizes
 from vos3d_jax.evaluation.metrics.regions import region_similarity
 
 Probability = Float32[np.ndarray, "h w"]
@@ -44,7 +44,7 @@ class SequenceLog:
 
 
 def pooled_saliency(frames: Frames) -> Pooled:
-    """The exact figures of all frames, whose pixels are read at least twice but never kept.
+    """Returns the exact figures of all frames, whose pixels are read at least twice but never kept.
 
     A first pass counts pixels in some 260 thousand bins of scores. Bins that could hold the best threshold
     (few) are counted by single score in a second pass, the next 256 of them in a third if need be.
@@ -84,7 +84,7 @@ def pooled_saliency(frames: Frames) -> Pooled:
 
 
 def pooled_levels(counts: Int[np.ndarray, "levels 2"]) -> Pooled:
-    """The exact figures of probabilities that were stored as whole numbers (pictures of 8 or 16 bits).
+    """Returns the exact figures of probabilities stored as whole numbers (pictures of 8 or 16 bits).
 
     Args:
         counts: how many pixels have each value 0, 1, ..., which stand for 0 to 1 in equal steps; [:, 0] where
@@ -105,7 +105,7 @@ def pooled_levels(counts: Int[np.ndarray, "levels 2"]) -> Pooled:
 
 
 def sequence_log(frames: Iterable[tuple[Probability, Truth]]) -> SequenceLog:
-    """What 3DC-Seg logs of a sequence: of its masks (probability above a half), and MAE.
+    """Returns what 3DC-Seg logs of a sequence: of its masks (probability above a half), and MAE.
 
     F is the better one of the masks and of all pixels taken as foreground; IoU is the mean over frames.
     """

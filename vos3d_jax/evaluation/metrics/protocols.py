@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vos3d_jax.evaluation.metrics.masks import Mask, check_sizes
+from vos3d_jax.evaluation.metrics.foreground import Mask, check_sizes
 from vos3d_jax.evaluation.metrics.regions import region_similarity
 
 
@@ -23,7 +23,7 @@ class GroupMeans:
 
 
 def group_means(groups: Iterable[Sequence[float]]) -> GroupMeans:
-    """Both means of values in groups (frames of a video, objects of a video, key frames of a clip).
+    """Returns both means of values in groups (frames of a video, objects of a video, key frames of a clip).
 
     NaN values are left out, and groups that have no others. Nothing at all: NaN.
     """
@@ -37,12 +37,12 @@ def group_means(groups: Iterable[Sequence[float]]) -> GroupMeans:
 
 
 def merged_ious(frames: Iterable[tuple[Mask, Mask]]) -> list[float]:
-    """IoU of each (result, truth), all objects merged; 1 if both are empty (SegTrack, J-HMDB: Hou et al.)."""
+    """Returns the IoU of each (result, truth), merged; 1 if both are empty (SegTrack, J-HMDB: Hou et al.)."""
     return [region_similarity(result, truth) for result, truth in frames]
 
 
 def object_ious(frames: Iterable[tuple[Mask, Mask]], objects: int) -> list[list[float]]:
-    """IoU of objects 1..`objects` (equal ids), one list of frames each. RGMP on SegTrack v2."""
+    """Returns the IoU of objects 1..`objects` (equal ids), one list of frames each. RGMP on SegTrack v2."""
     ious: list[list[float]] = [[] for _ in range(objects)]
     for result, truth in frames:
         for index, values in enumerate(ious):
@@ -51,7 +51,7 @@ def object_ious(frames: Iterable[tuple[Mask, Mask]], objects: int) -> list[list[
 
 
 def jumpcut_error(result: Mask, truth: Mask) -> float:
-    """Wrong pixels over the object's true area, in percent: may exceed 100; NaN if the object is not there.
+    """Returns wrong pixels over the object's true area, in percent: may exceed 100; NaN without an object.
 
     Raises:
         ValueError: the sizes differ.
@@ -65,5 +65,5 @@ def jumpcut_error(result: Mask, truth: Mask) -> float:
 def jumpcut_transfers(
     length: int, distance: int, keys: Sequence[int] = range(0, 97, 16)
 ) -> list[tuple[int, int]]:
-    """(key frame, scored frame) of each run in a clip; those that would end after it are left out."""
+    """Returns (key frame, scored frame) of each run in a clip; those that would end after it are left out."""
     return [(key, key + distance) for key in keys if key + distance < length]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from vos3d_jax.evaluation.metrics.masks import check_sizes
+from vos3d_jax.evaluation.metrics.foreground import check_sizes
 
 Numbers = np.ndarray | np.number
 
@@ -66,7 +66,7 @@ class Saliency:
 
 
 def image_saliency(prediction: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> Saliency:
-    """All measures of one image.
+    """Returns all measures of one image.
 
     Args:
         prediction: 0..255; stretched to the full range unless it is constant.
@@ -96,7 +96,7 @@ def image_saliency(prediction: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray
 
 
 def mean_saliency(images: Iterable[Saliency]) -> Saliency:
-    """The means of all measures and curves over images, taken one at a time.
+    """Returns the means of all measures and curves over images, taken one at a time.
 
     Raises:
         ValueError: there are no images.

@@ -26,7 +26,7 @@ def statistics(
     decay_edges: Literal["wide", "8-bit"] = "wide",
     nan_recall: Literal["counted", "left out"] = "left out",
 ) -> Statistics:
-    """Mean, recall and decay of the values of a sequence's frames, in order.
+    """Returns mean, recall and decay of the values of a sequence's frames, in order.
 
     - mean: without NaN.
     - recall: the share of values above 0.5 (0.5 itself is not), without NaN.
@@ -59,7 +59,7 @@ def statistics(
 
 
 def mean_over_objects(sequences: Sequence[Sequence[Statistics]]) -> Statistics:
-    """The plain mean over all objects of all sequences: the rule of DAVIS-2017.
+    """Returns the plain mean over all objects of all sequences: the rule of DAVIS-2017.
 
     A sequence with five objects weighs five times one with a single object.
     """
@@ -68,7 +68,7 @@ def mean_over_objects(sequences: Sequence[Sequence[Statistics]]) -> Statistics:
 
 
 def mean_over_sequences(sequences: Sequence[Sequence[Statistics]]) -> Statistics:
-    """The mean over the objects of each sequence, then over sequences: DAVIS-2016's rule, with one object."""
+    """Returns the mean over each sequence's objects, then over sequences: DAVIS-2016's rule for one."""
     return mean_over_objects([[mean_over_objects([sequence]) for sequence in sequences]])
 
 

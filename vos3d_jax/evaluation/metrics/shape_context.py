@@ -41,7 +41,7 @@ class ShapeContext:
 
 
 def shape_context(points: Float[np.ndarray, "n 2"], variant: Variant) -> ShapeContext:
-    """The shape context of a closed polygon of (row, column) points, the last of which repeats the first."""
+    """Returns the shape context of a closed polygon of (row, column) points, the last equal to the first."""
     samples = sample(points, variant)
     x, y = samples.astype(np.float64).T.copy()
     blocks = [_polar(x, y, slice(start, start + _BLOCK)) for start in range(0, x.size, _BLOCK)]
@@ -51,7 +51,7 @@ def shape_context(points: Float[np.ndarray, "n 2"], variant: Variant) -> ShapeCo
 
 
 def sample(points: Float[np.ndarray, "n 2"], variant: Variant) -> Float[np.ndarray, "m 2"]:
-    """Points at most 3 pixels apart along a polygon, its corners among them, by repeated addition.
+    """Returns points at most 3 pixels apart along a polygon, its corners among them, by repeated addition.
 
     The Python variant has the column first and computes in float32, the Matlab variant the row first in
     float64.
@@ -70,7 +70,7 @@ def sample(points: Float[np.ndarray, "n 2"], variant: Variant) -> Float[np.ndarr
 
 
 def matching_costs(first: ShapeContext, second: ShapeContext) -> Float[np.ndarray, "n m"]:
-    """What it costs to match each sample of one contour with each of another, in whole multiples of `UNIT`.
+    """Returns the costs to match each sample of one contour with each of another, in multiples of `UNIT`.
 
     Half the chi-squared distance of their histograms a and b, 0 (equal) to 1. As a and b sum to 1, it is
     1 - sum of 2 a b / (a + b), to which only bins that both fill contribute; written as 2 / (1/a + 1/b), an

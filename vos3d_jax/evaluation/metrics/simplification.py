@@ -9,7 +9,7 @@ from jaxtyping import Num
 
 
 def simplify(curves: list[Num[np.ndarray, "_ 2"]], tolerance: float) -> list[Num[np.ndarray, "_ 2"]]:
-    """The curves without the points that lie within `tolerance` of what is left; first and last points stay.
+    """Returns the curves without points within `tolerance` of what is left; first and last points stay.
 
     Curves of fewer than 3 points are as they were. Points have whole coordinates.
     """

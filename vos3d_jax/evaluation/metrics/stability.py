@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from vos3d_jax.evaluation.metrics.contour_matching import matched_cost
 from vos3d_jax.evaluation.metrics.corner_grid import outlines
-from vos3d_jax.evaluation.metrics.masks import Mask
+from vos3d_jax.evaluation.metrics.foreground import Mask
 from vos3d_jax.evaluation.metrics.shape_context import (
     UNIT,
     ShapeContext,
@@ -36,7 +36,7 @@ class Instability:
 def temporal_instability(
     masks: Iterable[Mask], variant: Variant = "matlab", first_truth: Mask | None = None
 ) -> Instability:
-    """T of a sequence of result masks, 0 (only translations) upwards; lower is better.
+    """Returns T of a sequence of result masks, 0 (only translations) upwards; lower is better.
 
     Masks are taken one at a time. The protocols leave out the first and the last frame of a sequence; the
     Matlab toolkit then adds the pair of the first frame's truth and the second frame's result (n - 2 values
@@ -58,7 +58,7 @@ def temporal_instability(
 
 
 def outline_shape(mask: Mask, variant: Variant = "matlab") -> ShapeContext | None:
-    """The shape of a mask's longest outline (that with most corners), region or hole; None: it has none.
+    """Returns the shape of a mask's longest outline (most corners), region or hole; None: it has none.
 
     Of equally long ones the Matlab variant takes the first, the Python variant the last.
     """
@@ -70,7 +70,7 @@ def outline_shape(mask: Mask, variant: Variant = "matlab") -> ShapeContext | Non
 
 
 def shape_change(first: ShapeContext | None, second: ShapeContext | None) -> float:
-    """T of two shapes: five times what it costs to match them; NaN if one is None."""
+    """Returns T of two shapes: five times what it costs to match them; NaN if one is None."""
     if first is None or second is None:
         return float("nan")
     return _SCALE * UNIT * matched_cost(matching_costs(first, second))

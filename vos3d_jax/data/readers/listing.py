@@ -82,7 +82,7 @@ def report(title: str, which: Sequence[object], total: int, fact: str) -> None:
 
 
 def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
-    """The files of a folder by stem, in the order of their numbers; hidden files are left out.
+    """Returns the files of a folder by stem, in the order of their numbers; hidden files are left out.
 
     Raises:
         UserError: two files have the same stem (00000.jpg and 00000.png), or one is no file (a pipe).
@@ -100,7 +100,7 @@ def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
 
 
 def frames_of(name: str, directory: Path) -> dict[str, Path]:
-    """The frames of a sequence by stem, in order, at least one; errors as `files_by_stem`."""
+    """Returns the frames of a sequence by stem, in order, at least one; errors as `files_by_stem`."""
     if not directory.is_dir():
         raise UserError(f"the frames of {name!r} are missing: {directory} is not a folder")
     frames = files_by_stem(directory, FRAME_ENDINGS)
@@ -151,7 +151,7 @@ def make_video(
     *,
     upright: bool = False,
 ) -> Video:
-    """The video of frames (stem -> file, in order) and masks (stem -> what `decode` reads, with the size).
+    """Returns the video of frames (stem -> file, in order) and masks (stem -> what `decode` reads).
 
     Without frames (None) those that have a mask, a file, are the video; they are black. `decode` must be
     picklable; it is called when a mask is asked for. With `upright`, for one's own files, frames are turned
@@ -187,7 +187,7 @@ def make_video(
 
 
 def frames_if_any(name: str, directory: Path) -> dict[str, Path] | None:
-    """`frames_of`, or None where there is no such folder: masks can be scored without frames."""
+    """Returns `frames_of`, or None where there is no such folder: masks can be scored without frames."""
     return frames_of(name, directory) if directory.is_dir() else None
 
 
@@ -201,17 +201,17 @@ def _paths_in(source: Any) -> Iterator[Path]:
 
 
 def ids(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    """The values of an id mask as they are: 0 background, 1.. objects, 255 void."""
+    """Returns the values of an id mask as they are: 0 background, 1.. objects, 255 void."""
     return _sized(path, read_ids(path), size)
 
 
 def merged(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    """1 where an id or grey mask is not 0 (255 too), else 0."""
+    """Returns 1 where an id or grey mask is not 0 (255 too), else 0."""
     return (ids(path, size) != 0).astype(np.uint8)
 
 
 def foreground(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    """1 where a black and white mask is brighter than 127, else 0: soft edges are cut at the half.
+    """Returns 1 where a black and white mask is brighter than 127, else 0: soft edges are cut at the half.
 
     A mask of 0 and 1, which would be black everywhere, is taken as it is.
     """
@@ -261,7 +261,7 @@ def require_mask_size(
 
 
 def read_list(paths: Sequence[Path]) -> list[str] | None:
-    """The sequence names of the first list that exists, in its order; None if there is none.
+    """Returns the sequence names of the first list that exists, in its order; None if there is none.
 
     A line is a name, which may hold blanks, or (`ImageSets/480p`) a frame and its mask, with a leading slash
     and a blank at the end.
@@ -280,7 +280,7 @@ def read_list(paths: Sequence[Path]) -> list[str] | None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a list or table, whichever editor wrote it: UTF-8, UTF-16 with its mark, else Latin-1.
+    """Returns the text of a list or table of any editor: UTF-8, UTF-16 with its mark, else Latin-1.
 
     Names in another encoding than these come out wrong, and are then refused as names of nothing.
 
@@ -303,13 +303,13 @@ def read_text(path: Path) -> str:
 
 
 def folders_in(directory: Path) -> list[str]:
-    """The names of the folders in a folder that hold something, in the order of their numbers."""
+    """Returns the names of the folders in a folder that hold something, in the order of their numbers."""
     found = [path.name for path in visible(directory) if path.is_dir() and any(visible(path))]
     return sorted(found, key=natural_order)
 
 
 def visible(directory: Path) -> list[Path]:
-    """What a folder holds, without hidden files, in no order.
+    """Returns what a folder holds, without hidden files, in no order.
 
     Raises:
         UserError: a link in it leads to nothing, as where a disk is missing: what it stands for would be
