@@ -48,7 +48,7 @@ setup(
     packages=find_packages(include=["vos3d_jax", "vos3d_jax.*"]),
     package_dir={"": "."},
     cmdclass={"build_py": _BuildWithConfigs},
-    package_data={"vos3d_jax.evaluation": ["*.json", "report/*.css", "report/*.js"]},
+    package_data={"vos3d_jax.evaluation": ["*.json", "report/templates/*"]},
     install_requires=_requirements(),
     extras_require={
         "cuda": ["jax[cuda13]"],

@@ -67,8 +67,10 @@ def test_the_wheel_finds_its_recipes_by_name(installed, tmp_path):
 @pytest.mark.slow
 def test_the_wheel_holds_what_a_report_is_made_of(installed):
     folder = installed / "vos3d_jax/evaluation"
-    for name in ("published.json", "report/style.css", "report/sort.js"):
-        assert (folder / name).exists()
+    assert (folder / "published.json").exists()
+    templates = {path.name for path in (ROOT / "vos3d_jax/evaluation/report/templates").iterdir()}
+    assert {"page.html", "style.css", "sort.js"} <= templates
+    assert {path.name for path in (folder / "report/templates").iterdir()} == templates
 
 
 @pytest.mark.slow

@@ -129,22 +129,22 @@ def _run(arguments: list[str]) -> None:
                 partial=options.partial,
                 **data,
             )
-        with report.in_percent(options.percent):
-            report.write(
-                scores,
-                output,
-                videos=videos,
-                masks_dir=Results.find(folder).masks,
-                compare=[_with_masks(other, rules, videos, stack) for other in others],
-                made=made,
-                html=options.report,
-            )
-            scoring.remove_parts(output / _PARTS)
-            report.show(report.table(scores))
-            written = "scores.json, tables and report.html" if options.report else "scores.json and tables"
-            print(f"{written} are in {output}")
-            if others:
-                _show_comparison(scores, [other.scores for other in others])
+        report.write(
+            scores,
+            output,
+            videos=videos,
+            masks_dir=Results.find(folder).masks,
+            compare=[_with_masks(other, rules, videos, stack) for other in others],
+            made=made,
+            html=options.report,
+            percent=options.percent,
+        )
+        scoring.remove_parts(output / _PARTS)
+        report.show(report.table(scores, options.percent))
+        written = "scores.json, tables and report.html" if options.report else "scores.json and tables"
+        print(f"{written} are in {output}")
+        if others:
+            _show_comparison(scores, [other.scores for other in others], options.percent)
 
 
 def _with_masks(
@@ -163,15 +163,15 @@ def _with_masks(
         return dataclasses.replace(other, results=None, absent=str(error))
 
 
-def _show_comparison(scores: "Scores", others: Sequence["Scores"]) -> None:
+def _show_comparison(scores: "Scores", others: Sequence["Scores"], percent: bool) -> None:
     from vos3d_jax.evaluation import report
 
     try:
-        compared = report.compare_all(scores, others)
+        compared = report.compare_all(scores, others, percent)
     except UserError as error:
         raise UserError(f"the scores are written; the comparison is not made: {error}") from None
-    report.show(report.compare_table([(one.method, one) for one in (scores, *others)]))
-    report.show(report.tests_table(scores, others, compared))
+    report.show(report.compare_table([(one.method, one) for one in (scores, *others)], percent))
+    report.show(report.tests_table(scores, others, compared, percent))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import metrics, report
 from vos3d_jax.evaluation.report import Made, Other
-from vos3d_jax.evaluation.report.figures import shown
+from vos3d_jax.evaluation.report.figures import format_value
 from vos3d_jax.evaluation.scores import Row
 from vos3d_jax.media.masks import write_palette_png
 
@@ -130,7 +130,7 @@ def test_many_methods_fit_into_80_columns_with_whole_numbers(count):
     text = printed(*sheets(ours, *others))
     assert max(map(len, text.splitlines())) <= 80
     for scores in (ours, *others):
-        assert re.search(rf"\b{re.escape(shown('J mean', scores.figures['J mean']))}\b", text)
+        assert re.search(rf"\b{re.escape(format_value('J mean', scores.figures['J mean']))}\b", text)
 
 
 def test_units_too_few_to_say_anything_are_named():
@@ -149,11 +149,11 @@ def test_results_that_are_not_comparable_stand_as_reasons_beside_those_that_are(
 
 def test_in_percent_tables_page_and_latex_show_a_hundred_times_as_much_and_files_stay_fractions(tmp_path):
     ours = of_means("ours")
-    with report.in_percent(True):
-        assert (shown("J mean", 0.8123), shown("J mean", -0.0001, signed=True)) == ("81.2", "+0.0")
-        assert shown("error d8", 4.5) == "4.50 %"
-        report.write(ours, tmp_path)
-    assert shown("J mean", 0.8123) == "0.812"
+    assert format_value("J mean", 0.8123, percent=True) == "81.2"
+    assert format_value("J mean", -0.0001, percent=True, signed=True) == "+0.0"
+    assert format_value("error d8", 4.5, percent=True) == format_value("error d8", 4.5) == "4.50 %"
+    assert format_value("J mean", 0.8123) == "0.812"
+    report.write(ours, tmp_path, percent=True)
     page = read_page((tmp_path / "report.html").read_text("utf-8"))
     assert page.figures["J mean"] == (f"{100 * ours.figures['J mean']:.1f}", repr(ours.figures["J mean"]))
     assert "From 0 at the bottom to 100.0 at the top" in page.text

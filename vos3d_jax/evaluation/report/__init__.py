@@ -7,7 +7,6 @@ from vos3d_jax import files
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.report.comparison import compare, compare_all
-from vos3d_jax.evaluation.report.figures import in_percent
 from vos3d_jax.evaluation.report.latex import latex
 from vos3d_jax.evaluation.report.made import MADE, Made, Other, find_other
 from vos3d_jax.evaluation.report.page import page
@@ -26,7 +25,6 @@ __all__ = [
     "compare_all",
     "compare_table",
     "find_training",
-    "in_percent",
     "latex",
     "page",
     "read",
@@ -50,6 +48,7 @@ def write(
     made: Made | None = None,
     run: Training | None = None,
     html: bool = True,
+    percent: bool = False,
 ) -> None:
     """Writes a result into the folder `output`: everything a reader may want of it.
 
@@ -71,6 +70,7 @@ def write(
         run: the training of the scored network, whose curves and settings the page shows.
         html: False: neither page nor pictures, which cost more than the scores of a small data set; a page
             that is there already tells of other scores, and is removed.
+        percent: page, pictures and LaTeX rows have fractions in percent; files keep fractions.
 
     Raises:
         UserError: `output` cannot be written to, or a mask of a picture cannot be read.
@@ -81,18 +81,20 @@ def write(
     files.write(output / "scores.json", scores.to_json().encode())
     write_csv(scores, output)
     beside = [other.scores for other in compare if is_comparable(scores, other.scores)]
-    files.write(output / "table.tex", latex([scores, *beside]).encode())
+    files.write(output / "table.tex", latex([scores, *beside], percent).encode())
     if not html:
         (output / "report.html").unlink(missing_ok=True)
         return
-    text = page(scores, videos=videos, masks_dir=masks_dir, others=compare, made=made, run=run)
+    text = page(
+        scores, videos=videos, masks_dir=masks_dir, others=compare, made=made, run=run, percent=percent
+    )
     files.write(output / "report.html", text.encode())
     if masks_dir is not None:
-        write_pictures(scores, videos, masks_dir, output / "pictures")
+        write_pictures(scores, videos, masks_dir, output / "pictures", percent)
 
 
 def read(path: str | Path) -> Scores:
-    """The scores of a scores.json, or of the folder that holds it.
+    """Returns the scores of a scores.json, or of the folder that holds it.
 
     Raises:
         UserError: it is missing or no such file.
@@ -107,7 +109,7 @@ def read(path: str | Path) -> Scores:
 
 
 def read_other(path: str | Path) -> Other:
-    """The result to compare with that `read` reads, with its masks where they are still those scored.
+    """Returns the result to compare with that `read` reads, with its masks where they are still those scored.
 
     Errors as `read`.
     """

@@ -3,10 +3,10 @@
 Codes: fperazzi/davis-2017, data/db_info.yaml; names: Perazzi et al., CVPR 2016.
 """
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from vos3d_jax.evaluation.report.units import known_mean
 from vos3d_jax.evaluation.scores import Scores
 
 NAMES = {
@@ -93,29 +93,23 @@ class AttributeMeans:
 
     @property
     def difference(self) -> float:
-        """What the attribute costs (negative) or gives."""
+        """Returns what the attribute costs (negative) or gives."""
         return self.having - self.lacking
 
 
 def attribute_means(scores: Scores, metric: str) -> list[AttributeMeans]:
-    """J or F mean by attribute, hardest first; empty unless all scored sequences are DAVIS-2016's.
+    """Returns J or F mean by attribute, hardest first; empty unless all scored sequences are DAVIS-2016's.
 
     Attributes that no scored sequence has are left out.
     """
     rows = [row for row in scores.rows if metric in row.series]
     if not scores.benchmark.startswith("davis2016") or any(row.sequence not in SEQUENCES for row in rows):
         return []
+    by_row = [(SEQUENCES[row.sequence].split(), row.statistics(metric).mean) for row in rows]
     means = []
     for code in NAMES:
-        having, lacking = [], []
-        for row in rows:
-            has = code in SEQUENCES[row.sequence].split()
-            (having if has else lacking).append(row.statistics(metric).mean)
+        having = [mean for codes, mean in by_row if code in codes]
+        lacking = [mean for codes, mean in by_row if code not in codes]
         if having:
-            means.append(AttributeMeans(code, metric, len(having), _mean(having), _mean(lacking)))
-    return sorted(means, key=lambda means: (np.isnan(means.having), means.having))
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+            means.append(AttributeMeans(code, metric, len(having), known_mean(having), known_mean(lacking)))
+    return sorted(means, key=lambda means: (math.isnan(means.having), means.having))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vos3d_jax.evaluation.metrics import PairedTest, holm, paired_test
-from vos3d_jax.evaluation.report.figures import UNITS, between, facts, shown
+from vos3d_jax.evaluation.report.figures import UNITS, facts, format_interval, format_value
 from vos3d_jax.evaluation.report.units import units
 from vos3d_jax.evaluation.scores import Scores, require_comparable
 
@@ -39,33 +39,35 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """First less second, over the units that both have."""
+        """Returns first less second, over the units that both have."""
         return self.first - self.second if self.test is None else self.test.difference.mean
 
     @property
     def verdict(self) -> str | None:
-        """Whether the first is "better" or "worse": None unless the interval of the difference excludes 0."""
+        """Returns whether the first is "better" or "worse"; None where the interval has 0."""
         if self.test is None or not (self.test.difference.low > 0 or self.test.difference.high < 0):
             return None
         return "better" if (self.value < 0) == facts(self.figure).lower else "worse"
 
 
-def compare(scores: Scores, other: Scores) -> list[Difference]:
-    """Every headline figure of both, with the paired test of those that are means over units.
+def compare(scores: Scores, other: Scores, percent: bool = False) -> list[Difference]:
+    """Returns every headline figure of both, with the paired test of those that are means over units.
+
+    With `percent`, words have fractions in percent.
 
     Raises:
         UserError: the two follow different protocols, or score different things.
     """
-    return compare_all(scores, [other])[0]
+    return compare_all(scores, [other], percent)[0]
 
 
-def compare_all(scores: Scores, others: Sequence[Scores]) -> list[list[Difference]]:
-    """`compare` with each of the others, p-values corrected for all tests together.
+def compare_all(scores: Scores, others: Sequence[Scores], percent: bool = False) -> list[list[Difference]]:
+    """Returns `compare` with each of the others, p-values corrected for all tests together.
 
     Raises:
         UserError: one follows a different protocol, or scores different things.
     """
-    compared = [_differences(scores, other) for other in others]
+    compared = [_differences(scores, other, percent) for other in others]
     tested = [item for differences in compared for item in differences if item.test is not None]
     corrected = iter(holm(np.array([item.test.p_value for item in tested])).tolist())
     return [
@@ -75,7 +77,7 @@ def compare_all(scores: Scores, others: Sequence[Scores]) -> list[list[Differenc
 
 
 def explained(compared: Sequence[Sequence[Difference]]) -> str:
-    """What the columns of a comparison mean, in words."""
+    """Returns what the columns of a comparison mean, in words."""
     count = sum(item.test is not None for differences in compared for item in differences)
     return (
         "p is how often a difference as large would appear by chance, were the signs of the units' "
@@ -84,14 +86,14 @@ def explained(compared: Sequence[Sequence[Difference]]) -> str:
     )
 
 
-def shown_p(value: float | None) -> str:
-    """A p-value with three decimals; "" for None."""
+def format_p(value: float | None) -> str:
+    """Returns a p-value with three decimals; "" for None."""
     if value is None:
         return ""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _differences(scores: Scores, other: Scores) -> list[Difference]:
+def _differences(scores: Scores, other: Scores, percent: bool) -> list[Difference]:
     require_comparable(scores, other)
     differences = []
     for figure in scores.figures:
@@ -100,31 +102,33 @@ def _differences(scores: Scores, other: Scores) -> list[Difference]:
         first, second = units(scores, figure), units(other, figure)
         test, words = None, ""
         if first is not None and second is not None:
+            ours = np.array(first.values)
             by_name = dict(zip(second.names, second.values, strict=True))  # rows may stand in another order
             theirs = np.array([by_name.get(name, math.nan) for name in first.names])
-            count = int(np.isfinite(first.values - theirs).sum())
+            count = int(np.isfinite(theirs).sum())
             if count:
-                test = paired_test(first.values, theirs, weights=first.weights)
-                words = _words(figure, test, count, scores, other)
+                test = paired_test(ours, theirs, weights=np.array(first.weights))
+                words = _words(figure, test, count, scores, other, percent)
         differences.append(Difference(figure, scores.figures[figure], other.figures[figure], test, words))
     return differences
 
 
-def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores) -> str:
+def _words(figure: str, test: PairedTest, count: int, scores: Scores, other: Scores, percent: bool) -> str:
     difference = test.difference.mean
     name = other.method or "the other result"
     if difference == 0:
         return f"{figure} is the same as that of {name}."
     better = (difference < 0) == facts(figure).lower
     unit = f"{UNITS[scores.average]}{'s' * (count != 1)}"
-    bounds = between(figure, test.difference, signed=True)
+    bounds = format_interval(figure, test.difference, percent, signed=True)
     sure = f"95 % interval of the difference {bounds}, " if bounds else ""
     verdict = (
         f"it may well be chance in which {unit} there {'is' if count == 1 else 'are'}"
         if test.p_value > _LIKELY_CHANCE
         else f"chance in these {unit} hardly explains it"
     )
+    much = f"{format_value(figure, abs(difference), percent)} {'better' if better else 'worse'}"
     return (
-        f"{figure} is {shown(figure, abs(difference))} {'better' if better else 'worse'} than that of {name} "
-        f"({sure}{count} {unit}, p {shown_p(test.p_value)}, not corrected): {verdict}."
+        f"{figure} is {much} than that of {name} "
+        f"({sure}{count} {unit}, p {format_p(test.p_value)}, not corrected): {verdict}."
     )

@@ -3,16 +3,11 @@
 Names are those of `Scores.figures`; definitions: `evaluation.metrics`.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from vos3d_jax.evaluation import published
 from vos3d_jax.evaluation.metrics import Interval
-
-_IN_PERCENT = ContextVar("in percent", default=False)
 
 
 @dataclass(frozen=True)
@@ -79,46 +74,49 @@ FRAME_METRICS = ("J", "F", "IoU", "error")
 
 
 def facts(name: str) -> Figure:
-    """What is known of a figure, or of a metric of frames ("error")."""
+    """Returns what is known of a figure, or of a metric of frames ("error")."""
     if name in FIGURES:
         return FIGURES[name]
     return Figure("", lower=True, percent=True) if name == "error" else _PLAIN
 
 
-@contextlib.contextmanager
-def in_percent(asked: bool) -> Iterator[None]:
-    """Within it, `shown` writes fractions in percent where `asked`, as the tables of papers do."""
-    token = _IN_PERCENT.set(asked)
-    try:
-        yield
-    finally:
-        _IN_PERCENT.reset(token)
+def minor(name: str) -> str:
+    """Returns the class of a figure's column in the page: on a phone recall and decay give way."""
+    return "minor" if name.endswith(("recall", "decay")) else ""
 
 
-def shown(name: str, value: float | None, *, signed: bool = False) -> str:
-    """The value as all sheets write it: a dash for NaN and None, else with a sign where it is asked for.
+def format_value(name: str, value: float | None, percent: bool = False, *, signed: bool = False) -> str:
+    """Returns the value of a figure as all sheets write it; a dash for NaN and None.
 
-    Fractions have three decimals, or one in percent (`in_percent`); errors, in percent anyhow, have two.
+    Args:
+        name: the figure.
+        value: as in `Scores.figures`.
+        percent: fractions are in percent with one decimal, as the tables of papers have them, not with three
+            decimals; errors, in percent anyhow, have two.
+        signed: positive values have a sign, too.
     """
     if value is None or math.isnan(value):
         return "–"
     digits = 2 if facts(name).percent else 3
-    if _IN_PERCENT.get() and not facts(name).percent:
+    if percent and not facts(name).percent:
         value, digits = 100 * value, 1
     rounded = round(value, digits) + 0.0  # no -0.000
     text = f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     return f"{text} %" if facts(name).percent else text
 
 
-def between(figure: str, found: Interval | None, *, signed: bool = False) -> str:
-    """An interval in words; "" where there is none."""
-    if found is None or math.isnan(found.low):
+def format_interval(
+    name: str, interval: Interval | None, percent: bool = False, *, signed: bool = False
+) -> str:
+    """Returns an interval of a figure in words, "" where there is none; arguments as `format_value`."""
+    if interval is None or math.isnan(interval.low):
         return ""
-    return f"{shown(figure, found.low, signed=signed)} to {shown(figure, found.high, signed=signed)}"
+    low, high = (format_value(name, x, percent, signed=signed) for x in (interval.low, interval.high))
+    return f"{low} to {high}"
 
 
 def best(entry: published.Table, count: int | None = None) -> list[published.Method]:
-    """The methods of a published table by its first figure that each has, best first."""
+    """Returns the methods of a published table by its first figure, best first; at most `count`."""
     sign = 1 if facts(entry.figures[0]).lower else -1
 
     def place(method: published.Method) -> tuple[bool, float]:

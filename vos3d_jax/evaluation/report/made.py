@@ -34,13 +34,13 @@ class Made:
 
     @classmethod
     def now(cls, command: str, results: str | Path, settings: Mapping[str, Any]) -> "Made":
-        """The present time, and the whole path of the results."""
+        """Returns one of the present time, and the whole path of the results."""
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         return cls(command, str(Path(results).resolve()), date, settings)
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the scores are of."""
+        """Returns what the scores are of."""
         return {"results": self.results, **self.settings}
 
     def write(self, folder: Path) -> None:
@@ -64,12 +64,12 @@ class Other:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Returns what tables call it."""
         return self.scores.method or "the other result"
 
 
 def find_other(scores: Scores, file: Path) -> Other:
-    """A result with its masks, beside its scores.json (where `main` writes them) or where they were scored.
+    """Returns a result with its masks, beside its scores.json (as of `main`) or where they were scored.
 
     Masks that are newer than the scores may be those of another method by now, and are left alone.
     """

@@ -7,19 +7,28 @@ anywhere; pictures are inside as data, charts are inline SVG, the one small scri
 import base64
 import hashlib
 from collections.abc import Sequence
-from importlib import resources
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation.report import details, methods, overview, training
-from vos3d_jax.evaluation.report.comparison import compare_all
-from vos3d_jax.evaluation.report.figures import UNITS
+from vos3d_jax.evaluation.report import figures, sections, training, units
+from vos3d_jax.evaluation.report.charts import place
+from vos3d_jax.evaluation.report.comparison import format_p
 from vos3d_jax.evaluation.report.made import Made, Other
-from vos3d_jax.evaluation.report.markup import Html, element
 from vos3d_jax.evaluation.report.training import Training
-from vos3d_jax.evaluation.report.units import interval
 from vos3d_jax.evaluation.scores import Scores, require_comparable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_MOST_DRAWN = 3  # other methods whose curves and masks are drawn
+_PANELS = {
+    "frame": "The frame",
+    "truth": "The true mask over the frame",
+    "mask": "The scored mask over the frame",
+}
 
 
 def page(
@@ -30,8 +39,9 @@ def page(
     others: Sequence[Other] = (),
     made: Made | None = None,
     run: Training | None = None,
+    percent: bool = False,
 ) -> str:
-    """The text of report.html.
+    """Returns the text of report.html.
 
     Args:
         scores: what is reported.
@@ -40,14 +50,11 @@ def page(
         others: results to compare with; where one is not comparable, the page says why in one line.
         made: how and when the result was made.
         run: what the scored network is from.
+        percent: fractions are shown in percent.
 
     Raises:
         UserError: a mask of a picture cannot be read.
     """
-    intervals = {name: interval(scores, name) for name in scores.figures}
-    sections: list[tuple[str, str, Html | None]] = [
-        ("figures", "Figures", overview.figures(scores, intervals)),
-    ]
     comparable, refused = [], []
     for other in others:
         try:
@@ -55,61 +62,63 @@ def page(
             comparable.append(other)
         except UserError as error:
             refused.append((other.name, str(error)))
-    if others:
-        compared = compare_all(scores, [other.scores for other in comparable])
-        content = methods.comparison(scores, comparable, compared, refused)
-        sections.append(("comparison", "Comparison", content))
-    pictures = None if masks_dir is None else details.worst_frames(scores, videos, masks_dir, comparable)
-    sections += [
-        ("sequences", f"{UNITS[scores.average].capitalize()}s", details.sequences(scores, comparable)),
-        ("time", "Over time", details.over_time(scores, comparable)),
-        ("frames", "Worst frames", pictures),
-        ("attributes", "By attribute", details.attributes(scores)),
-        ("published", "Published results of other methods", overview.context(scores)),
-        ("training", "Training", None if run is None else training.section(run)),
-        ("provenance", "Where these figures come from", overview.provenance(scores, made)),
+    drawn, unit = comparable[:_MOST_DRAWN], figures.UNITS[scores.average]
+    intervals = {name: units.interval(scores, name) for name in scores.figures}
+    frames = masks_dir and sections.worst_frames(scores, videos, masks_dir, drawn, percent)
+    # (name of the template, title, what it shows); those that have nothing to show are left out.
+    contents = [
+        ("figures", "Figures", {"cards": sections.cards(scores, intervals)}),
+        ("comparison", "Comparison", others and sections.comparison(scores, comparable, refused, percent)),
+        ("sequences", f"{unit.capitalize()}s", sections.sequences(scores, comparable)),
+        ("time", "Over time", sections.over_time(scores, drawn, percent)),
+        ("frames", "Worst frames", frames),
+        ("attributes", "By attribute", sections.attributes(scores)),
+        ("published", "Published results of other methods", sections.published_results(scores)),
+        ("training", "Training", run and training.section(run)),
+        ("provenance", "Where these figures come from", sections.provenance(scores, made)),
     ]
-    shown = [(name, title, content) for name, title, content in sections if content is not None]
-    title = f"{scores.method}: {scores.title}" if scores.method else scores.title
-    links = (element("a", text, href=f"#{name}") for name, text, _ in shown)
-    body = element(
-        "main",
-        element("h1", title),
-        element("p", f"{scores.subject}. Scored: {scores.rule}.", class_="soft"),
-        None if scores.complete else element("p", _INCOMPLETE, class_="note"),
-        *(element("p", note, class_="note") for note in scores.notes),
-        element("nav", *links, aria_label="Sections"),
-        *(
-            element("section", element("h2", text), content, id=name, aria_label=text)
-            for name, text, content in shown
-        ),
-        class_="page",
-    )
-    return _document(title, body)
-
-
-_INCOMPLETE = (
-    "Not the whole benchmark: these figures are of the sequences and sizes named here, and are no benchmark "
-    "result."
-)
-
-
-def _document(title: str, body: Html) -> str:
-    style, script = (
-        (resources.files(__package__) / name).read_text("utf-8") for name in ("style.css", "sort.js")
-    )
+    environment = _environment()
+    script, *_ = environment.loader.get_source(environment, "sort.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
+    return environment.get_template("page.html").render(
+        title=f"{scores.method}: {scores.title}" if scores.method else scores.title,
+        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'",
+        script=script,
+        scores=scores,
+        sections=[entry for entry in contents if entry[2]],
+        others=comparable,
+        drawn=drawn,
+        kinds=_PANELS,
+        unit=unit,
+        average=figures.AVERAGES[scores.average],
+        counted=units.counted_over(scores),
+        few=units.few(scores),
+        intervals=intervals,
+        fewer={name: units.fewer(scores, name) for name in scores.figures},
+        format_value=partial(figures.format_value, percent=percent),
+        format_interval=partial(figures.format_interval, percent=percent),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(style)),
+
+
+@cache
+def _environment() -> "Environment":
+    """The templates; what is not defined in them is an error, and text that is shown is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # not for --no-report
+
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    end = element("script", Html(script))
-    return "<!doctype html>\n" + element("html", head, element("body", body, end), lang="en") + "\n"
+    environment.globals |= {
+        "facts": figures.facts,
+        "format_p": format_p,
+        "is_fingerprint": sections.is_fingerprint,
+        "minor": figures.minor,
+        "place": place,
+    }
+    return environment

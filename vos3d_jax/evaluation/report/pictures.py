@@ -2,8 +2,10 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from vos3d_jax.constants import VOID
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.benchmarks import Benchmark
-from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, shown
+from vos3d_jax.evaluation.report.figures import FRAME_METRICS, facts, format_value
 from vos3d_jax.evaluation.results_folder import existing
 from vos3d_jax.evaluation.scores import Row, Scores
 from vos3d_jax.media.encodings import CUT
@@ -40,30 +42,27 @@ class Scene:
     cut: bool  # its soft mask was cut at the half
 
     def of(self, other: Scores) -> "Scene":
-        """The same frame in another result on the same data."""
+        """Returns the same frame in another result on the same data."""
         row = next(row for row in other.rows if row.name == self.row.name)
         return replace(self, row=row, cut=_is_cut(other, row))
 
     @property
     def frame(self) -> str:
-        """The name of the frame."""
+        """Returns the name of the frame."""
         return self.row.frames[self.place]
 
     @property
-    def value(self) -> float:
-        """The frame's value of the metric by which frames are ranked."""
-        return self.row.series[self.metric][self.place]
+    def badness(self) -> float:
+        """Returns the value by which frames are ranked, negative where lower is better."""
+        value = self.row.series[self.metric][self.place]
+        return -value if facts(self.metric).lower else value
 
-    @property
-    def words(self) -> str:
-        """All values of the frame: "J 0.512, F 0.430"."""
-        metrics = (metric for metric in FRAME_METRICS if metric in self.row.series)
-        return ", ".join(
-            f"{metric} {shown(metric, self.row.series[metric][self.place])}" for metric in metrics
-        )
+    def words(self, percent: bool = False) -> str:
+        """Returns all values of the frame: "J 0.512, F 0.430"."""
+        return in_words(self.row, lambda metric: self.row.series[metric][self.place], percent)
 
     def read(self, masks_dir: str | Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Frame, truth and mask, as they are scored: objects that count as one have one id.
+        """Returns frame, truth and mask as they are scored: objects that count as one have one id.
 
         Raises:
             UserError: the mask is missing or cannot be read.
@@ -75,11 +74,11 @@ class Scene:
         return self.video.read_frame(index), truth, self.read_mask(masks_dir)
 
     def path(self, masks_dir: str | Path) -> Path:
-        """The file of its mask, of this result or of another one."""
+        """Returns the file of its mask, of this result or of another one."""
         return existing(Path(masks_dir) / self.folder, self.frame)
 
     def read_mask(self, masks_dir: str | Path) -> np.ndarray:
-        """The mask alone; errors as `read`."""
+        """Returns the mask alone; errors as `read`."""
         values = read_stored(self.path(masks_dir)).values
         if self.cut:
             return CUT.ids_of(values)
@@ -87,30 +86,40 @@ class Scene:
         return (values != 0).astype(np.uint8) if self.rules.objects == "merged" else values
 
 
+def in_words(row: Row, value: Callable[[str], float], percent: bool) -> str:
+    """Returns the values of the metrics of frames that a row has: "J 0.512, F 0.430"."""
+    metrics = (metric for metric in FRAME_METRICS if metric in row.series)
+    return ", ".join(f"{metric} {format_value(metric, value(metric), percent)}" for metric in metrics)
+
+
 def write_pictures(
-    scores: Scores, videos: Sequence[Video], masks_dir: str | Path, folder: str | Path
+    scores: Scores,
+    videos: Sequence[Video],
+    masks_dir: str | Path,
+    folder: str | Path,
+    percent: bool = False,
 ) -> list[Path]:
     """Writes one picture a sequence, `<folder>/<sequence>.jpg`, and returns their paths.
 
     Each shows two scored frames, with truth and mask side by side: the one of median score and the worst.
     Sequences whose video is not among `videos` are left out, and of hundreds (J-HMDB) all but the 60 whose
-    worst frames are worst.
+    worst frames are worst. With `percent`, their words have fractions in percent.
     """
     written = []
     ranked = _ranked(scores, videos)
-    for name in sorted(ranked, key=lambda name: _badness(ranked[name][0]))[:_MOST_PICTURES]:
+    for name in sorted(ranked, key=lambda name: ranked[name][0].badness)[:_MOST_PICTURES]:
         scenes = ranked[name]
         chosen = {"typical": scenes[len(scenes) // 2], "worst": scenes[0]}
-        rows = [_row(kind, scene, Path(masks_dir)) for kind, scene in chosen.items()]
+        rows = [_row(kind, scene, Path(masks_dir), percent) for kind, scene in chosen.items()]
         written.append(Path(folder) / f"{name}.jpg")
         write_jpeg(written[-1], np.concatenate(rows))
     return written
 
 
 def worst_scenes(scores: Scores, videos: Sequence[Video], count: int) -> list[Scene]:
-    """The worst frame of each of the `count` sequences whose worst frames are worst, worst first."""
+    """Returns the worst frame of each of the `count` sequences whose worst frames are worst, worst first."""
     worst = [scenes[0] for scenes in _ranked(scores, videos).values()]
-    return sorted(worst, key=_badness)[:count]
+    return sorted(worst, key=attrgetter("badness"))[:count]
 
 
 def jpegs(
@@ -149,24 +158,19 @@ def _ranked(scores: Scores, videos: Sequence[Video]) -> dict[str, list[Scene]]:
             continue
         cut = _is_cut(scores, row)
         for index, value in enumerate(row.series[metric]):
-            if not np.isnan(value):
+            if not math.isnan(value):
                 scenes.setdefault(row.sequence, []).append(Scene(row, *place, index, metric, rules, cut))
-    return {name: sorted(found, key=_badness) for name, found in scenes.items()}
+    return {name: sorted(frames, key=attrgetter("badness")) for name, frames in scenes.items()}
 
 
 def _is_cut(scores: Scores, row: Row) -> bool:
     return row.sequence in scores.provenance.get("masks", {}).get("results", {}).get(CUT.words, ())
 
 
-def _badness(scene: Scene) -> float:
-    return -scene.value if facts(scene.metric).lower else scene.value
-
-
-def _row(kind: str, scene: Scene, masks_dir: Path) -> np.ndarray:
+def _row(kind: str, scene: Scene, masks_dir: Path, percent: bool) -> np.ndarray:
     frame, truth, mask = scene.read(masks_dir)
     row = scene.row
-    metrics = (metric for metric in FRAME_METRICS if metric in row.series)
-    means = ", ".join(f"{metric} {shown(metric, row.statistics(metric).mean)}" for metric in metrics)
+    means = in_words(row, lambda metric: row.statistics(metric).mean, percent)
     place = f"{row.name} {scene.frame} ({kind} {scene.metric})"
-    caption = f"{place}: {scene.words}; mean of {len(row.frames)} frames: {means}"
+    caption = f"{place}: {scene.words(percent)}; mean of {len(row.frames)} frames: {means}"
     return side_by_side(frame, truth, mask, caption=caption)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vos3d_jax import files
 from vos3d_jax.evaluation import benchmarks
-from vos3d_jax.evaluation.report.units import interval
-from vos3d_jax.evaluation.scores import Scores, statistics_of
+from vos3d_jax.evaluation.report.units import interval, row_columns
+from vos3d_jax.evaluation.scores import Scores
 
 _GLOBAL = {
     "J&F-Mean": "J&F",
@@ -67,22 +67,19 @@ def _official_per_sequence(scores: Scores) -> list[list[str]]:
 def _figures(scores: Scores) -> list[list[str]]:
     rows = [["figure", "value", "low 95 %", "high 95 %"]]
     for name, value in scores.figures.items():
-        found = interval(scores, name)
-        bounds = ("", "") if found is None else (_full(found.low), _full(found.high))
-        rows.append([name, _full(value), *bounds])
+        over = interval(scores, name)
+        rows.append([name, _full(value), *map(_full, (over.low, over.high) if over else (None, None))])
     return rows
 
 
 def _rows(scores: Scores) -> list[list[str]]:
-    metrics = list(dict.fromkeys(metric for row in scores.rows for metric in row.series))
-    both = {"J", "F"} <= set(metrics)
-    columns = [(metric, name) for metric in metrics for name in statistics_of(metric)]
-    heads = ["name", "sequence", "group", "frames", *(["J&F"] if both else [])]
-    rows = [[*heads, *(" ".join(column) for column in columns)]]
+    columns = {f"{metric} {name}": values for metric, name, values in row_columns(scores)}
+    if {"J mean", "F mean"} <= columns.keys():
+        both = {name: (value + columns["F mean"][name]) / 2 for name, value in columns["J mean"].items()}
+        columns = {"J&F": both, **columns}
+    rows = [["name", "sequence", "group", "frames", *columns]]
     for row in scores.rows:
-        found = {metric: row.statistics(metric) for metric in row.series}
-        cells = [_full((found["J"].mean + found["F"].mean) / 2)] if both else []
-        cells += [_full(getattr(found[metric], name)) if metric in found else "" for metric, name in columns]
+        cells = (_full(values.get(row.name)) for values in columns.values())
         rows.append([row.name, row.sequence, row.group, str(len(row.frames)), *cells])
     return rows
 
@@ -91,5 +88,5 @@ def _rounded(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def _full(value: float) -> str:
-    return "" if math.isnan(value) else repr(value)
+def _full(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vos3d_jax.evaluation.report.charts import lines
-from vos3d_jax.evaluation.report.markup import Html, element, join
+from vos3d_jax.evaluation.report.charts import Chart, lines
 
 _POINTS = 120  # of a curve: each is the mean of its share of the lines
 _CURVES = (("loss", "Loss"), ("iou", "IoU on training clips"), ("J", "J on held-out frames"))
@@ -18,7 +17,12 @@ _CURVES = (("loss", "Loss"), ("iou", "IoU on training clips"), ("J", "J on held-
 
 @dataclass(frozen=True)
 class Training:
-    """A run: its settings, and the lines of its `metrics.jsonl`."""
+    """A run.
+
+    Attributes:
+        config: its settings.
+        metrics: the lines of its `metrics.jsonl`.
+    """
 
     config: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
@@ -34,37 +38,28 @@ def find_training(workdir: str | Path) -> Training | None:
         return None
 
 
-def section(run: Training) -> Html:
-    """Curves of loss, IoU and held-out scores over the steps, and all settings."""
-    curves = [chart for name, title in _CURVES if (chart := _curve(run.metrics, name, title)) is not None]
-    settings = [
-        element(tag, text)
-        for pair in _leaves(run.config)
-        for tag, text in zip(("dt", "dd"), pair, strict=True)
-    ]
-    return join(
-        [
-            element("div", *curves, class_="multiples"),
-            element("details", element("summary", "All settings"), element("dl", *settings)),
+def section(run: Training) -> dict[str, Any]:
+    """Returns the curves of a run, and all settings with their names."""
+    return {"charts": _curves(run), "settings": list(_leaves(run.config))}
+
+
+def _curves(run: Training) -> list[Chart]:
+    charts = []
+    for name, title in _CURVES:
+        known = [
+            (line["step"], line[name]) for line in run.metrics if math.isfinite(line.get(name, math.nan))
         ]
-    )
-
-
-def _curve(metrics: Sequence[Mapping[str, Any]], name: str, title: str) -> Html | None:
-    known = [(line["step"], line[name]) for line in metrics if math.isfinite(line.get(name, math.nan))]
-    if len(known) < 2:
-        return None
-    steps, values = zip(*known, strict=True)
-    parts = np.array_split(np.asarray(values, float), min(_POINTS, len(values)))
-    means = [float(part.mean()) for part in parts]
-    top = max(1.0, *means) if name == "loss" else 1.0
-    words = f"first {means[0]:.3f}, last {means[-1]:.3f}"
-    return element(
-        "figure",
-        element("figcaption", element("strong", title), element("br"), words),
-        lines([(name, means)], f"{title} over {steps[-1]} steps, from 0 to {top:.3g}: {words}", top),
-        element("div", *(element("span", f"step {step}") for step in (steps[0], steps[-1])), class_="ends"),
-    )
+        if len(known) < 2:
+            continue
+        steps, values = zip(*known, strict=True)
+        parts = np.array_split(np.asarray(values, float), min(_POINTS, len(values)))
+        means = [float(part.mean()) for part in parts]
+        top = max(1.0, *means) if name == "loss" else 1.0
+        words = f"first {means[0]:.3f}, last {means[-1]:.3f}"
+        label = f"{title} over {steps[-1]} steps, from 0 to {top:.3g}: {words}"
+        ends = (f"step {steps[0]}", f"step {steps[-1]}")
+        charts.append(Chart(title, words, label, lines([(name, means)], top), ends))
+    return charts
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -6,71 +6,102 @@ units. Figures that are no mean over units (pooled F, frame-mAP, the saliency me
 """
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.metrics import Interval, confidence_interval
-from vos3d_jax.evaluation.report.figures import UNITS, facts
-from vos3d_jax.evaluation.scores import Row, Scores
+from vos3d_jax.evaluation.report.figures import FRAME_METRICS, UNITS, facts
+from vos3d_jax.evaluation.scores import Row, Scores, statistics_of
 
 _FEW = 6  # of fewer units no sign-flip test gets below 0.05: 2 of the 2**5 patterns of signs are 0.0625
 
 
 @dataclass(frozen=True)
 class Units:
-    """One value and weight a unit; NaN values are left out."""
+    """What a figure is the weighted mean of.
+
+    Attributes:
+        names: of the units where the figure is defined.
+        values: one a unit.
+        weights: one a unit.
+    """
 
     names: tuple[str, ...]
-    values: np.ndarray
-    weights: np.ndarray
+    values: tuple[float, ...]
+    weights: tuple[float, ...]
 
 
 def units(scores: Scores, figure: str) -> Units | None:
-    """The values whose weighted mean is `figure`; None where it is no mean over sequences or objects.
+    """Returns the values whose weighted mean is `figure`; None where it is no mean over sequences or objects.
 
     Units are what the benchmark averages: sequences (of JumpCut: clips, each the mean of its key frames),
     objects, or the clips of J-HMDB, weighted so that its three splits count the same.
     """
-    rows, value = _rows(scores, figure), _value(figure)
-    if value is None or not rows:
+    value = _value(figure)
+    if value is None:
         return None
-    if scores.average == "sequences":
-        grouped: dict[str, list[float]] = {}
-        for row in rows:
-            grouped.setdefault(row.sequence, []).append(value(row))
-        names = tuple(grouped)
-        values = np.array([_mean(numbers) for numbers in grouped.values()])
-        weights = np.ones(len(names))
-    else:
-        names = tuple(row.name for row in rows)
-        values = np.array([value(row) for row in rows])
-        weights = np.ones(len(rows))
-        if scores.average == "groups":
-            sizes = {row.group: 0 for row in rows}
-            for row, number in zip(rows, values, strict=True):
-                sizes[row.group] += not np.isnan(number)
-            weights = np.array([1 / max(sizes[row.group], 1) for row in rows])
-    return Units(names, values, weights) if np.isfinite(values).any() else None
+    groups: dict[str, str] = {}
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in _rows(scores, figure):
+        name = row.sequence if scores.average == "sequences" else row.name
+        values[name].append(value(row))
+        groups[name] = row.group if scores.average == "groups" else ""
+    means = {name: known_mean(numbers) for name, numbers in values.items()}
+    known = {name: mean for name, mean in means.items() if not math.isnan(mean)}
+    if not known:
+        return None
+    sizes = Counter(groups[name] for name in known)
+    weights = (1 / sizes[groups[name]] if scores.average == "groups" else 1.0 for name in known)
+    return Units(tuple(known), tuple(known.values()), tuple(weights))
 
 
 def interval(scores: Scores, figure: str) -> Interval | None:
-    """The 95 % bootstrap interval of a headline figure over its units; None without units."""
-    found = units(scores, figure)
-    return None if found is None else confidence_interval(found.values, weights=found.weights)
+    """Returns the 95 % bootstrap interval of a headline figure over its units; None without units."""
+    over = units(scores, figure)
+    return None if over is None else _interval(over.values, over.weights)
+
+
+@lru_cache(64)  # csv, page and terminal show the same
+def _interval(values: tuple[float, ...], weights: tuple[float, ...]) -> Interval:
+    return confidence_interval(np.array(values), weights=np.array(weights))
 
 
 def fewer(scores: Scores, figure: str) -> int | None:
-    """How many units a figure's interval is over, where that is fewer than `counted_over` says; else None."""
-    found = units(scores, figure)
-    known = _count(scores) if found is None else int(np.isfinite(found.values).sum())
+    """Returns how many units a figure's interval is over, if fewer than `counted_over` says; else None."""
+    over = units(scores, figure)
+    known = _count(scores) if over is None else len(over.names)
     return None if known == _count(scores) else known
 
 
+def known_mean(values: Iterable[float]) -> float:
+    """Returns the mean without NaN; NaN where there are no values."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def row_metrics(scores: Scores) -> list[str]:
+    """Returns the metrics that rows have, those of frames first."""
+    metrics = dict.fromkeys(metric for row in scores.rows for metric in row.series)
+    return sorted(metrics, key=lambda metric: metric not in FRAME_METRICS)
+
+
+def row_columns(scores: Scores) -> list[tuple[str, str, dict[str, float]]]:
+    """Returns (metric, "mean" or another statistic, row -> value) of all that is reported of rows."""
+    columns = []
+    for metric in row_metrics(scores):
+        by_row = {row.name: row.statistics(metric) for row in scores.rows if metric in row.series}
+        for name in statistics_of(metric):
+            columns.append((metric, name, {row: getattr(of, name) for row, of in by_row.items()}))
+    return columns
+
+
 def worst_first(rows: Iterable[Row], metric: str) -> list[Row]:
-    """The rows by the mean of a metric, those where it is not defined last."""
+    """Returns the rows by the mean of a metric, those where it is not defined last."""
     sign = -1 if facts(metric).lower else 1
 
     def badness(row: Row) -> tuple[bool, float]:
@@ -81,12 +112,12 @@ def worst_first(rows: Iterable[Row], metric: str) -> list[Row]:
 
 
 def counted_over(scores: Scores) -> str:
-    """What the intervals are over, in words: "20 sequences"."""
+    """Returns what the intervals are over, in words: "20 sequences"."""
     return f"{_count(scores)} {UNITS[scores.average]}{'s' * (_count(scores) != 1)}"
 
 
 def few(scores: Scores) -> str:
-    """A warning where intervals are over too few units to mean much; else ""."""
+    """Returns a warning where intervals are over too few units to mean much; else ""."""
     if _count(scores) >= _FEW:
         return ""
     return (
@@ -125,8 +156,3 @@ def _value(figure: str):
     if statistic in ("mean", "recall", "decay"):
         return lambda row: getattr(row.statistics(metric), statistic)
     return None
-
-
-def _mean(numbers: Iterable[float]) -> float:
-    known = [number for number in numbers if not np.isnan(number)]
-    return float(np.mean(known)) if known else float("nan")
