@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vos3d_jax.command_line import Parser, require_path
+from vos3d_jax.command_line import Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 
@@ -32,6 +32,14 @@ def _refused(capsys, parser, *arguments):
 def test_dashes_and_underscores_are_alike(flag):
     assert _parser().parse_args([flag]).short_edge == 3
     assert _parser().parse_args([flag.partition("=")[0], "3"]).short_edge == 3
+
+
+def test_a_flag_is_asked_for_as_the_help_spells_it_also_after_parsing(capsys):
+    parser = _parser()
+    _, rest = parser.parse_known_args(["--no_overlya"])
+    with pytest.raises(SystemExit):
+        parser.refuse(rest)
+    assert capsys.readouterr().err.endswith("did you mean --no-overlay?\n")
 
 
 def test_they_are_alike_in_flags_with_a_dash_and_in_sub_commands():
@@ -152,3 +160,11 @@ def test_an_unknown_command_is_named_with_the_nearest():
     assert (run.returncode, run.stderr) == (
         2, "vos3d: error: no command 'segmnet': did you mean segment?\n",
     )  # fmt: skip
+
+
+def test_named_values_are_json_where_they_can_be_and_text_elsewhere():
+    given = ["count=3", "size=[24,40]", "frames={clip}/*.jpg", "sparse=false"]
+    values = {"count": 3, "size": [24, 40], "frames": "{clip}/*.jpg", "sparse": False}
+    assert named_values("--option", given) == values
+    with pytest.raises(UserError, match="--option=count has no value: give --option=NAME=VALUE"):
+        named_values("--option", ["count"])

@@ -75,7 +75,8 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
-        flags = (flag for parser in parsers for flag in parser._option_string_actions)
+        # The other spellings stand last.
+        flags = reversed([flag for parser in parsers for flag in parser._option_string_actions])
         return {flag.replace("-", "_"): flag for flag in flags if flag.startswith("--")}
 
 
