@@ -48,7 +48,10 @@ setup(
     packages=find_packages(include=["vos3d_jax", "vos3d_jax.*"]),
     package_dir={"": "."},
     cmdclass={"build_py": _BuildWithConfigs},
-    package_data={"vos3d_jax.evaluation": ["*.json", "report/templates/*"]},
+    package_data={
+        "vos3d_jax.evaluation": ["*.json", "report/templates/*"],
+        "vos3d_jax.porting": ["network_shapes.json"],
+    },
     install_requires=_requirements(),
     extras_require={
         "cuda": ["jax[cuda13]"],

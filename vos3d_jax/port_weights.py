@@ -39,10 +39,11 @@ def _inspect(options: argparse.Namespace) -> None:
     from vos3d_jax.porting import open_checkpoint, plan, printing
 
     checkpoint = open_checkpoint(options.file, root=options.root)
-    settings = named_values("--set", options.set)
-    planned = plan.make(checkpoint, into=options.into, settings=settings, allow=options.allow)
-    printing.print_plan(checkpoint, planned, all_rows=options.all)
-    plan.refuse(checkpoint, planned)
+    made = plan.make(
+        checkpoint, into=options.into, settings=named_values("--set", options.set), allow=options.allow
+    )
+    printing.print_plan(checkpoint, made, all_rows=options.all)
+    plan.refuse(checkpoint, made)
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -64,9 +65,12 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from vos3d_jax.porting.export import export, forgotten
+    from vos3d_jax.porting.rules import SOURCES
 
-    tensors = export(options.folder, options.output, naming=options.naming, overwrite=options.overwrite)
-    print(f"{options.output}: {len(tensors)} tensors, in the words of {_naming(options)}")
+    tensors, naming = export(
+        options.folder, options.output, naming=options.naming, overwrite=options.overwrite
+    )
+    print(f"{options.output}: {len(tensors)} tensors, in the words of {SOURCES[naming].title}")
     if values := forgotten(options.output, options.folder):
         given = " ".join(f"--set={name}={json.dumps(value)}" for name, value in values.items())
         print(f"a state dict does not show all of this network; to convert it back: {given}")
@@ -74,21 +78,37 @@ def _export(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from vos3d_jax.porting import printing
-    from vos3d_jax.porting.compare import compare, other_settings
+    from vos3d_jax.porting.compare import compare
 
-    rows = compare(options.folder, options.file, root=options.root)
-    other = other_settings(options.folder, options.file, root=options.root)
-    printing.print_comparison(rows, other)
-    different = [row for row in rows if row.status in ("different", "wrong shape")]
-    if different:
-        raise UserError(f"{len(different)} of {len(rows)} tensors differ; the first is {different[0].name}")
+    comparison = compare(options.folder, options.file, root=options.root)
+    printing.print_comparison(comparison)
+    tensors = comparison.tensors
+    if different := [tensor.name for tensor in tensors if tensor.status in ("different", "wrong shape")]:
+        raise UserError(f"{len(different)} of {len(tensors)} tensors differ; the first is {different[0]}")
 
 
-def _naming(options: argparse.Namespace) -> str:
-    from vos3d_jax import storage
-    from vos3d_jax.porting import export, rules
-
-    return rules.SOURCES[options.naming or export.default_naming(storage.load_card(options.folder))].title
+_COMMANDS = {
+    "inspect": (
+        _inspect,
+        "Says what a file is, and what becomes of each of its tensors.",
+        "vos3d port_weights inspect irCSN_152_ft_kinetics.pth --into=dcseg",
+    ),
+    "convert": (
+        _convert,
+        "Writes a folder that vos.load_model opens; nothing while one tensor is not accounted for.",
+        "vos3d port_weights convert bmvc_final.pth --output=models/dcseg",
+    ),
+    "export": (
+        _export,
+        "Writes a model as a PyTorch state dict, .safetensors or .pth, without torch.",
+        "vos3d port_weights export models/dcseg --output=dcseg.pth",
+    ),
+    "compare": (
+        _compare,
+        "Compares a model with the file it came from, tensor by tensor, bit by bit.",
+        "vos3d port_weights compare models/dcseg bmvc_final.pth",
+    ),
+}
 
 
 def _parser() -> Parser:
@@ -97,87 +117,40 @@ def _parser() -> Parser:
         description="Published weights of PyTorch and Caffe2 in, and back out, without either.",
         epilog=_EXAMPLES,
     )
-    commands = parser.add_subparsers(
-        required=True, title="commands", metavar="inspect | convert | export | compare"
-    )
+    commands = parser.add_subparsers(required=True, title="commands", metavar=" | ".join(_COMMANDS))
+    parsers = {}
+    for name, (function, description, example) in _COMMANDS.items():
+        parsers[name] = commands.add_parser(
+            name, help=description, description=description, epilog=f"example:\n  {example}"
+        )
+        parsers[name].set_defaults(function=function)
 
-    inspect = _command(
-        commands,
-        "inspect",
-        _inspect,
-        "Says what a file is, and what becomes of each of its tensors.",
-        "vos3d port_weights inspect irCSN_152_ft_kinetics.pth --into=dcseg",
-    )
-    _add_file(inspect)
-    inspect.add_argument("--all", action="store_true", help="list every tensor, not only what needs a look")
+    def add(names: str, flag: str, help: str, **options: Any) -> None:
+        for name in names.split():
+            parsers[name].add_argument(flag, help=help, **options)
 
-    convert = _command(
-        commands,
-        "convert",
-        _convert,
-        "Writes a folder that vos.load_model opens; nothing while one tensor is not accounted for.",
-        "vos3d port_weights convert bmvc_final.pth --output=models/dcseg",
+    add("export compare", "folder", "a training workdir or a ported model", metavar="DIR")
+    file = "a checkpoint; what it is shows from its tensors, not its name"
+    add("inspect convert compare", "file", file, metavar="FILE")
+    root = "where in the file the weights are: state_dict_ema, ema.module"
+    add("inspect convert compare", "--root", root, metavar="KEY")
+    into = "dcseg: make a backbone file the encoder of a segmentation network"
+    add("inspect convert", "--into", into, metavar="SYSTEM")
+    several = {"action": "append", "default": []}
+    given = "an argument that the file cannot show: epsilon=1e-3, temporal_strides=false, mean=[..]"
+    add("inspect convert", "--set", given, metavar="NAME=VALUE", **several)
+    allowed = "accept the problems of tensors of that name, as in --allow='fc.*' (missing ones become random)"
+    add("inspect convert", "--allow", allowed, metavar="PATTERN", **several)
+    add("inspect", "--all", "list every tensor, not only what needs a look", action="store_true")
+    add("convert", "--output", "folder for the model", metavar="DIR", required=True)
+    add("export", "--output", "ends in .safetensors, .pth or .pt", metavar="FILE", required=True)
+    add("convert export", "--overwrite", **OVERWRITE)
+    naming = (
+        "whose names: 3dcseg_old, 3dcseg, mmaction2, pytorchvideo, vmz, r2plus1d, 3dcseg_backbone, "
+        "caffe2_r2plus1d, caffe2 (default: those the weights came with)"
     )
-    _add_file(convert)
-    convert.add_argument("--output", required=True, metavar="DIR", help="folder for the model")
-    convert.add_argument("--overwrite", **OVERWRITE)
-
-    export = _command(
-        commands,
-        "export",
-        _export,
-        "Writes a model as a PyTorch state dict, .safetensors or .pth, without torch.",
-        "vos3d port_weights export models/dcseg --output=dcseg.pth",
-    )
-    export.add_argument("folder", metavar="DIR", help="a training workdir or a ported model")
-    export.add_argument("--output", required=True, metavar="FILE", help="ends in .safetensors, .pth or .pt")
-    export.add_argument("--overwrite", **OVERWRITE)
-    export.add_argument(
-        "--naming",
-        metavar="SOURCE",
-        help="whose names: 3dcseg, 3dcseg_old, 3dcseg_backbone, vmz, r2plus1d, mmaction2, pytorchvideo, "
-        "caffe2, caffe2_r2plus1d (default: those the weights came with)",
-    )
-
-    compare = _command(
-        commands,
-        "compare",
-        _compare,
-        "Compares a model with the file it came from, tensor by tensor, bit by bit.",
-        "vos3d port_weights compare models/dcseg bmvc_final.pth",
-    )
-    compare.add_argument("folder", metavar="DIR", help="a ported model")
-    compare.add_argument("file", metavar="FILE", help="a checkpoint")
-    compare.add_argument("--root", metavar="KEY", help="where in the file the weights are")
+    add("export", "--naming", naming, metavar="SOURCE")
     return parser
-
-
-def _command(commands: Any, name: str, function: Any, description: str, example: str) -> Any:
-    epilog = f"example:\n  {example}"
-    parser = commands.add_parser(name, help=description, description=description, epilog=epilog)
-    parser.set_defaults(function=function)
-    return parser
-
-
-def _add_file(parser: Parser) -> None:
-    add = parser.add_argument
-    add("file", metavar="FILE", help="a checkpoint; what it is shows from its tensors, not its name")
-    add("--into", metavar="SYSTEM", help="dcseg: make a backbone file the encoder of a segmentation network")
-    add("--root", metavar="KEY", help="where in the file the weights are: state_dict_ema, ema.module")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an argument that the file cannot show: epsilon=1e-3, temporal_strides=false, mean=[..]",
-    )
-    add(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="accept the problems of tensors of that name, as in --allow='fc.*' (missing ones become random)",
-    )
 
 
 if __name__ == "__main__":

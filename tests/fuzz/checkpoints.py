@@ -68,10 +68,7 @@ def read(path: Path) -> None:
             assert tensor.numpy().shape == tensor.shape
     if path.suffix == _NO_NETWORK:
         return
-    found = plan.make(checkpoint)
-    plan.refuse(checkpoint, found)
-    convert.refuse_inflated(checkpoint, found)
-    plan.refuse(checkpoint, convert.fill(checkpoint, found)[1])
+    convert.fill(checkpoint, plan.make(checkpoint))
 
 
 def mutate(content: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:

@@ -49,10 +49,7 @@ def test_a_2d_resnet_50_has_the_tensors_of_the_published_files(resnet50, source,
     paths = [path for path in resnet50 if source == "rgmp" or "guidance" not in path]
     names = rules.torch_names(paths, source, {"backbone": "image"})
     # Kernels of one tap in time are [o, i, h, w] there.
-    ours = {
-        name: tuple(n for axis, n in enumerate(rules.torch_shape(path, resnet50[path])) if axis != 2)
-        for path, name in names.items()
-    }
+    ours = {name: rules.torch_shape(path, resnet50[path], planar=True) for path, name in names.items()}
     other = ("fc.", "Decoder.", "Encoder.mean", "Encoder.std")
     theirs = {
         name: shape

@@ -12,7 +12,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.porting import open_checkpoint, plan, rules, targets
 from vos3d_jax.porting.convert import convert, refuse_inflated
 from vos3d_jax.porting.export import export, naming_arguments
-from vos3d_jax.porting.rules import known_files
+from vos3d_jax.porting.rules.known_files import KNOWN_FILES
 
 DCSEG = {"depth": 14, "width": 4, "decoder_width": 8}
 CSN = {"depth": 26, "width": 4, "classes": 5}
@@ -87,7 +87,7 @@ def test_a_file_is_converted_exported_and_converted_again_bit_by_bit(
     for suffix in [".pth"] if source != "vmz" else [".pth", ".safetensors"]:
         export(tmp_path / "model", tmp_path / f"exported{suffix}")
         again = convert(tmp_path / f"exported{suffix}", tmp_path / f"again{suffix}")
-        assert again.problems == [] and again.count("unknown") == 0
+        assert again.problems == [] and "unknown" not in again.counts()
         twice, second = _views(tmp_path / f"again{suffix}")
         _same(views, twice)
         assert second["arguments"] == card["arguments"]
@@ -150,14 +150,14 @@ def test_the_stale_norm_of_the_stem_is_ignored(dcseg):
     done = dcseg()
     views, _ = _views(dcseg.folder)
     np.testing.assert_array_equal(views["encoder/stem/conv/norm/scale"], dcseg.tensors["encoder.bn1.weight"])
-    assert done.count("unused") == 1
+    assert done.counts()["unused"] == 1
 
 
 def test_second_names_must_repeat_the_first(dcseg):
     name = "encoder.layer2.0.conv1.weight"
     dcseg.tensors["encoder.resnet.conv1.weight"] = dcseg.tensors["encoder.conv1.weight"]
     dcseg.tensors["encoder.resnet.layer2.0.conv1.weight"] = dcseg.tensors[name].copy()
-    assert dcseg().count("alias") == 2
+    assert dcseg().counts()["alias"] == 2
 
 
 def test_a_second_name_with_other_values_is_a_problem(dcseg):
@@ -196,7 +196,7 @@ def test_input_constants_that_are_not_taken_are_not_called_so(tmp_path):
     tensors["data_preprocessor.mean"] = tensors["data_preprocessor.std"] = np.ones(3, np.float32)
     path = manifests.write(tmp_path / "weights.pth", tensors)
     checkpoint = open_checkpoint(path)
-    assert plan.make(checkpoint).count("constant") == 2
+    assert plan.make(checkpoint).counts()["constant"] == 2
     others = [{"into": "dcseg"}, {"settings": {"mean": [1.0, 2.0, 3.0], "std": [1.0, 1.0, 1.0]}}]
     for options in others:
         rows = {row.name: row for row in plan.make(checkpoint, **options).rows}
@@ -256,7 +256,7 @@ def test_all_broken_tensors_come_in_one_message_and_are_let_through_by_name_or_p
         dcseg(allow=[KERNEL])
     done = dcseg(allow=[KERNEL, "encoder/stage1/0/*"])
     views, card = _views(dcseg.folder)
-    assert done.count("broken") == 2 and len(card["report"]["allowed"]) == 2
+    assert done.counts()["broken"] == 2 and len(card["report"]["allowed"]) == 2
     assert card["report"]["random"] == [] and "no trained network has" in cards.doubt(card)
     assert (views["encoder/stage1/0/reduce/norm/var"] == -1).all()
     assert np.isnan(views["bridge/left1/kernel"]).all()
@@ -278,7 +278,7 @@ def test_a_backbone_becomes_the_encoder_of_a_segmentation_network(tmp_path):
     done = convert(path, tmp_path / "model", into="dcseg")
     views, card = _views(tmp_path / "model")
     assert card["system"] == "dcseg" and card["arguments"]["epsilon"] == 1e-5
-    assert done.count("used") == len(tensors) - 2 and done.count("unused") == 2
+    assert done.counts()["used"] == len(tensors) - 2 and done.counts()["unused"] == 2
     assert {row.path for row in done.rows if row.status == "random"} == {
         path for path in views if not path.startswith("encoder/")
     }
@@ -292,7 +292,7 @@ def test_a_file_without_a_head_needs_a_system_to_go_into(tmp_path):
     path = manifests.write(tmp_path / "weights.pth", backbone)
     with pytest.raises(UserError, match="--into=dcseg"):
         convert(path, tmp_path / "model")
-    assert convert(path, tmp_path / "model", into="dcseg").count("used") == len(backbone)
+    assert convert(path, tmp_path / "model", into="dcseg").counts()["used"] == len(backbone)
 
 
 def test_a_file_known_by_its_hash_brings_what_it_does_not_show(tmp_path, monkeypatch):
@@ -301,7 +301,7 @@ def test_a_file_known_by_its_hash_brings_what_it_does_not_show(tmp_path, monkeyp
     convert(path, tmp_path / "unknown")
     digest = storage.load_card(tmp_path / "unknown")["source"]["sha256"]
     known = ("a published file", {"mean": (1.0, 2.0, 3.0)})
-    monkeypatch.setattr(known_files, "KNOWN_FILES", {digest[:8]: known})
+    monkeypatch.setitem(KNOWN_FILES, digest[:8], known)
     convert(path, tmp_path / "known")
     card = storage.load_card(tmp_path / "known")
     assert card["source"]["published"] == "a published file"

@@ -44,7 +44,7 @@ def test_an_exported_file_has_all_names_and_shapes_of_the_published_one(name, sy
 def test_torch_opens_the_exported_file_with_weights_only(folder, suffix):
     torch = pytest.importorskip("torch")
     path = folder.parent / f"weights{suffix}"
-    tensors = export(folder, path)
+    tensors, _ = export(folder, path)
     if suffix == ".pth":
         opened = torch.load(path, weights_only=True)
     else:

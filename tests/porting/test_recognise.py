@@ -79,6 +79,19 @@ def test_a_network_of_another_depth_is_named_with_its_blocks():
         recognise("weights.pth", names)
 
 
+def test_names_of_one_kind_with_shapes_of_another_are_stepped_over():
+    # Trap: VMZ has no dense 3D ResNet, whatever another name in its file looks like.
+    names = {**manifests.manifest("vmz_ir_csn_152"), "layer1.0.conv2.weight": (64, 64, 3, 3, 3)}
+    assert recognise("weights", names).backbone == "csn"
+
+
+def test_a_network_whose_stem_is_not_there_is_refused_by_its_name():
+    names = dict(manifests.manifest("3dcseg_old_r2plus1d34"))
+    del names["encoder.conv1.3.weight"]
+    with pytest.raises(UserError, match="encoder.conv1.3.weight shows how large .* but is not there"):
+        recognise("weights", names)
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (1 << 40,)])
 def test_shapes_that_no_layer_has_are_refused_not_stumbled_over(shape):
     names = dict(manifests.manifest("3dcseg_saliencynetwork_gc3d"))

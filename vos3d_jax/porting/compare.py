@@ -1,27 +1,27 @@
 """The proof for a user's own file: a model's tensors against those of a file, bit by bit."""
 
-import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vos3d_jax import storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import export, plan, rules, targets
-from vos3d_jax.porting.readers import open_checkpoint
-from vos3d_jax.porting.recognise import recognise
-from vos3d_jax.porting.rules import known_files
+from vos3d_jax.porting import networks, plan, rules, targets
+from vos3d_jax.porting.export import naming_arguments
+from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
+from vos3d_jax.porting.recognise import Recognised, recognise
+from vos3d_jax.porting.rules.known_files import KNOWN_FILES
 
 EQUAL, DIFFERENT, SHAPE = "equal", "different", "wrong shape"
-_UNSEEN = ("epsilon", "mean", "std", "temporal_strides", "stem_time_padding")  # tensors do not show them
 ONLY_MODEL, ONLY_FILE = "only in the model", "only in the file"
+_UNSEEN = ("epsilon", "mean", "std", "temporal_strides", "stem_time_padding")  # tensors do not show them
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True)
+class ComparedTensor:
     """One tensor of the model, or one that only the file has.
 
     Attributes:
@@ -37,12 +37,24 @@ class Comparison:
     difference: float = float("nan")
 
 
-def compare(
-    folder: str | os.PathLike, path: str | os.PathLike, *, root: str | None = None
-) -> Sequence[Comparison]:
-    """Returns one row per tensor of the model in `folder`, compared with the file that it came from.
+@dataclass(frozen=True)
+class Comparison:
+    """A model and a file.
 
-    What is left in the file follows, but for names that are known not to be in its function. A file of a
+    Attributes:
+      tensors: all of the model's in the order of tables, then what only the file has.
+      settings: {argument: (of the model, of the file)} where tensors do not show that functions differ: what
+        a state dict does not hold (epsilon, strides) is as the file's authors had it, unless it was set.
+    """
+
+    tensors: list[ComparedTensor]
+    settings: dict[str, tuple[Any, Any]]
+
+
+def compare(folder: str | os.PathLike, path: str | os.PathLike, *, root: str | None = None) -> Comparison:
+    """Returns how the model in `folder` differs from the file that it came from.
+
+    Of what only the file has, names that are known not to be in its function are left out. A file of a
     backbone is compared with the encoder of a segmentation network; the rest of that is `ONLY_MODEL`.
     Values of other floating types are compared after the conversion to float32.
 
@@ -51,64 +63,45 @@ def compare(
     """
     variables, card = storage.load_variables(folder)
     checkpoint = open_checkpoint(path, root=root)
-    found = recognise(checkpoint.path, {name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
-    views = targets.views(variables)
-    known = {}
-    for our_path in views:
-        try:
-            known |= rules.torch_names([our_path], found.source, export.naming_arguments(card))
-        except KeyError:
-            continue
-    names = rules.torch_names(list(known), found.source, export.naming_arguments(card))
-    rows = []
-    for our_path, ours in views.items():
-        name = names.get(our_path, "")
-        if name not in checkpoint:
-            rows.append(Comparison(our_path, name, ONLY_MODEL))
-            continue
-        theirs = rules.from_torch(our_path, checkpoint[name].numpy())
-        if theirs.shape != ours.shape:
-            rows.append(Comparison(our_path, name, SHAPE))
-            continue
-        with np.errstate(over="ignore", invalid="ignore"):  # infinities are a difference, not a warning
-            theirs = theirs.astype(np.float32)
-            equal = np.array_equal(_bits(ours), _bits(theirs))
-            difference = 0.0 if equal else float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
-        rows.append(Comparison(our_path, name, EQUAL if equal else DIFFERENT, difference))
-    if all(row.status == ONLY_MODEL for row in rows):
+    recognised = recognise(checkpoint.path, checkpoint.shapes)
+    views, source = targets.views(variables), rules.SOURCES[recognised.source]
+    names = rules.torch_names(views, recognised.source, naming_arguments(card), strict=False)
+    tensors = [_compared(path, view, names.get(path, ""), checkpoint) for path, view in views.items()]
+    if all(row.status == ONLY_MODEL for row in tensors):
         raise UserError(
-            f"{checkpoint.path} is a {found.title}: no tensor of it belongs to the {card['system']} "
+            f"{checkpoint.path} is a {recognised.title}: no tensor of it belongs to the {card['system']} "
             f"in {folder}"
         )
-    compared, source = set(names.values()), rules.SOURCES[found.source]
-    left = [name for name in checkpoint if name not in compared and source.is_live(name)]
-    return rows + [Comparison("", name, ONLY_FILE) for name in left]
+    used = set(names.values())
+    left = [name for name in checkpoint if name not in used and source.is_live(name)]
+    tensors += [ComparedTensor("", name, ONLY_FILE) for name in left]
+    return Comparison(tensors, _other_settings(card, checkpoint, recognised))
 
 
-def other_settings(
-    folder: str | os.PathLike, path: str | os.PathLike, *, root: str | None = None
+def _compared(path: str, ours: np.ndarray, name: str, checkpoint: Checkpoint) -> ComparedTensor:
+    if name not in checkpoint:
+        return ComparedTensor(path, name, ONLY_MODEL)
+    theirs = rules.from_torch(path, checkpoint[name].numpy())
+    if theirs.shape != ours.shape:
+        return ComparedTensor(path, name, SHAPE)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are a difference, not a warning
+        theirs = theirs.astype(np.float32)
+        if np.array_equal(targets.bits(ours), targets.bits(theirs)):
+            return ComparedTensor(path, name, EQUAL, 0.0)
+        difference = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0))
+    return ComparedTensor(path, name, DIFFERENT, difference)
+
+
+def _other_settings(
+    card: dict[str, Any], checkpoint: Checkpoint, recognised: Recognised
 ) -> dict[str, tuple[Any, Any]]:
-    """Returns {argument: (of the model, of the file)} where tensors do not show that functions differ.
-
-    What a state dict does not hold (epsilon, strides) is as the file's authors had it, unless it was set.
-
-    Raises:
-      UserError: as `compare`.
-    """
-    card = storage.load_card(folder)
-    checkpoint = open_checkpoint(path, root=root)
-    found = recognise(checkpoint.path, {name: tuple(tensor.shape) for name, tensor in checkpoint.items()})
-    if card["system"] not in (found.system, "dcseg"):
+    system, source = card["system"], card.get("source", {})
+    if system != recognised.system and system not in networks.takers(recognised.backbone):
         return {}  # a part of another network, which has settings of its own
-    made = plan.make(checkpoint, into=card["system"])
-    theirs = json.loads(json.dumps(targets.arguments(made.system, made.arguments)))
-    source = card.get("source", {})
-    if made.system == found.system and source.get("size") == checkpoint.path.stat().st_size:
-        _, hidden = known_files.find(source.get("sha256", "")) or (None, {})
+    made = plan.make(checkpoint, into=system)
+    theirs = targets.arguments(system, made.arguments)
+    if system == recognised.system and source.get("size") == checkpoint.path.stat().st_size:
+        _, hidden = KNOWN_FILES.get(source.get("sha256", "")[:8], (None, {}))
         theirs |= json.loads(json.dumps(hidden))
     ours = {name: card["arguments"][name] for name in _UNSEEN if name in card["arguments"]}
     return {name: (value, theirs[name]) for name, value in ours.items() if value != theirs[name]}
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array, np.float32).view(np.uint32)

@@ -27,7 +27,7 @@ from vos3d_jax.porting import rules, targets
 from vos3d_jax.porting.plan import Plan
 from vos3d_jax.porting.readers import Checkpoint, open_checkpoint
 from vos3d_jax.porting.readers.file_bytes import printable
-from vos3d_jax.porting.rules import known_files
+from vos3d_jax.porting.rules.known_files import KNOWN_FILES
 
 _log = logging.getLogger(__name__)
 _INPUTS = 8  # channels that are copied at once: what is read for them stays in the cache
@@ -63,13 +63,11 @@ def convert(
     checkpoint = open_checkpoint(path, root=root)
     plan = plans.make(checkpoint, into=into, settings=settings, allow=allow)
     plans.refuse(checkpoint, plan)
-    refuse_inflated(checkpoint, plan)
     with ThreadPoolExecutor(1) as other:
         hashed = other.submit(_sha256, checkpoint.path)  # while the tensors are read
         variables, plan = fill(checkpoint, plan, allow)
-        plans.refuse(checkpoint, plan)
         digest = hashed.result()
-    name, hidden = known_files.find(digest) or (None, {})
+    name, hidden = KNOWN_FILES.get(digest[:8], (None, {}))
     if plan.system == plan.recognised.system:  # an encoder gets the input of its new network
         plan.arguments.update({k: v for k, v in hidden.items() if k not in (settings or {})})
     with files.exclusive(folder):
@@ -81,9 +79,14 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     """Returns {"params", "batch_stats"} with the file's values, and the plan with what the values showed.
 
     Values that no trained network has (not finite, a variance below 0, beyond float32), names that should
-    repeat a tensor and hold other values, and elements of ours that were never written, are problems of the
-    returned plan.
+    repeat a tensor and hold other values, and elements of ours that were never written, are problems, too.
+
+    Raises:
+      UserError: a problem of the plan or of the values which is not allowed, or a network far larger than
+        its file.
     """
+    plans.refuse(checkpoint, plan)
+    refuse_inflated(checkpoint, plan)
     variables = targets.allocate(plan.system, plan.arguments)
     views = targets.views(variables)
     if wanted := plan.random:
@@ -104,8 +107,9 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
         for path, view in views.items()
         if (np.ascontiguousarray(view).view(np.uint32) == targets.CANARY).any()
     ]
-    rows = plans.with_allowed(rows, allow)
-    return variables, Plan(plan.recognised, plan.system, plan.arguments, rows)
+    plan = dataclasses.replace(plan, rows=plans.with_allowed(rows, allow))
+    plans.refuse(checkpoint, plan)
+    return variables, plan
 
 
 def _save(variables: targets.Variables, made: dict[str, Any], folder: Path, overwrite: bool) -> None:
@@ -174,18 +178,12 @@ def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> 
             "size": checkpoint.path.stat().st_size,
         },
         "converter": f"vos3d_jax {vos3d_jax.__version__}",
-        "report": report(plan),
-    }
-
-
-def report(plan: Plan) -> dict[str, Any]:
-    """The counts of a plan, why tensors are not used, and the names that a person may want to know."""
-    reasons = collections.Counter(row.note for row in plan.rows if row.status == plans.UNUSED)
-    return {
-        "tensors": plan.counts(),
-        "unused": dict(reasons),
-        "random": plan.random,
-        "allowed": [f"{row.name or row.path}: {row.status}" for row in plan.rows if row.allowed],
+        "report": {
+            "tensors": plan.counts(),
+            "unused": dict(collections.Counter(row.note for row in plan.rows if row.status == plans.UNUSED)),
+            "random": plan.random,
+            "allowed": [f"{row.name or row.path}: {row.status}" for row in plan.rows if row.allowed],
+        },
     }
 
 
@@ -195,9 +193,9 @@ def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
     if live not in checkpoint or checkpoint[live].identity == checkpoint[row.name].identity:
         return row
     one, other = checkpoint[live].numpy(), checkpoint[row.name].numpy()
-    if one.dtype == other.dtype and np.array_equal(_bits(one), _bits(other)):
+    if one.dtype == other.dtype and np.array_equal(targets.bits(one), targets.bits(other)):
         return row
-    return plans.Row(row.name, plans.DIFFERS, "", row.shape, None, f"should repeat {live}")
+    return dataclasses.replace(row, status=plans.DIFFERS, note=f"should repeat {live}")
 
 
 def _filled(checkpoint: Checkpoint, view: np.ndarray, row: plans.Row) -> plans.Row:
@@ -228,10 +226,6 @@ def _copy(target: np.ndarray, source: np.ndarray) -> None:
     for start in range(0, target.shape[-2], _INPUTS):
         inputs = slice(start, start + _INPUTS)
         target[..., inputs, :] = source[..., inputs, :]
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ names of one tensor, input constants, and zeros for layers that the function doe
 """
 
 import filecmp
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -18,29 +17,23 @@ import vos3d_jax
 from vos3d_jax import records, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting import plan, rules, targets
+from vos3d_jax.porting.networks import NETWORKS, backbone_of
 from vos3d_jax.porting.readers import open_checkpoint
 from vos3d_jax.porting.writers import write_pth, write_safetensors
 
 _log = logging.getLogger(__name__)
 FORMATS = (".safetensors", ".pth", ".pt")
 # Whose names a network of ours can have; the other sources have none of our heads, or no network here.
-NAMINGS = (
-    "3dcseg", "3dcseg_old", "3dcseg_backbone", "vmz", "r2plus1d", "mmaction2", "pytorchvideo", "caffe2",
-    "caffe2_r2plus1d",
-)  # fmt: skip
-_OLDER_CLASSES = ("r2plus1d",)  # backbones that only the older classes of 3DC-Seg have
-_DEFAULTS = {
-    "csn_classifier": "vmz",
-    "resnet3d_classifier": "3dcseg_backbone",
-    "r2plus1d_classifier": "r2plus1d",
-}
+NAMINGS = tuple(
+    name for name, source in rules.SOURCES.items() if source.systems and (source.bridges or source.head)
+)
 _PRETRAINED_CLASSES = 400
 
 
 def export(
     folder: str | os.PathLike, path: str | os.PathLike, *, naming: str | None = None, overwrite: bool = False
-) -> dict[str, Any]:
-    """Writes the weights of a model's folder as a file for PyTorch users and returns its tensors by name.
+) -> tuple[dict[str, Any], str]:
+    """Returns the tensors by name, and whose names these are, that it wrote for PyTorch users.
 
     Args:
       folder: a training workdir or a ported model.
@@ -57,7 +50,8 @@ def export(
         raise UserError(f"{path} has none of the suffixes {', '.join(FORMATS)}: they say what is written")
     there = os.path.exists(path)  # unlike Path.exists, False for a name that no file can have
     variables, card = storage.load_variables(folder)
-    tensors = state_dict(variables, card, naming or default_naming(card))
+    naming = naming or default_naming(card)
+    tensors = state_dict(variables, card, naming)
     new = path.with_name(f".{path.name}.new") if there and not overwrite else path
     if path.suffix == ".safetensors":
         write_safetensors(new, tensors, {"converter": f"vos3d_jax {vos3d_jax.__version__}"})
@@ -69,7 +63,7 @@ def export(
         if not same:
             raise records.occupied(path, "and holds something else")
         _log.warning("%s was exported before, from these weights", path)
-    return tensors
+    return tensors, naming
 
 
 def forgotten(path: str | os.PathLike, folder: str | os.PathLike) -> dict[str, Any]:
@@ -80,8 +74,8 @@ def forgotten(path: str | os.PathLike, folder: str | os.PathLike) -> dict[str, A
     Raises:
       UserError: as `plan.make` and `storage.load_card`.
     """
-    found = plan.make(open_checkpoint(path))
-    again = json.loads(json.dumps(targets.arguments(found.system, found.arguments)))
+    made = plan.make(open_checkpoint(path))
+    again = targets.arguments(made.system, made.arguments)
     return {k: v for k, v in storage.load_card(folder)["arguments"].items() if again.get(k) != v}
 
 
@@ -98,8 +92,7 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
     """
     if naming not in NAMINGS:
         raise UserError(f"there are no names {naming!r}: choose from {', '.join(NAMINGS)}")
-    views = targets.views(variables)
-    arguments = naming_arguments(card)
+    views, arguments = targets.views(variables), naming_arguments(card)
     try:
         names = rules.torch_names(views, naming, arguments)
     except KeyError:
@@ -107,31 +100,26 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
             f"files with the names of {naming!r} hold no network like this one "
             f"({card['system']}, {', '.join(f'{k}={v}' for k, v in arguments.items())})"
         ) from None
-    tensors = {names[path]: rules.to_torch(path, view) for path, view in views.items()}
+    planar = rules.SOURCES[naming].planar
+    tensors = {names[path]: rules.to_torch(path, view, planar=planar) for path, view in views.items()}
     return {**tensors, **_beside(tensors, card, naming)}
 
 
 def default_naming(card: Mapping[str, Any]) -> str:
     """The words that the weights came with if the system is still the same, else the system's usual ones."""
-    came_with = card.get("source", {}).get("kind")
-    if came_with in rules.SOURCES and card["system"] in rules.SOURCES[came_with].systems.values():
+    came_with, system = card.get("source", {}).get("kind"), card["system"]
+    if came_with in rules.SOURCES and system in rules.SOURCES[came_with].systems.values():
         return came_with
-    if card["system"] == "dcseg":
-        return "3dcseg_old" if card["arguments"].get("backbone") in _OLDER_CLASSES else "3dcseg"
-    if card["system"] not in _DEFAULTS:
-        raise UserError(f"there are no PyTorch names for the system {card['system']!r}")
-    return _DEFAULTS[card["system"]]
+    if system not in NETWORKS:
+        raise UserError(f"there are no PyTorch names for the system {system!r}")
+    return NETWORKS[system].namings[backbone_of(system, card["arguments"])]
 
 
 def naming_arguments(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a card that choose the words: backbone, separation, bridge, refinement, classes."""
-    given = card["arguments"]
-    backbone = {"resnet3d_classifier": "resnet", "r2plus1d_classifier": "r2plus1d"}.get(card["system"], "csn")
-    chosen = {"backbone": given.get("backbone", backbone)}
-    for name in ("separation", "bridge", "refinement", "classes"):
-        if name in given:
-            chosen[name] = given[name]
-    return chosen
+    """The arguments of a card that choose names: backbone, separation, bridge, refinement, classes."""
+    given = {"backbone": backbone_of(card["system"], card["arguments"]), **card["arguments"]}
+    choosing = ("backbone", "separation", "bridge", "refinement", "classes")
+    return {name: given[name] for name in choosing if name in given}
 
 
 def _beside(tensors: Mapping[str, np.ndarray], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:

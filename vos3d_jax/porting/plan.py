@@ -4,6 +4,7 @@ A plan holds one row per name: the tensors of the file in its order, then what t
 problems of a file are rows of one plan, so that they are reported together.
 """
 
+import collections
 import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.porting import rules, targets
-from vos3d_jax.porting.readers import Checkpoint
+from vos3d_jax.porting import networks, rules, targets
+from vos3d_jax.porting.networks import NETWORKS
+from vos3d_jax.porting.readers import Checkpoint, LazyTensor
 from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.recognise import Recognised, recognise
 
@@ -79,13 +81,10 @@ class Plan:
         """Our paths that the file does not fill."""
         return [row.path for row in self.rows if row.path and row.status not in (USED, BROKEN)]
 
-    def count(self, status: str) -> int:
-        """How many rows have this status."""
-        return sum(row.status == status for row in self.rows)
-
     def counts(self) -> dict[str, int]:
         """{status: rows}, for what occurs."""
-        return {status: self.count(status) for status in STATUSES if self.count(status)}
+        counted = collections.Counter(row.status for row in self.rows)
+        return {status: counted[status] for status in STATUSES if status in counted}
 
 
 def make(
@@ -106,8 +105,7 @@ def make(
     Raises:
       UserError: nothing known, no network for it here, or no head and no `into`.
     """
-    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.items()}
-    recognised = recognise(checkpoint.path, shapes, checkpoint.roots)
+    recognised = recognise(checkpoint.path, checkpoint.shapes, checkpoint.roots)
     system, arguments = _target(checkpoint, recognised, into)
     held = _constants(checkpoint, recognised, system, settings or {})
     arguments |= held
@@ -115,14 +113,16 @@ def make(
         arguments |= settings
         targets.arguments(system, arguments)  # a person may err; what is recognised is a network
     whole = targets.shapes(system, arguments)
-    inner = {path for path in whole if system == recognised.system or path.startswith("encoder/")}
-    words = {"backbone": recognised.backbone, **arguments}
-    names = rules.torch_names([path for path in whole if path in inner], recognised.source, words)
-    rows = _rows(checkpoint, recognised, system, held, names, whole)
+    part = "" if system == recognised.system else NETWORKS[system].part
+    inner = [path for path in whole if path.startswith(part)]
+    names = rules.torch_names(inner, recognised.source, {"backbone": recognised.backbone, **arguments})
+    planar = rules.SOURCES[recognised.source].planar
+    expected = {path: rules.torch_shape(path, shape, planar=planar) for path, shape in whole.items()}
+    rows = _rows(checkpoint, recognised, system, held, names, expected)
     rows += [
-        Row("", RANDOM, path, None, rules.torch_shape(path, shape), "not in a backbone file: random weights")
-        for path, shape in whole.items()
-        if path not in inner
+        Row("", RANDOM, path, None, expected[path], "not in a backbone file: random weights")
+        for path in whole
+        if path not in names
     ]
     return Plan(recognised, system, arguments, with_allowed(rows, allow))
 
@@ -162,22 +162,21 @@ def _target(checkpoint: Checkpoint, recognised: Recognised, into: str | None) ->
     path, own = printable(checkpoint.path), recognised.system
     if not rules.SOURCES[recognised.source].systems:
         raise UserError(f"{path} is a {recognised.title}: it is recognised, but its network is not here yet")
-    if into is None or into == own:
-        if own is None:
-            raise UserError(
-                f"{path} is a {recognised.title} without a classification head: --into=dcseg makes it the "
-                f"encoder of a segmentation network"
-            )
+    takers = networks.takers(recognised.backbone)
+    if into is None and own is None:
+        raise UserError(
+            f"{path} is a {recognised.title} without a classification head: "
+            f"{' or '.join(f'--into={taker}' for taker in takers)} makes it the encoder of another network"
+        )
+    if into in (None, own):
         return own, dict(recognised.arguments)
-    if into != "dcseg":
-        systems = " or into ".join(dict.fromkeys(("dcseg", own or "dcseg")))
+    if into not in takers:
+        systems = " or into ".join(dict.fromkeys((*takers, own or takers[0])))
         raise UserError(f"{path} is a {recognised.title}: it goes into {systems}, not {into!r}")
-    kept = ("depth", "width", "separation")
-    arguments = {name: recognised.arguments[name] for name in kept if name in recognised.arguments}
-    arguments["backbone"] = recognised.backbone
-    # As 3DC-Seg does with its backbones: the constants of its segmentation network.
-    settings = rules.SOURCES["3dcseg"].settings[recognised.backbone]
-    return into, {**arguments, **settings}
+    network, backbone = NETWORKS[into], recognised.backbone
+    kept = {name: recognised.arguments[name] for name in network.kept if name in recognised.arguments}
+    # With the constants that its authors gave this backbone.
+    return into, {**kept, "backbone": backbone, **rules.SOURCES[network.namings[backbone]].settings[backbone]}
 
 
 def _constants(
@@ -207,51 +206,41 @@ def _rows(
     system: str,
     held: Mapping[str, list[float]],
     names: Mapping[str, str],
-    whole: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
 ) -> list[Row]:
     source = rules.SOURCES[recognised.source]
     paths = {name: path for path, name in names.items()}
     constants = {name: argument for argument, name in source.constants.items()}
     rows = []
     for name, tensor in checkpoint.items():
-        shape = tuple(tensor.shape)
-        if name in paths:
-            path = paths[name]
-            expected = rules.torch_shape(path, whole[path])
-            rows.append(Row(name, *_status(tensor, shape, expected, path)))
+        shape, path, note = tensor.shape, paths.get(name, ""), ""
+        if path:
+            status, note = _used(tensor, expected[path])
         elif (live := source.alias_of(name)) in paths:
             status, note = ALIAS, f"another name of {live}"
-            if shape != tuple(checkpoint[live].shape if live in checkpoint else shape):
+            if live in checkpoint and checkpoint[live].shape != shape:
                 status, note = SHAPE, f"{list(shape)}, but {live} is {list(checkpoint[live].shape)}"
-            rows.append(Row(name, status, "", shape, None, note))
         elif constants.get(name) in held:
-            rows.append(Row(name, CONSTANT, "", shape, None, "read into the card"))
+            status, note = CONSTANT, "read into the card"
         elif name in constants and tensor.size != 3:
-            rows.append(Row(name, SHAPE, "", shape, None, f"{list(shape)}, expected three numbers"))
+            status, note = SHAPE, f"{list(shape)}, expected three numbers"
         elif name in constants:
-            rows.append(Row(name, UNUSED, "", shape, None, "input constants, for which others are taken"))
-        elif why := source.why_unused(name) or (system != recognised.system and _head_unused(name)):
-            rows.append(Row(name, UNUSED, "", shape, None, why))
+            status, note = UNUSED, "input constants, for which others are taken"
+        elif (why := source.why_unused(name)) is not None:
+            status, note = UNUSED, why
+        elif system != recognised.system and source.is_head(name):
+            status, note = UNUSED, "classes of the pretraining, not in a segmentation network"
         else:
-            rows.append(Row(name, UNKNOWN, "", shape))
-    for path, name in names.items():
-        if name not in checkpoint:
-            expected = rules.torch_shape(path, whole[path])
-            rows.append(Row(name, MISSING, path, None, expected))
-    return rows
+            status = UNKNOWN
+        rows.append(Row(name, status, path, shape, expected.get(path), note))
+    missing = ((path, name) for path, name in names.items() if name not in checkpoint)
+    return rows + [Row(name, MISSING, path, None, expected[path]) for path, name in missing]
 
 
-def _status(
-    tensor: Any, shape: tuple[int, ...], expected: tuple[int, ...], path: str
-) -> tuple[str, str, tuple[int, ...], tuple[int, ...], str]:
-    if shape != expected:
-        return SHAPE, path, shape, expected, f"{list(shape)}, expected {list(expected)}"
-    kind = np.dtype(tensor.dtype)
-    if kind.kind in "iub" or kind.kind == "c":
-        return DTYPE, path, shape, expected, f"{kind}, expected float32"
-    return USED, path, shape, expected, "" if kind == np.float32 else f"{kind}, kept as float32"
-
-
-def _head_unused(name: str) -> str | None:
-    heads = ("fc.", "cls_head.", "blocks.5.", "last_out_")
-    return "classes of the pretraining, not in a segmentation network" if name.startswith(heads) else None
+def _used(tensor: LazyTensor, expected: tuple[int, ...]) -> tuple[str, str]:
+    """Status and note of a tensor that fills one of ours, whose shape is `expected` there."""
+    if tensor.shape != expected:
+        return SHAPE, f"{list(tensor.shape)}, expected {list(expected)}"
+    if tensor.dtype.kind in "iubc":
+        return DTYPE, f"{tensor.dtype}, expected float32"
+    return USED, "" if tensor.dtype == np.float32 else f"{tensor.dtype}, kept as float32"

@@ -3,15 +3,16 @@
 The plan of a file is printed without jax, which `compare` needs.
 """
 
+import collections
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vos3d_jax.porting import plan
+from vos3d_jax.porting import plan as plans
 from vos3d_jax.porting.plan import Plan, Row
 from vos3d_jax.porting.readers import Checkpoint
 from vos3d_jax.porting.readers.file_bytes import listed, printable
@@ -20,83 +21,79 @@ from vos3d_jax.porting.rules.sources import SOURCES
 _FILE_WIDTH = 200
 _LISTED = 20  # names in a line
 _HIDDEN = ("mean", "std", "epsilon")
-_LISTING = (*plan.PROBLEMS, plan.USED, plan.ALIAS, plan.CONSTANT, plan.RANDOM, plan.UNUSED)
+_LISTING = (*plans.PROBLEMS, plans.USED, plans.ALIAS, plans.CONSTANT, plans.RANDOM, plans.UNUSED)
 
 
-def print_plan(checkpoint: Checkpoint, found: Plan, *, all_rows: bool = False) -> None:
+def print_plan(checkpoint: Checkpoint, plan: Plan, *, all_rows: bool = False) -> None:
     """Prints what the file is, what it becomes, and its tensors: all, or groups and every problem."""
-    console = _console()
-    source = SOURCES[found.recognised.source]
-    facts = Table(box=None, show_header=False, pad_edge=False)
+    source = SOURCES[plan.recognised.source]
     where = " in ".join(filter(None, (checkpoint.root, checkpoint.container)))
     prefix = f", prefix {checkpoint.prefix!r} taken off" if checkpoint.prefix else ""
-    facts.add_row("file", escape(printable(checkpoint.path)))
-    facts.add_row("container", escape(f"{where}{prefix}"))
-    facts.add_row("holds", escape(source.title))
-    facts.add_row("becomes", escape(f"{found.system} ({_arguments(found)})"))
-    origin = "input constants from the file" if found.count(plan.CONSTANT) else "not shown by a state dict"
-    facts.add_row("constants", escape(f"{_constants(found)} ({origin})"))
-    facts.add_row("licence", escape(source.licence_note))
-    if checkpoint.roots:
-        facts.add_row("other weights", escape(", ".join(f"--root={root}" for root in checkpoint.roots)))
-    beside = (*checkpoint.siblings, *checkpoint.others)
-    for label, values in (("also in the file", beside), ("skipped", checkpoint.placeholders)):
-        if values:
-            facts.add_row(label, escape(listed(values, _LISTED)))
-    console.print(facts)
-    table = Table("status", "tensors", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for status, note, rows in _groups(found.rows):
-        table.add_row(status, str(len(rows)), escape(note))
-    console.print(table)
-    named = [row for row in found.rows if all_rows or row.status in plan.PROBLEMS]
+    hidden = ", ".join(f"{k}={_plain(plan.arguments[k])}" for k in _HIDDEN if k in plan.arguments)
+    held = plans.CONSTANT in plan.counts()
+    origin = "input constants from the file" if held else "not shown by a state dict"
+    facts = {
+        "file": printable(checkpoint.path),
+        "container": f"{where}{prefix}",
+        "holds": source.title,
+        "becomes": f"{plan.system} ({_arguments(plan)})",
+        "constants": f"{hidden} ({origin})",
+        "licence": source.licence_note,
+        "other weights": ", ".join(f"--root={root}" for root in checkpoint.roots),
+        "also in the file": listed((*checkpoint.siblings, *checkpoint.others), _LISTED),
+        "skipped": listed(checkpoint.placeholders, _LISTED),
+    }
+    about = Table(box=None, show_header=False, pad_edge=False)
+    for label, value in facts.items():
+        if value:
+            about.add_row(label, escape(value))
+    groups = Table("status", "tensors", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    counts = collections.Counter((row.status, _reason(row)) for row in plan.rows)
+    for status, reason in sorted(counts, key=lambda group: plans.STATUSES.index(group[0])):
+        groups.add_row(status, str(counts[status, reason]), escape(reason))
+    console = _console()
+    console.print(about)
+    console.print(groups)
+    named = [row for row in plan.rows if all_rows or row.status in plans.PROBLEMS]
     if named:
         console.print(_rows(sorted(named, key=lambda row: _LISTING.index(row.status))))
 
 
-def print_converted(found: Plan, folder: str) -> None:
+def print_converted(plan: Plan, folder: str) -> None:
     """Prints what `folder` holds now, and the command that takes it."""
     from vos3d_jax.models import SYSTEMS
 
-    counts = ", ".join(f"{number} {status}" for status, number in found.counts().items())
-    print(f"{found.recognised.title} -> {found.system} ({_arguments(found)})")
+    counts = ", ".join(f"{number} {status}" for status, number in plan.counts().items())
+    print(f"{plan.recognised.title} -> {plan.system} ({_arguments(plan)})")
     print(f"tensors: {counts}")
-    if found.random:
-        parts = ", ".join(_modules(found.random))
-        print(f"random weights, not in the file: {len(found.random)} tensors of {parts}")
+    if plan.random:
+        parts = ", ".join(_modules(plan.random))
+        print(f"random weights, not in the file: {len(plan.random)} tensors of {parts}")
     print(f"model: {folder}")
     given = shlex.quote(folder)
-    if SYSTEMS[found.system].segments and not found.random:
+    if SYSTEMS[plan.system].segments and not plan.random:
         print(f"next: vos3d segment --checkpoint={given} --input=clip.mp4 --output=masks")
     else:  # what it lacks for masks, training gives it
         print(f"next: vos3d main --config=davis.py --config.init_from={given} --workdir=run")
 
 
-def print_comparison(rows: Sequence[Any], other: Mapping[str, tuple[Any, Any]]) -> None:
-    """Prints how many tensors are equal, and each one that is not.
-
-    Args:
-      rows: those of `compare.compare`.
-      other: {argument: (ours, theirs)}, those of `compare.other_settings`.
-    """
+def print_comparison(comparison: Any) -> None:
+    """Prints how many tensors of a `compare.Comparison` are equal, and each one that is not."""
     from vos3d_jax.porting import compare
 
     table = Table("ours", "in the file", "status", "largest difference", box=None, pad_edge=False)
-    for row in rows:
+    for row in comparison.tensors:
         if row.status in (compare.DIFFERENT, compare.SHAPE):
             table.add_row(escape(row.path), escape(row.name), row.status, f"{row.difference:.3e}")
     if table.row_count:
         _console().print(table)
-    count = {
-        status: sum(row.status == status for row in rows) for status in dict.fromkeys(r.status for r in rows)
-    }
-    print(", ".join(f"{number} tensors {status}" for status, number in count.items()))
-    only = [row.path for row in rows if row.status == compare.ONLY_MODEL]
-    if only:
+    counts = collections.Counter(row.status for row in comparison.tensors)
+    print(", ".join(f"{number} tensors {status}" for status, number in counts.items()))
+    if only := [row.path for row in comparison.tensors if row.status == compare.ONLY_MODEL]:
         print(f"only in the model: {', '.join(_modules(only))}")
-    left = [row.name for row in rows if row.status == compare.ONLY_FILE]
-    if left:
+    if left := [row.name for row in comparison.tensors if row.status == compare.ONLY_FILE]:
         print(f"only in the file: {listed(left, _LISTED)}")
-    if other:
+    if other := comparison.settings:
         values = ", ".join(f"{name}={ours} (the file's: {theirs})" for name, (ours, theirs) in other.items())
         print(f"not the function that the file becomes without --set: {values}")
 
@@ -118,23 +115,15 @@ def _rows(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _groups(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
-    """(status, why, rows), in the order of `plan.STATUSES`; what names another tensor is one group."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        own = row.status in (plan.UNUSED, plan.RANDOM, plan.CONSTANT)
-        note = row.note if own else {plan.ALIAS: "another name of a tensor above"}.get(row.status, "")
-        groups.setdefault((row.status, note), []).append(row)
-    order = sorted(groups, key=lambda key: plan.STATUSES.index(key[0]))
-    return [(status, note, groups[status, note]) for status, note in order]
+def _reason(row: Row) -> str:
+    """Why a tensor is not used; the same for all second names."""
+    if row.status == plans.ALIAS:
+        return "another name of a tensor above"
+    return row.note if row.status in (plans.UNUSED, plans.RANDOM, plans.CONSTANT) else ""
 
 
-def _arguments(found: Plan) -> str:
-    return ", ".join(f"{k}={v}" for k, v in found.arguments.items() if k not in _HIDDEN)
-
-
-def _constants(found: Plan) -> str:
-    return ", ".join(f"{k}={_plain(found.arguments[k])}" for k in _HIDDEN if k in found.arguments)
+def _arguments(plan: Plan) -> str:
+    return ", ".join(f"{k}={v}" for k, v in plan.arguments.items() if k not in _HIDDEN)
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,7 @@
 """The tensors that a network needs: their names and shapes, without weights, and arrays to be filled.
 
 Paths are unstacked (`models.stacking`); `params` and `batch_stats` are together, as names tell them apart.
-jax is brought in only where the network itself is asked: `inspect` does without (see `outline`).
+jax is brought in only where the network itself is asked: `inspect` of a published file does without.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vos3d_jax.porting import outline
+from vos3d_jax.porting.networks import published_shapes
 
 # A quiet NaN with a mark: an element that still has these bits at the end was never written.
 CANARY = np.uint32(0x7FC5EA7D)
@@ -27,8 +27,8 @@ def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
       system: a key of `models.SYSTEMS`.
       given: arguments that it can have, as `arguments` finds out.
     """
-    if system in outline.SYSTEMS:
-        return outline.shapes(system, given)
+    if (known := published_shapes(system, given)) is not None:
+        return known
     from vos3d_jax.models import stacking
 
     flat = {}
@@ -60,6 +60,11 @@ def views(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {path: leaf for kind in variables.values() for path, leaf in stacking.unstack(kind).items()}
 
 
+def bits(array: np.ndarray) -> np.ndarray:
+    """Returns the bytes of an array, row by row: -0.0 is not 0.0 there, and NaN is equal to itself."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
 def arguments(system: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of the network, with the system's own values where none is given.
 
@@ -82,7 +87,7 @@ def abstract(system: str, given: Mapping[str, Any]) -> Variables:
     return {"params": nnx.to_pure_dict(params), "batch_stats": nnx.to_pure_dict(batch_stats)}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def _model(system: str, given: str) -> Any:
     from vos3d_jax.models.abstract import abstract_model
 

@@ -56,15 +56,10 @@ def _folder(path: str) -> tuple[dict[str, np.ndarray], str]:
 
 def _file(path: str, system: str) -> tuple[dict[str, np.ndarray], str]:
     checkpoint = open_checkpoint(path)
-    found = plan.make(checkpoint, into=system)
-    plan.refuse(checkpoint, found)
-    convert.refuse_inflated(checkpoint, found)
-    variables, found = convert.fill(checkpoint, found)
-    plan.refuse(checkpoint, found)
-    used = {row.path for row in found.rows if row.status == plan.USED}
-    return {
-        name: leaf for name, leaf in targets.views(variables).items() if name in used
-    }, found.recognised.title
+    variables, done = convert.fill(checkpoint, plan.make(checkpoint, into=system))
+    used = {row.path for row in done.rows if row.status == plan.USED}
+    views = {name: leaf for name, leaf in targets.views(variables).items() if name in used}
+    return views, done.recognised.title
 
 
 def _parts(names: Any) -> str:

@@ -5,14 +5,13 @@ changed in between is noticed. Texts of strangers (names, classes) pass through 
 put into a message.
 """
 
+import codecs
 import os
 import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
-
-import numpy as np
 
 from vos3d_jax.errors import UserError
 
@@ -146,20 +145,15 @@ class Chunk:
             self.file.read_into(self.offset + start, buffer)
 
     def _count_latin1(self) -> int:
-        # UTF-8 of U+0000..U+00FF: one byte below 128, or C2 / C3 and one byte of 80..BF.
-        count, lead_pending = 0, False
-        for start in range(0, self.length, BLOCK):
-            content = self.file.read(self.offset + start, min(BLOCK, self.length - start))
-            values = np.frombuffer(content, np.uint8)
-            follows = (values & 0xC0) == 0x80
-            leads = (values == 0xC2) | (values == 0xC3)
-            if not ((values < 0x80) | follows | leads).all():
-                return -1
-            if follows[0] != lead_pending or (follows[1:] != leads[:-1]).any():
-                return -1
-            count += len(values) - int(follows.sum())
-            lead_pending = bool(leads[-1])
-        return -1 if lead_pending else count
+        count, decoder = 0, codecs.getincrementaldecoder("utf-8")()
+        try:
+            for start in range(0, self.length, BLOCK):
+                content = self.file.read(self.offset + start, min(BLOCK, self.length - start))
+                text = decoder.decode(content, final=start + BLOCK >= self.length)
+                count += len(text.encode("latin-1"))
+        except UnicodeError:
+            return -1
+        return count
 
 
 def printable(text: object, limit: int = 80) -> str:

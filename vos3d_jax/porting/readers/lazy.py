@@ -61,11 +61,11 @@ class Storage:
         if self.dtype == np.bool_:  # torch takes any byte but 0 for true; numpy must see 1
             np.not_equal(result.view(np.uint8), 0, out=result)
 
-    def _check(self, found: int) -> None:
-        if found != self.crc:
+    def _check(self, crc: int) -> None:
+        if crc != self.crc:
             raise self.chunk.file.problem(
                 f"is damaged: the checksum of data/{self.key} is "
-                f"{found:08x}, the archive says {self.crc:08x}; fetch the file again"
+                f"{crc:08x}, the archive says {self.crc:08x}; fetch the file again"
             )
         self.crc = 0  # looked through once is enough
 
@@ -178,6 +178,11 @@ class Checkpoint(Mapping[str, LazyTensor]):
     def __len__(self) -> int:
         return len(self.tensors)
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """{name: shape}, in the file's order."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
     def __repr__(self):
         return f"Checkpoint({printable(self.path)!r}, {self.container}, {len(self)} tensors)"
 
@@ -205,13 +210,13 @@ def view(
       numel: elements that may be reached; None for all of the storage.
     """
     numel = storage.numel if numel is None else numel
-    if not _are_sizes(shape):
+    if not are_sizes(shape):
         return f"shape {printable(_plain(shape))} is not a tuple of at most {MOST_AXES} sizes"
-    if not _are_sizes(strides) or len(strides) != len(shape):
+    if not are_sizes(strides) or len(strides) != len(shape):
         return (
             f"stride {printable(_plain(strides))} is not one step of 0 or more for each axis of {list(shape)}"
         )
-    if not _are_sizes((offset,)):
+    if not are_sizes((offset,)):
         return f"offset {printable(_plain(offset))} is not a position in its storage"
     if math.prod(n for n in shape if n) * storage.dtype.itemsize >= 1 << 62:
         return f"shape {list(shape)} is larger than any file"
@@ -230,7 +235,8 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def _are_sizes(values: object) -> bool:
+def are_sizes(values: object) -> bool:
+    """Whether a stranger's value is a tuple of sizes, at most `MOST_AXES` and each below `LARGEST_SIZE`."""
     if not isinstance(values, tuple) or len(values) > MOST_AXES:
         return False
     for value in values:  # not `all(...)`: this is asked three times a tensor

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, printable
-from vos3d_jax.porting.readers.lazy import LazyTensor, Storage, row_major, view
+from vos3d_jax.porting.readers.lazy import LazyTensor, Storage, are_sizes, row_major, view
 from vos3d_jax.porting.readers.pickle_values import ArrayReference, ArrayType
 
 _CODES = {
@@ -39,11 +39,10 @@ class NumpyPickle:
 
     def tensor(self, value: ArrayReference) -> LazyTensor | str:
         """Returns an array as a tensor, or what is wrong with it."""
-        return array(value)
+        return _tensor(value)
 
 
-def array(value: ArrayReference) -> LazyTensor | str:
-    """Returns a pickled array as a tensor, or what is wrong with it."""
+def _tensor(value: ArrayReference) -> LazyTensor | str:
     if not isinstance(value.type, ArrayType):
         return "is an array without a dtype"
     dtype = _CODES.get(value.type.code)
@@ -53,11 +52,7 @@ def array(value: ArrayReference) -> LazyTensor | str:
     if not isinstance(value.chunk, Chunk):
         return "is an array whose values are not bytes"
     shape = value.shape
-    if (
-        not isinstance(shape, tuple)
-        or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
-        or len(shape) > 32
-    ):
+    if not are_sizes(shape):
         return "has a shape that is not a tuple of sizes"
     if math.prod(shape) * dtype.itemsize != value.chunk.nbytes:
         declared = math.prod(shape) * dtype.itemsize

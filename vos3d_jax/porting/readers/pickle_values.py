@@ -144,10 +144,6 @@ def _dict(arguments: tuple) -> dict:
     return pairs
 
 
-def _default_dict(arguments: tuple) -> dict:
-    return _dict(arguments[1:])
-
-
 def _first(arguments: tuple) -> object:
     if not arguments:
         raise Malformed("a call without arguments")
@@ -192,8 +188,7 @@ def _array_from_buffer(arguments: tuple) -> ArrayReference:
 
 
 def _array_type(arguments: tuple) -> ArrayType:
-    code = text_of(_first(arguments))
-    if code is None:
+    if (code := text_of(_first(arguments))) is None:
         raise Malformed("arguments of a dtype")
     return ArrayType(code)
 
@@ -241,7 +236,7 @@ _TORCH_TYPES = frozenset(
 _CALLS: dict[str, Callable[[tuple], object] | None] = {
     "collections.OrderedDict": _dict,
     "collections.Counter": _dict,
-    "collections.defaultdict": _default_dict,
+    "collections.defaultdict": lambda arguments: _dict(arguments[1:]),
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _first,

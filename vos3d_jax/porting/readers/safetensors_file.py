@@ -3,12 +3,12 @@
 import collections
 import json
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from vos3d_jax.errors import UserError
 from vos3d_jax.porting.readers.file_bytes import Chunk, FileBytes, listed, printable
-from vos3d_jax.porting.readers.lazy import BFLOAT16, LazyTensor, Storage, row_major, view
+from vos3d_jax.porting.readers.lazy import BFLOAT16, LazyTensor, Storage, are_sizes, row_major, view
 
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype("<f8"),
@@ -27,13 +27,14 @@ _LARGEST_HEADER = 8 << 20
 _MOST_PARTS = 500_000
 
 
-class Entry:
-    """One tensor of the header, as it stands there."""
+class Entry(NamedTuple):
+    """One tensor of the header: what is wrong with it, or what it is and where it lies."""
 
-    __slots__ = ("name", "content")
-
-    def __init__(self, name: str, content: object):
-        self.name, self.content = name, content
+    problem: str = ""
+    dtype: np.dtype | None = None
+    shape: tuple[int, ...] = ()
+    begin: int = 0
+    end: int = 0
 
 
 class Safetensors:
@@ -51,12 +52,13 @@ class Safetensors:
         self._file = file
         header = self._header()
         self.metadata = _metadata(header.pop("__metadata__", None), file)
-        self.value = {name: Entry(name, content) for name, content in header.items()}
+        room = file.size - self._start
+        self.value = {name: _entry(content, room) for name, content in header.items()}
         self._check_cover()
 
     def tensor(self, value: Entry) -> LazyTensor | str:
         """Returns a tensor of the file, or what is wrong with it."""
-        problem, dtype, shape, begin, end = _parse(value.content, self._file.size - self._start)
+        problem, dtype, shape, begin, end = value
         if problem:
             return problem
         if end - begin != math.prod(shape) * dtype.itemsize:
@@ -91,46 +93,35 @@ class Safetensors:
 
     def _check_cover(self) -> None:
         """The ranges of all tensors, in order, are the whole buffer."""
-        room = self._file.size - self._start
-        ranges = []
-        for entry in self.value.values():
-            problem, *_, begin, end = _parse(entry.content, room)
-            if problem:
-                return  # named together with all others when the tensors are made
-            ranges.append((begin, end, entry.name))
-        at, before = 0, "the header"
-        for begin, end, name in sorted(ranges):
+        if any(entry.problem for entry in self.value.values()):
+            return  # they are named together when the tensors are made
+        at, before, room = 0, "the header", self._file.size - self._start
+        for begin, end, name in sorted((entry.begin, entry.end, name) for name, entry in self.value.items()):
             if begin != at:
-                raise UserError(
-                    f"{printable(self._file.path)}: the offsets of {printable(name)} begin at {begin}, but "
-                    f"{printable(before)} ends at {at}"
+                raise self._file.problem(
+                    f"is damaged: the offsets of {printable(name)} begin at {begin}, but {printable(before)} "
+                    f"ends at {at}"
                 )
             at, before = end, name
         if at != room:
             raise self._file.problem(f"is damaged: its offsets cover {at} of {room} bytes")
 
 
-def _parse(content: object, room: int) -> tuple[str, np.dtype | None, tuple, int, int]:
-    """What is wrong with an entry of the header ("" for nothing), dtype, shape, begin and end."""
-    nothing = (None, (), 0, 0)
+def _entry(content: object, room: int) -> Entry:
     if not isinstance(content, dict) or content.keys() != {"dtype", "shape", "data_offsets"}:
-        return "is no dtype, shape and data_offsets", *nothing
-    name, shape, offsets = content["dtype"], content["shape"], content["data_offsets"]
+        return Entry("is no dtype, shape and data_offsets")
+    name, shape, offsets = content["dtype"], _as_tuple(content["shape"]), _as_tuple(content["data_offsets"])
     if not isinstance(name, str) or name not in DTYPES:
-        return f"has dtype {printable(name)[:20]}, which is not read here", *nothing
-    if not _are_sizes(shape):
-        return "has a shape that is not a list of sizes", *nothing
-    if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
-        return f"has offsets outside of the {room} bytes that follow the header", *nothing
-    return "", DTYPES[name], tuple(shape), *offsets
+        return Entry(f"has dtype {printable(name)[:20]}, which is not read here")
+    if not are_sizes(shape):
+        return Entry("has a shape that is not a list of sizes")
+    if not are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
+        return Entry(f"has offsets outside of the {room} bytes that follow the header")
+    return Entry("", DTYPES[name], shape, *offsets)
 
 
-def _are_sizes(values: object) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) <= 32
-        and all(type(value) is int and 0 <= value < 1 << 48 for value in values)
-    )
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else None
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict:

@@ -11,7 +11,7 @@ from typing import Any
 from vos3d_jax.errors import UserError
 from vos3d_jax.porting.readers.file_bytes import FileBytes, listed, printable
 from vos3d_jax.porting.readers.lazy import Checkpoint, LazyTensor
-from vos3d_jax.porting.signs import Shapes, source_of
+from vos3d_jax.porting.rules.sources import Shapes, source_of
 
 WRAPPERS = (
     "state_dict", "model", "model_state", "model_state_dict", "net", "network", "params", "blobs", "module",
@@ -19,6 +19,7 @@ WRAPPERS = (
 # What programs put before every name: DataParallel, torch.compile, Lightning, Accelerate, ...
 _PREFIXES = re.compile(r"(?:(?:module|_orig_mod|model|net|network|_forward_module)\.){1,8}(?=.)")
 _MOST_PREFIXES = 64  # that are tried, each against all names
+_WEIGHT = ("weight", "_w")  # how the names of some tensors of every network end
 _DEPTH = 3
 _MOST_DICTS = 1000  # that are looked at for other weights
 _MOST_ROOTS = 5
@@ -41,15 +42,15 @@ def checkpoint(file: FileBytes, reader: Any, root: str | None) -> Checkpoint:
     keys, mapping = _find(reader.value, reader.types, root, path)
     stored = {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, reader.types)}
     if len(stored) > _MOST_TENSORS:
-        raise UserError(f"{path} holds {len(stored)} tensors, more than any published checkpoint: refused")
+        raise file.problem(f"holds {len(stored)} tensors, more than any published checkpoint: refused")
     tensors, problems = {}, []
     views: dict[tuple, LazyTensor] = {}
     for name, value in stored.items():
-        found = _name_problem(name) or reader.tensor(value)
-        if isinstance(found, LazyTensor):
-            tensors[name] = views.setdefault(found.identity, found)  # aliases are one object
+        tensor = _name_problem(name) or reader.tensor(value)
+        if isinstance(tensor, LazyTensor):
+            tensors[name] = views.setdefault(tensor.identity, tensor)  # aliases are one object
         else:
-            problems.append(f"{printable(name)}: {printable(found, 200)}")
+            problems.append(f"{printable(name)}: {printable(tensor, 200)}")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise UserError(f"{path}: {'; '.join(problems[:5])}{more}")
@@ -82,10 +83,10 @@ def _name_problem(name: str) -> str | None:
 def _find(value: object, types: tuple, root: str | None, path: str) -> tuple[tuple[str, ...], dict]:
     """The keys that lead to the state dict, and it."""
     start = [((), value)] if root is None else _under(value, root)
-    candidates = [found for keys, inner in start for found in _candidates(inner, keys)]
-    for is_state_dict in (_has_weight, _has_tensor):  # some files hold tensors of other names only
+    candidates = [one for keys, inner in start for one in _candidates(inner, keys)]
+    for ending in (_WEIGHT, ""):  # some files hold tensors of other names only
         for keys, mapping in candidates:
-            if is_state_dict(mapping, types):
+            if _holds(mapping, types, ending):
                 return keys, mapping
     top = f"top-level keys: {listed(list(value))}" if isinstance(value, dict) and value else _kind(value)
     where = "" if root is None else f" under {printable(root)}"
@@ -96,18 +97,18 @@ def _find(value: object, types: tuple, root: str | None, path: str) -> tuple[tup
 
 def _candidates(value: object, keys: tuple[str, ...]) -> list[tuple[tuple[str, ...], dict]]:
     """Mappings that may be the state dict, each once, the outer ones first."""
-    found: list[tuple[tuple[str, ...], dict]] = []
+    candidates: list[tuple[tuple[str, ...], dict]] = []
     visited: set[int] = set()
     level = [(keys, value)]
     for _ in range(_DEPTH):
         level = [(keys, mapping) for keys, mapping in level if isinstance(mapping, dict)]
         level = [item for item in level if id(item[1]) not in visited]
         visited.update(id(mapping) for _, mapping in level)
-        found += level
+        candidates += level
         level = [
             ((*keys, key), mapping[key]) for keys, mapping in level for key in WRAPPERS if key in mapping
         ]
-    return found
+    return candidates
 
 
 def _under(value: object, root: str) -> list[tuple[tuple[str, ...], object]]:
@@ -132,7 +133,7 @@ def _roots(value: object, types: tuple) -> list[str]:
         if not isinstance(mapping, dict) or id(mapping) in visited:
             continue
         visited.add(id(mapping))
-        if path and _has_weight(mapping, types):
+        if path and _holds(mapping, types):
             roots.append(path.removeprefix("."))
         inner = [(k, v) for k, v in mapping.items() if isinstance(k, str) and isinstance(v, dict)]
         if path.count(".") < _DEPTH:
@@ -148,15 +149,8 @@ def _parts(shapes: Shapes, root: tuple[str, ...]) -> list[str]:
     return [".".join((*root, part)) for part in parts[:_MOST_ROOTS]]
 
 
-def _has_weight(mapping: dict, types: tuple) -> bool:
-    return any(
-        isinstance(k, str) and k.endswith(("weight", "_w")) and isinstance(v, types)
-        for k, v in mapping.items()
-    )
-
-
-def _has_tensor(mapping: dict, types: tuple) -> bool:
-    return any(isinstance(k, str) and isinstance(v, types) for k, v in mapping.items())
+def _holds(mapping: dict, types: tuple, ending: str | tuple[str, ...] = _WEIGHT) -> bool:
+    return any(isinstance(k, str) and k.endswith(ending) and isinstance(v, types) for k, v in mapping.items())
 
 
 def _prefix(shapes: Shapes) -> str:
@@ -164,7 +158,7 @@ def _prefix(shapes: Shapes) -> str:
 
     A counter or a loss beside the network may lack it: the names that begin with it are enough.
     """
-    stacks = {found[0] for name in shapes if (found := _PREFIXES.match(name))}
+    stacks = {match[0] for name in shapes if (match := _PREFIXES.match(name))}
     prefixes = {stack[: dot.end()] for stack in stacks for dot in re.finditer(r"\.", stack)}
     tried = sorted(prefixes, key=lambda prefix: (prefix.count("."), prefix))[:_MOST_PREFIXES]
     for prefix in ("", *tried):

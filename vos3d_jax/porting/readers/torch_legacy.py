@@ -39,7 +39,7 @@ class TorchLegacy:
 
     def tensor(self, value: TensorReference) -> LazyTensor | str:
         """Returns a tensor of the state dict, or what is wrong with it."""
-        return tensor(value, self._storages)
+        return tensor(value, lambda stored: self._storages[stored.key])
 
     def _check_system(self, protocol: object, system: object) -> None:
         little = system.get("little_endian") if isinstance(system, dict) else None
@@ -53,7 +53,7 @@ class TorchLegacy:
     def _keys(self, value: object, ids: StorageIds) -> list[str]:
         keys = [text_of(key) for key in value] if isinstance(value, list) else [None]
         stored = set(keys)
-        missing = [key for key in ids.found if key not in stored]
+        missing = [key for key in ids.references if key not in stored]
         if None in keys or len(stored) != len(keys):
             raise self._file.problem("is damaged: its list of storages is malformed")
         if missing:
@@ -64,7 +64,7 @@ class TorchLegacy:
         storages: dict[str, Storage | str] = {}
         end = self._file.size
         for key in keys:
-            stored = ids.found.get(key)
+            stored = ids.references.get(key)
             if stored is None:
                 raise self._file.problem(f"is damaged: no tensor tells the type of storage {printable(key)}")
             dtype = DTYPES.get(stored.kind)

@@ -1,6 +1,6 @@
 """What the two torch containers share: persistent ids of storages, and tensors over them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -35,10 +35,10 @@ OTHER_ITEM_SIZES = {
 
 
 class StorageIds:
-    """The storages that a pickle refers to by persistent id: `found` is key -> reference."""
+    """The storages that a pickle refers to by persistent id: `references` is key -> reference."""
 
     def __init__(self, items: int):
-        self.found: dict[str, StorageReference] = {}
+        self.references: dict[str, StorageReference] = {}
         self._items = items
 
     def __call__(self, identifier: object) -> StorageReference:
@@ -64,36 +64,36 @@ class StorageIds:
         if type(numel) is not int or not 0 <= numel < 1 << 63:
             raise Malformed("the size of a storage")
         reference = StorageReference(kind.name.removeprefix("storage "), key, numel, _window(identifier[5:]))
-        first = self.found.setdefault(key, reference)
+        first = self.references.setdefault(key, reference)
         if (first.kind, first.numel) != (reference.kind, reference.numel):
             raise Malformed(f"storage {key} has two sizes or types")
         return first if reference.window is None and first.window is None else reference
 
 
-def tensor(reference: TensorReference, storages: Mapping[str, Storage | str]) -> LazyTensor | str:
+def tensor(
+    reference: TensorReference, storage_of: Callable[[StorageReference], Storage | str]
+) -> LazyTensor | str:
     """Returns the tensor over its storage, or what is wrong with it.
 
     Args:
       reference: the tensor as pickled.
-      storages: key -> the storage, or what is wrong with that.
+      storage_of: gives the storage of a known type, or what is wrong with it.
     """
-    if reference.problem is not None and not isinstance(reference.storage, StorageReference):
-        return reference.problem
     stored = reference.storage
-    if stored.kind not in DTYPES:
+    if isinstance(stored, StorageReference) and stored.kind not in DTYPES:
         return f"lies in a {printable(stored.kind)}, a type that is not read here"
     if reference.problem is not None:
         return reference.problem
-    storage = storages[stored.key]
+    storage = storage_of(stored)
     if isinstance(storage, str):
         return storage
     start, length = stored.window or (0, stored.numel)
     if start + length > stored.numel:
         return f"its window of storage {stored.key} ends at element {start + length} of {stored.numel}"
-    found = view(storage, reference.offset, reference.shape, reference.strides, length)
-    if isinstance(found, LazyTensor):
-        found.offset += start
-    return found
+    tensor = view(storage, reference.offset, reference.shape, reference.strides, length)
+    if isinstance(tensor, LazyTensor):
+        tensor.offset += start
+    return tensor
 
 
 def _window(items: tuple) -> tuple[int, int] | None:

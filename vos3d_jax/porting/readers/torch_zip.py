@@ -32,8 +32,7 @@ class _Member:
     header: int  # where its local header begins
     size: int
     crc: int
-    method: int
-    encrypted: bool
+    plain: bool  # neither compressed nor encrypted
 
 
 class TorchZip:
@@ -50,31 +49,23 @@ class TorchZip:
         self._members, self._limit = _directory(file)
         self._root = self._find_root()
         self._swapped = self._byte_order() == b"big"
-        self._storages: dict[str, Storage | str] = {}
+        self._storages: dict[str, Storage] = {}
         ids = StorageIds(items=5)
         start, size = self._payload(f"{self._root}/data.pkl", check=True)
         machine = Machine(file, start, start + size, ids)
         self.value = machine.run()
         if machine.position != start + size:
-            raise UserError(
-                f"{printable(file.path)}: bytes follow the pickle in {self._root}/data.pkl: refused"
-            )
+            raise file.problem(f"has bytes after the pickle in {self._root}/data.pkl: refused")
         self.placeholders = tuple(machine.placeholders)
         self.types = (TensorReference,)
-        self._ids = ids.found
 
     def tensor(self, value: TensorReference) -> LazyTensor | str:
         """Returns a tensor of the state dict, or what is wrong with it."""
-        stored = value.storage
-        if (
-            isinstance(stored, StorageReference)
-            and stored.kind in DTYPES
-            and stored.key not in self._storages
-        ):
-            self._storages[stored.key] = self._storage(stored)
-        return tensor(value, self._storages)
+        return tensor(value, self._storage)
 
     def _storage(self, stored: StorageReference) -> Storage | str:
+        if stored.key in self._storages:
+            return self._storages[stored.key]
         name = f"{self._root}/data/{stored.key}"
         member = self._members.get(name)
         if member is None:
@@ -84,7 +75,8 @@ class TorchZip:
             declared = stored.numel * dtype.itemsize
             return f"its record data/{stored.key} has {member.size} bytes, {declared} declared"
         start, size = self._payload(name)
-        return Storage(stored.key, Chunk(self._file, start, size), dtype, self._swapped, member.crc)
+        storage = Storage(stored.key, Chunk(self._file, start, size), dtype, self._swapped, member.crc)
+        return self._storages.setdefault(stored.key, storage)
 
     def _find_root(self) -> str:
         names = list(self._members)
@@ -101,17 +93,13 @@ class TorchZip:
                 f"is a zip archive, but not one of torch ({len(tops)} records data.pkl): it holds "
                 f"{listed(names)}; unpack it and give the file of weights"
             )
-        record = next(
-            (name for name in names if self._members[name].method or self._members[name].encrypted), None
-        )
-        if record is not None:
+        if (record := next((name for name in names if not self._members[name].plain), None)) is not None:
             raise self._file.problem(
                 f"has a compressed record {printable(record)}, which torch never writes: refused"
             )
-        keys = [name for name in names if name.startswith(f"{tops[0]}/data/")]
-        for name in keys:
-            key = name.rpartition(f"{tops[0]}/data/")[2]
-            if not (key.isascii() and key.isdigit()):
+        for name in names:
+            key = name.removeprefix(f"{tops[0]}/data/")
+            if key != name and not (key.isascii() and key.isdigit()):
                 raise self._file.problem(
                     f"has a record {printable(name)}, whose storage key is no number: refused"
                 )
@@ -173,7 +161,7 @@ def _directory(file: FileBytes) -> tuple[dict[str, _Member], int]:
     if start + size != end or size > _LARGEST_DIRECTORY or count > _MOST_MEMBERS:
         raise file.problem("is damaged: its central directory is not where the archive says")
     members = _members(file.read(start, size), count, file)
-    if sum(member.size for member in members.values() if not member.method) > start:
+    if sum(member.size for member in members.values() if member.plain) > start:
         raise file.problem("is damaged: its records claim more bytes than there are")
     return members, start
 
@@ -203,7 +191,7 @@ def _members(directory: bytes, count: int, file: FileBytes) -> dict[str, _Member
             raise file.problem(f"has a symbolic link {printable(name)} in it: refused")
         if method == 0 and size != packed:
             raise damaged
-        members[name] = _Member(header, size, crc, method, bool(flags & 1))
+        members[name] = _Member(header, size, crc, not method and not flags & 1)
     if at != len(directory):
         raise damaged
     return members

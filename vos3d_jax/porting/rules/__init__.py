@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from vos3d_jax.porting.rules.sources import SOURCES, WeightSource
+from vos3d_jax.porting.rules.sources import SOURCES, WeightSource, source_of
 
-__all__ = ["SOURCES", "WeightSource", "from_torch", "to_torch", "torch_names", "torch_shape"]
+__all__ = ["SOURCES", "WeightSource", "from_torch", "source_of", "to_torch", "torch_names", "torch_shape"]
 
 _TORCH_LEAVES = {
     "kernel": ".weight",
@@ -28,7 +28,7 @@ _CAFFE2_LEAVES = {"kernel": "_w", "scale": "_s", "bias": "_b", "mean": "_rm", "v
 
 
 def torch_names(
-    paths: Iterable[str], source: str, arguments: Mapping[str, Any] | None = None
+    paths: Iterable[str], source: str, arguments: Mapping[str, Any] | None = None, *, strict: bool = True
 ) -> dict[str, str]:
     """{our path: name in the files of `source`}, in the order of `paths`.
 
@@ -37,9 +37,10 @@ def torch_names(
       source: a key of `SOURCES`.
       arguments: of the network (backbone, separation, bridge, refinement, classes): say which tables hold.
         What is missing is the published choice; the separation shows in the paths.
+      strict: False leaves out paths that this kind of file has no tensor for.
 
     Raises:
-        KeyError: for a path that this kind of file has no tensor for.
+        KeyError: for such a path.
     """
     paths = list(paths)
     arguments = dict(arguments or {})
@@ -48,35 +49,44 @@ def torch_names(
     table = SOURCES[source].table(arguments)
     blocks = _blocks(paths)
     leaves = _CAFFE2_LEAVES if source.startswith("caffe2") else _TORCH_LEAVES
-    return {path: _name(path, table, leaves, blocks, arguments.get("classes")) for path in paths}
+    names = {path: _name(path, table, leaves, blocks, arguments.get("classes")) for path in paths}
+    if strict and None in names.values():
+        raise KeyError(next(path for path, name in names.items() if name is None))
+    return {path: name for path, name in names.items() if name is not None}
 
 
-def to_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-    """Our array with PyTorch's axes: convolutions [o, i, t, h, w] or [o, i, h, w], linear layers [o, i].
+def to_torch(
+    path: str, array: Shaped[np.ndarray, "..."], *, planar: bool = False
+) -> Shaped[np.ndarray, "..."]:
+    """Our array with PyTorch's axes: convolutions [o, i, t, h, w], linear layers [o, i].
 
-    A transposed convolution is [i, o, t, h, w] there.
+    A transposed convolution is [i, o, t, h, w] there. Where a source is `planar` (of images), a convolution
+    with one tap in time is [o, i, h, w].
     """
-    return array.transpose(_torch_axes(path, array.ndim))
+    array = np.moveaxis(array, _channels(path), (0, 1)) if path.endswith("/kernel") else array
+    return array[:, :, 0] if planar and _is_planar(array.shape) else array
 
 
-def torch_shape(path: str, shape: Sequence[int]) -> tuple[int, ...]:
+def torch_shape(path: str, shape: Sequence[int], *, planar: bool = False) -> tuple[int, ...]:
     """The shape that `to_torch` gives an array of `shape`."""
-    return tuple(shape[axis] for axis in _torch_axes(path, len(shape)))
+    if path.endswith("/kernel"):
+        shape = (*(shape[axis] for axis in _channels(path)), *shape[:-2])
+    return (*shape[:2], *shape[3:]) if planar and _is_planar(shape) else tuple(shape)
 
 
 def from_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-    """The inverse of `to_torch`: convolutions [t, h, w, i, o] or [h, w, i, o], linear layers [i, o]."""
-    if not path.endswith("/kernel"):
-        return array
-    channels = (0, 1) if path.endswith(_TRANSPOSED) else (1, 0)
-    return array.transpose(*range(2, array.ndim), *channels)
+    """The inverse of `to_torch`: convolutions [t, h, w, i, o], those of images with t = 1, linear [i, o]."""
+    array = array[:, :, None] if array.ndim == 4 else array
+    return np.moveaxis(array, (0, 1), _channels(path)) if path.endswith("/kernel") else array
 
 
-def _torch_axes(path: str, count: int) -> tuple[int, ...]:
-    if not path.endswith("/kernel"):
-        return tuple(range(count))
-    channels = (count - 2, count - 1) if path.endswith(_TRANSPOSED) else (count - 1, count - 2)
-    return (*channels, *range(count - 2))
+def _channels(path: str) -> tuple[int, int]:
+    """The axes of ours that are the first and second of PyTorch's."""
+    return (-2, -1) if path.endswith(_TRANSPOSED) else (-1, -2)
+
+
+def _is_planar(shape: Sequence[int]) -> bool:
+    return len(shape) == 5 and shape[2] == 1
 
 
 def _blocks(paths: list[str]) -> dict[int, int]:
@@ -95,7 +105,7 @@ def _blocks(paths: list[str]) -> dict[int, int]:
 
 def _name(
     path: str, table: Mapping, leaves: Mapping[str, str], starts: Mapping[int, int], classes: int | None
-) -> str:
+) -> str | None:
     module, leaf = path.rsplit("/", 1)
     values: dict[str, Any] = {"classes": classes}
     if match := re.fullmatch(r"encoder/stage(\d)/(\d+)/(.+)", module):
@@ -107,7 +117,5 @@ def _name(
         module = f"refine{{n}}/{match[2]}"
     name = table[module][0] if module in table else None
     if name is None and module.endswith("/norm"):
-        name = table[module.removesuffix("/norm")][1]
-    if name is None:
-        raise KeyError(path)
-    return name.format(**values) + leaves[leaf]
+        _, name = table.get(module.removesuffix("/norm"), (None, None))
+    return None if name is None else name.format(**values) + leaves[leaf]

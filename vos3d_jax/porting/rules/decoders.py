@@ -3,6 +3,8 @@
 Names are those of 3DC-Seg's released classes, the older ones too.
 """
 
+from collections.abc import Mapping
+
 from vos3d_jax.porting.rules.encoders import Table
 
 _GC = "decoders.0.GC"
@@ -15,49 +17,38 @@ COMMON: Table = {
 }
 
 
-def _activated(ours: str, theirs: str, conv: object, norm: object) -> Table:
-    """A convolution and the group norm after its ReLU."""
-    return {f"{ours}/conv": (f"{theirs}.{conv}", None), f"{ours}/group_norm": (f"{theirs}.{norm}", None)}
-
-
-def _dilated(dilation: int, branch: int) -> Table:
-    ours, theirs = f"bridge/dilated{dilation}", f"{_GC}.pyramid_layers.{branch}"
-    return {
-        f"{ours}/grouped": (f"{theirs}.0", None),
-        f"{ours}/group_norm": (f"{theirs}.2", None),
-        **_activated(f"{ours}/point", theirs, 3, 5),
-    }
+def _bridge(names: Mapping[str, str]) -> Table:
+    return {f"bridge/{ours}": (f"{_GC}.{theirs}", None) for ours, theirs in names.items()}
 
 
 def _non_local(reduce: str, block: str) -> Table:
     # g and phi are sequences, because of the pool after the convolution.
-    return {
-        "bridge/reduce": (f"{_GC}.{reduce}", None),
-        "bridge/g": (f"{_GC}.{block}.g.0", None),
-        "bridge/theta": (f"{_GC}.{block}.theta", None),
-        "bridge/phi": (f"{_GC}.{block}.phi.0", None),
-        "bridge/expand": (f"{_GC}.{block}.W.0", None),
-        "bridge/norm": (f"{_GC}.{block}.W.1", None),
-    }
+    names = {"g": "g.0", "theta": "theta", "phi": "phi.0", "expand": "W.0", "norm": "W.1"}
+    return _bridge({"reduce": reduce, **{ours: f"{block}.{theirs}" for ours, theirs in names.items()}})
+
+
+def _dilated(dilation: int, branch: int) -> dict[str, str]:
+    numbers = {"grouped": 0, "group_norm": 2, "point/conv": 3, "point/group_norm": 5}
+    return {f"dilated{dilation}/{ours}": f"pyramid_layers.{branch}.{n}" for ours, n in numbers.items()}
 
 
 BRIDGES: dict[str, Table] = {
-    "gc3d": {
-        "bridge/left1": (f"{_GC}.conv_l1", None),
-        "bridge/left2": (f"{_GC}.conv_l2", None),
-        "bridge/right1": (f"{_GC}.conv_r1", None),
-        "bridge/right2": (f"{_GC}.conv_r2", None),
-    },
-    "c3d": {"bridge/conv": (f"{_GC}.c3d", None)},
+    "gc3d": _bridge({"left1": "conv_l1", "left2": "conv_l2", "right1": "conv_r1", "right2": "conv_r2"}),
+    "c3d": _bridge({"conv": "c3d"}),
     "nl3d": _non_local("nl.0", "nl.1"),
-    "aspp": {
-        **_activated("bridge/point", f"{_GC}.pyramid_layers.0", 0, 2),
-        **_dilated(3, 1),
-        **_dilated(6, 2),
-        **_dilated(9, 3),
-        **_activated("bridge/frame", f"{_GC}.pyramid_layers.4", "conv", "gn"),
-        **_activated("bridge/join", _GC, "conv", "gn"),
-    },
+    "aspp": _bridge(
+        {
+            "point/conv": "pyramid_layers.0.0",
+            "point/group_norm": "pyramid_layers.0.2",
+            **_dilated(3, 1),
+            **_dilated(6, 2),
+            **_dilated(9, 3),
+            "frame/conv": "pyramid_layers.4.conv",
+            "frame/group_norm": "pyramid_layers.4.gn",
+            "join/conv": "conv",
+            "join/group_norm": "gn",
+        }
+    ),
 }
 # Two older classes keep these bridges under other names.
 OLD_BRIDGES: dict[str, Table] = {**BRIDGES, "c3d": {"bridge/conv": (_GC, None)}, "nl3d": _non_local("0", "1")}
@@ -72,35 +63,28 @@ _UNITS = {
 }
 
 
-def _units(layers: Table, skip: Table | None = None) -> Table:
-    """The table whose units consist of `layers` (the first one of `skip`), {"": ...} for a single layer."""
+def _units(layers: Mapping[str, str], skip: Mapping[str, str] | None = None) -> Table:
+    """The table whose units consist of `layers`, {ours: places in a sequence, of it and of its norm}.
+
+    The first unit may consist of those of `skip` instead.
+    """
     table = {}
     for ours, theirs in _UNITS.items():
-        for part, (conv, norm) in (skip if skip and ours == "skip" else layers).items():
-            module = f"refine{{n}}/{ours}/{part}".removesuffix("/")
-            table[module] = (f"{_RF}.{theirs}{conv}", norm and f"{_RF}.{theirs}{norm}")
+        for part, places in (skip if skip and ours == "skip" else layers).items():
+            conv, norm = (*(f"{_RF}.{theirs}.{place}" for place in places.split()), None)[:2]
+            table[f"refine{{n}}/{ours}/{part}"] = (conv, norm)
     return table
 
 
-_PLAIN: Table = {"": ("", None)}
+_PLAIN: Table = {f"refine{{n}}/{ours}": (f"{_RF}.{theirs}", None) for ours, theirs in _UNITS.items()}
 REFINEMENTS: dict[str, Table] = {
-    "rf3d": _units(_PLAIN),
-    "upsampling": {
-        "refine{n}/conv1": (f"{_RF}.convMM1", None),
-        "refine{n}/conv2": (f"{_RF}.convMM2", None),
-    },
-    "light": _units({"pointwise": (".0", None), "depthwise": (".2", None)}),
-    "light_gn": _units(
-        {
-            "depthwise": (".0", None),
-            "group_norm1": (".1", None),
-            "pointwise": (".3", None),
-            "group_norm2": (".4", None),
-        }
-    ),
-    "dg": _units({"depthwise": (".0", None)}, {"pointwise": (".0", None), "depthwise": (".1", None)}),
-    "two_plus_one_d": _units({"space": (".0", ".1"), "time": (".3", None)}),
-    "conv_transpose": {**_units(_PLAIN), "refine{n}/upsample": (f"{_RF}.conv_t", None)},
+    "rf3d": _PLAIN,
+    "upsampling": {f"refine{{n}}/conv{i}": (f"{_RF}.convMM{i}", None) for i in (1, 2)},
+    "light": _units({"pointwise": "0", "depthwise": "2"}),
+    "light_gn": _units({"depthwise": "0", "group_norm1": "1", "pointwise": "3", "group_norm2": "4"}),
+    "dg": _units({"depthwise": "0"}, {"pointwise": "0", "depthwise": "1"}),
+    "two_plus_one_d": _units({"space": "0 1", "time": "3"}),
+    "conv_transpose": {**_PLAIN, "refine{n}/upsample": (f"{_RF}.conv_t", None)},
 }
 # RGMP's decoder, from which 3DC-Seg's comes: the same words, kernels of two axes, one module.
 RGMP: Table = {

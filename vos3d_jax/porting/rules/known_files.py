@@ -30,8 +30,3 @@ KNOWN_FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "91a641e6": ("torchvision R(2+1)D-18, Kinetics-400", {}),
     "19c8e357": ("torchvision ResNet-50, ImageNet", {}),
 }
-
-
-def find(sha256: str) -> tuple[str, dict[str, Any]] | None:
-    """What is published under this hash: its description and hidden arguments; None when it is not known."""
-    return KNOWN_FILES.get(sha256[:8])

@@ -1,17 +1,19 @@
-"""The kinds of files: their words, what in them is not needed, and what a state dict cannot show.
+"""The kinds of files: the signs they are known by, their words, and what a state dict cannot show.
 
 Epsilon, normalisation and licences, with where they are from: docs/porting.md.
 """
 
 import dataclasses
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vos3d_jax.constants import IMAGENET_INPUT, VMZ_INPUT
 from vos3d_jax.porting.rules import decoders
 from vos3d_jax.porting.rules.encoders import ENCODERS, Table
 
+Shapes = Mapping[str, tuple[int, ...]]
 _COUNTER = (re.compile(r".*\.num_batches_tracked|n_averaged"), "a counter, not in the function")
 _SECOND_NAMES = (re.compile(r"encoder\.resnet\.((?:conv1|layer\d)\..*)"), "encoder.")
 _CAFFE2_INPUT = {"mean": (110.201, 100.64, 95.9966), "std": (58.1489, 56.4701, 55.3324)}
@@ -25,35 +27,43 @@ class WeightSource:
 
     Attributes:
       title: what `inspect` calls it.
+      sign: whether a file of these names and shapes is of this kind.
       licence: of the files that its authors published; of others nothing is known.
       systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
-      encoders: a key of `ENCODERS`.
+      encoders: the tables of its encoders: a value of `ENCODERS`.
+      head: of the classes that a backbone was trained on: its name, "{classes}" for their number.
       bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
-      decoder: the table of another decoder.
+      others: the table of what else it has.
+      planar: its convolutions are of images; ours have an axis of time with one tap before.
       unused: (pattern of names, why they are not needed).
       aliases: (pattern, prefix): such a name repeats the one of prefix and the pattern's group.
       constants: {argument: name}: buffers whose values are arguments of ours.
-      settings: arguments that the state dict does not show, as its authors had them, by backbone.
+      settings: arguments that the state dict does not show, as its authors had them, by backbone; those of
+        a separation come beside.
     """
 
     title: str
+    sign: Callable[[Shapes], bool]
     licence: str
     systems: Mapping[str, str]
-    encoders: str
+    encoders: Mapping[str, Table]
+    head: str | None = None
     bridges: Mapping[str, Table] | None = None
-    decoder: Table = dataclasses.field(default_factory=dict)
+    others: Table = dataclasses.field(default_factory=dict)
+    planar: bool = False
     unused: Sequence[tuple[re.Pattern, str]] = (_COUNTER,)
     aliases: Sequence[tuple[re.Pattern, str]] = ()
     constants: Mapping[str, str] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def table(self, arguments: Mapping[str, Any]) -> Table:
-        """{our module: (convolution, its norm)} for a network of these arguments."""
+        """{our module: (convolution, its norm)} for a network of these arguments; {}: there is none."""
         backbone = arguments.get("backbone", "csn")
         kind = arguments.get("separation", "ir") if backbone == "csn" else backbone
-        encoder = ENCODERS[self.encoders].get(kind, {})
+        if (encoder := self.encoders.get(kind)) is None:
+            return {}
         if self.bridges is None:
-            return {**encoder, **self.decoder}
+            return {**encoder, **self.others, **({"fc": (self.head, None)} if self.head else {})}
         return {
             **encoder,
             **decoders.COMMON,
@@ -65,6 +75,14 @@ class WeightSource:
     def licence_note(self) -> str:
         """The licence of a file whose author is not known: one that was trained here looks the same."""
         return f"if these are the authors' weights: {self.licence}"
+
+    def is_head(self, name: str) -> bool:
+        """Whether a tensor of that name is of the classes that a backbone was trained on."""
+        return self.head is not None and self._head.fullmatch(name) is not None
+
+    @functools.cached_property
+    def _head(self) -> re.Pattern:
+        return re.compile(re.escape(self.head).replace(r"\{classes\}", r"\d+") + r"[._]\w+")
 
     def is_live(self, name: str) -> bool:
         """Whether a tensor of that name is in the function of such a file (a parameter of ours)."""
@@ -83,7 +101,29 @@ class WeightSource:
         return None
 
 
-_CLASSIFIERS = {"csn": "csn_classifier", "resnet": "resnet3d_classifier", "r2plus1d": "r2plus1d_classifier"}
+def source_of(shapes: Shapes) -> str | None:
+    """Returns the key of `SOURCES` whose sign {name: shape} bears; None for an unknown network."""
+    return next((name for name, source in SOURCES.items() if source.sign(shapes)), None)
+
+
+def has(*names: str) -> Callable[[Shapes], bool]:
+    """Returns the sign that all these names are there."""
+    return lambda shapes: all(name in shapes for name in names)
+
+
+def _rank(name: str, rank: int) -> Callable[[Shapes], bool]:
+    return lambda shapes: len(shapes.get(name, ())) == rank
+
+
+def _stem_kernel(*kernel: int) -> Callable[[Shapes], bool]:
+    return lambda shapes: shapes.get("stem.0.weight", ())[2:] == kernel
+
+
+def _is_old(shapes: Shapes) -> bool:
+    old = ("encoder.conv1.0.", "encoder.res2.", "decoder.", "decoders.0.GC.0.", "decoders.0.GC.weight")
+    return "decoders.0.pred2.weight" in shapes and any(name.startswith(old) for name in shapes)
+
+
 _CSN = {"csn": "csn_classifier"}
 _R2PLUS1D = {"r2plus1d": "r2plus1d_classifier"}
 _DCSEG_UNUSED = (
@@ -96,23 +136,22 @@ _DCSEG_UNUSED = (
 )
 _DCSEG = {
     "licence": "MIT (code of sabarim/3DC-Seg; the weights start from VMZ's, Apache-2.0)",
-    "systems": {name: "dcseg" for name in ("csn", "resnet", "r2plus1d")},
-    "encoders": "3dcseg",
+    "systems": dict.fromkeys(("csn", "resnet", "r2plus1d"), "dcseg"),
+    "encoders": ENCODERS["3dcseg"],
     "constants": {"mean": "encoder.mean", "std": "encoder.std"},
-    # R(2+1)D keeps the epsilon of its pretraining, which follows the depth.
-    "settings": {"csn": {"epsilon": 1e-5}, "resnet": {"epsilon": 1e-5}, "r2plus1d": {}},
+    "settings": {
+        "csn": {"epsilon": 1e-5},
+        "resnet": {"epsilon": 1e-5},
+        "r2plus1d": {},  # keeps the epsilon of its pretraining, which follows the depth
+        "ip": {"stem_time_padding": 3},  # a slip of the class, which its trained files have learnt with
+    },
 }
 
+# A file is of the first kind whose sign it bears.
 SOURCES: dict[str, WeightSource] = {
-    "3dcseg": WeightSource(
-        title="3DC-Seg network (class SaliencyNetwork)",
-        bridges=decoders.BRIDGES,
-        unused=_DCSEG_UNUSED,
-        aliases=(_SECOND_NAMES,),
-        **_DCSEG,
-    ),
     "3dcseg_old": WeightSource(
         title="3DC-Seg network, older class (network/Resnet3dAgg.py)",
+        sign=_is_old,
         bridges=decoders.OLD_BRIDGES,
         unused=(
             *_DCSEG_UNUSED,
@@ -125,34 +164,21 @@ SOURCES: dict[str, WeightSource] = {
         ),
         **_DCSEG,
     ),
-    "3dcseg_backbone": WeightSource(
-        title="backbone file with the names of 3DC-Seg (network/Resnet3d.py)",
-        licence="MIT (code of sabarim/3DC-Seg); CSN weights are VMZ's, Apache-2.0",
-        systems=_CLASSIFIERS,
-        encoders="3dcseg_backbone",
-        # The CSN weights were trained with 1e-3 by VMZ, whatever the class that holds them here says.
-        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}, "resnet": {"epsilon": 1e-5}},
-    ),
-    "vmz": WeightSource(
-        title="CSN classifier of VMZ (PyTorch)",
-        licence=_APACHE,
-        systems=_CSN,
-        encoders="vmz",
-        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}},
-    ),
-    "r2plus1d": WeightSource(
-        title="R(2+1)D classifier with the names of torchvision (torchvision, VMZ, ig65m)",
-        licence="18 layers: BSD-3-Clause (torchvision); 34: MIT (ig65m-pytorch), weights of VMZ, Apache-2.0",
-        systems=_R2PLUS1D,
-        encoders="r2plus1d",
-        # Epsilon follows the depth: 1e-5 for torchvision's 18 layers, 1e-3 for the 34 of VMZ.
-        settings={"r2plus1d": VMZ_INPUT},
+    "3dcseg": WeightSource(
+        title="3DC-Seg network (class SaliencyNetwork)",
+        sign=has("encoder.conv1.weight", "decoders.0.pred2.weight"),
+        bridges=decoders.BRIDGES,
+        unused=_DCSEG_UNUSED,
+        aliases=(_SECOND_NAMES,),
+        **_DCSEG,
     ),
     "mmaction2": WeightSource(
         title="CSN classifier of mmaction2",
+        sign=has("backbone.conv1.conv.weight"),
         licence=_APACHE,
         systems=_CSN,
-        encoders="mmaction2",
+        encoders=ENCODERS["mmaction2"],
+        head="cls_head.fc_cls",
         unused=(
             _COUNTER,
             (re.compile(r"data_preprocessor\.(mean|std)"), "constants of the input, read into the card"),
@@ -162,41 +188,79 @@ SOURCES: dict[str, WeightSource] = {
     ),
     "mmaction2_backbone": WeightSource(
         title="CSN backbone of mmaction2 (its pretrained= files)",
+        sign=has("conv1.conv.weight", "layer1.0.conv2.0.conv.weight"),
         licence=_APACHE,
         systems=_CSN,
-        encoders="mmaction2_backbone",
+        encoders=ENCODERS["mmaction2_backbone"],
         settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}},
     ),
     "pytorchvideo": WeightSource(
         title="CSN classifier of pytorchvideo",
+        sign=has("blocks.0.conv.weight", "blocks.1.res_blocks.0.branch2.conv_b.weight"),
         licence=_APACHE,
         systems=_CSN,
-        encoders="pytorchvideo",
+        encoders=ENCODERS["pytorchvideo"],
+        head="blocks.5.proj",
         settings={"csn": {"epsilon": 1e-5, **_PYTORCHVIDEO_INPUT}},
     ),
-    "caffe2": WeightSource(
-        title="CSN classifier of VMZ (Caffe2)",
+    "vmz": WeightSource(
+        title="CSN classifier of VMZ (PyTorch)",
+        sign=_stem_kernel(3, 7, 7),
         licence=_APACHE,
         systems=_CSN,
-        encoders="caffe2",
-        unused=(),
-        settings={"csn": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
+        encoders=ENCODERS["vmz"],
+        head="fc",
+        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}},
+    ),
+    "r2plus1d": WeightSource(
+        title="R(2+1)D classifier with the names of torchvision (torchvision, VMZ, ig65m)",
+        sign=_stem_kernel(1, 7, 7),
+        licence="18 layers: BSD-3-Clause (torchvision); 34: MIT (ig65m-pytorch), weights of VMZ, Apache-2.0",
+        systems=_R2PLUS1D,
+        encoders=ENCODERS["r2plus1d"],
+        head="fc",
+        # Epsilon follows the depth: 1e-5 for torchvision's 18 layers, 1e-3 for the 34 of VMZ.
+        settings={"r2plus1d": VMZ_INPUT},
+    ),
+    "3dcseg_backbone": WeightSource(
+        title="backbone file with the names of 3DC-Seg (network/Resnet3d.py)",
+        sign=_rank("conv1.weight", 5),
+        licence="MIT (code of sabarim/3DC-Seg); CSN weights are VMZ's, Apache-2.0",
+        systems={**_CSN, "resnet": "resnet3d_classifier"},
+        encoders=ENCODERS["3dcseg_backbone"],
+        head="fc",
+        # The CSN weights were trained with 1e-3 by VMZ, whatever the class that holds them here says.
+        settings={"csn": {"epsilon": 1e-3, **VMZ_INPUT}, "resnet": {"epsilon": 1e-5}},
     ),
     "caffe2_r2plus1d": WeightSource(
         title="R(2+1)D classifier of VMZ (Caffe2)",
+        sign=has("conv1_middle_w"),
         licence=_APACHE,
         systems=_R2PLUS1D,
-        encoders="caffe2_r2plus1d",
+        encoders=ENCODERS["caffe2_r2plus1d"],
+        head="last_out_L{classes}",
         unused=(),
         settings={"r2plus1d": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
+    ),
+    "caffe2": WeightSource(
+        title="CSN classifier of VMZ (Caffe2)",
+        sign=has("conv1_w"),
+        licence=_APACHE,
+        systems=_CSN,
+        encoders=ENCODERS["caffe2"],
+        head="last_out_L{classes}",
+        unused=(),
+        settings={"csn": {"epsilon": 1e-3, **_CAFFE2_INPUT}},
     ),
     # Their network is not here yet: the tables say which tensor will be which.
     "rgmp": WeightSource(
         title="RGMP network",
+        sign=has("Encoder.conv1.weight", "Encoder.conv1_p.weight"),
         licence="non-commercial research only (the authors' README)",
         systems={},
-        encoders="rgmp",
-        decoder=decoders.RGMP,
+        encoders=ENCODERS["rgmp"],
+        others={**decoders.RGMP, "encoder/stem/guidance": ("Encoder.conv1_p", None)},
+        planar=True,
         unused=(
             _COUNTER,
             (re.compile(r"Decoder\.pred[345]\..*"), "side outputs that do not influence the output"),
@@ -206,9 +270,11 @@ SOURCES: dict[str, WeightSource] = {
     ),
     "torchvision": WeightSource(
         title="ResNet-50 for images (torchvision), RGMP's encoder",
+        sign=_rank("conv1.weight", 4),
         licence="BSD-3-Clause (torchvision)",
         systems={},
-        encoders="torchvision",
+        encoders=ENCODERS["torchvision"],
+        planar=True,
         unused=(_COUNTER, (re.compile(r"fc\..*"), "classes of the pretraining, not in RGMP")),
         settings={"image": {"epsilon": 1e-5, **IMAGENET_INPUT}},
     ),
