@@ -30,7 +30,7 @@ class _Brightness(nnx.Module):
     system = "dcseg"
 
 
-def _prepare(model, shape):
+def _prepare(model, clip):
     return lambda clip: jnp.stack(
         [jnp.zeros(clip.shape[:4]), jnp.asarray(clip[..., 0], jnp.float32) - 127], -1
     )
@@ -87,9 +87,9 @@ def video(tmp_path, _stand_in):
 def test_a_network_is_run_as_it_was_trained_unless_told_otherwise(video, monkeypatch):
     lengths = []
 
-    def prepare(model, shape):
-        lengths.append(shape[1])
-        return _prepare(model, shape)
+    def prepare(model, clip):
+        lengths.append(clip.shape[1])
+        return _prepare(model, clip)
 
     monkeypatch.setattr(models, "prepare", prepare)
     for options in (["--checkpoint=own-model"], ["--checkpoint=own-model", "--clip_length=5"], []):
@@ -250,8 +250,8 @@ def _killed_after(frames):
 def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(video, monkeypatch, capsys, frames, soft):
     clips = []
 
-    def prepare(model, shape):
-        run = _prepare(model, shape)
+    def prepare(model, clip):
+        run = _prepare(model, clip)
 
         def counted(clip):
             clips.extend(
@@ -419,7 +419,7 @@ def test_a_network_whose_masks_cannot_be_good_is_named_and_the_next_step_too(vid
 def test_probabilities_that_are_not_finite_stop_it_and_nothing_is_left(video, monkeypatch, capsys):
     # Trap: the argmax of NaN is 0, and masks of background alone look as if nothing was found.
     monkeypatch.setattr(
-        models, "prepare", lambda model, shape: lambda clip: jnp.full((*clip.shape[:4], 2), jnp.nan)
+        models, "prepare", lambda model, clip: lambda clip: jnp.full((*clip.shape[:4], 2), jnp.nan)
     )
     assert _segment(video, "square.npy", "--short_edge=0", "--soft") == 2
     assert "error: frame 0: the network's probabilities are not finite" in capsys.readouterr().err

@@ -44,9 +44,6 @@ class Toy(nnx.Module):
         x = jax.nn.relu((x - mean) * norm["scale"][...] + norm["bias"][...])
         return _conv(x, self.head["kernel"][...])
 
-    def convolutions(self, clip_shape):
-        return []
-
 
 def _conv(x, kernel):
     return jax.lax.conv_general_dilated(

@@ -23,7 +23,7 @@ class _Brightness(nnx.Module):
 
 @pytest.fixture(autouse=True)
 def _prepare_stand_in(monkeypatch):
-    def prepare(model, shape):
+    def prepare(model, clip):
         def run(clip):
             score = (jnp.asarray(clip[..., 0], jnp.float32) - 127) / 64
             return jnp.stack([-score, score], -1)

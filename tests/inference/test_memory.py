@@ -216,8 +216,8 @@ def test_running_out_of_memory_all_the_same_is_one_line():
 def test_a_network_trained_on_small_frames_sees_larger_ones_small_unless_told_otherwise(monkeypatch):
     shapes, said = [], []
 
-    def prepare(model, shape):
-        shapes.append(shape[2:4])
+    def prepare(model, clip):
+        shapes.append(clip.shape[2:4])
         return _run
 
     monkeypatch.setattr(models, "prepare", prepare)

@@ -38,7 +38,7 @@ class _Brightness(nnx.Module):
 
 @pytest.fixture(autouse=True)
 def _prepare_stand_ins(monkeypatch):
-    monkeypatch.setattr(models, "prepare", lambda model, shape: model.prepare(shape), raising=False)
+    monkeypatch.setattr(models, "prepare", lambda model, clip: model.prepare(clip.shape), raising=False)
 
 
 def _video(length, height=20, width=33):

@@ -42,9 +42,3 @@ def test_the_refinement_equals_the_original(case):
     set_recipe_weights(refinement, recipe_names(refinement, case, "refine4", "decoders.0.RF4."))
     y = refinement(*golden_inputs(case))
     assert_golden(torch_layout(y), load_npz("3dcseg/modules.npz"), case)
-
-
-def test_the_listed_convolutions_get_inputs_of_the_listed_shapes():
-    bridge, refinement = make(GC3D, 6, 5, inner=3), make(RF3D, 5, 4)
-    listed = bridge.convolutions((1, 2, 8, 9, 6)) + refinement.convolutions((1, 2, 8, 9, 5))
-    assert [shape[-1] for _, shape in listed] == [conv.kernel_shape[3] for conv, _ in listed]

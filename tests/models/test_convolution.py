@@ -200,7 +200,7 @@ def test_depthwise_forms_keep_float64(implementation):
 def test_bfloat16_stays_bfloat16_and_uses_no_winograd(depthwise):
     geometry = case((4, 4, 4), 64, (3, 3, 3), 64)
     x, kernel, _ = make(geometry, depthwise, jnp.bfloat16)
-    assert "winograd" not in choose(x.shape, kernel.shape, padding=SAME, dtype=x.dtype)
+    assert "winograd" not in choose(geometry, depthwise=depthwise, dtype=x.dtype)
     # Trap: 27 taps added up in bfloat16 lose three times what rounding the sum does.
     check(geometry, "auto", depthwise, jnp.bfloat16, 4e-3 if depthwise else 2e-2)
 
@@ -247,13 +247,10 @@ def test_the_chosen_form_is_right_for_any_depthwise_geometry(geometry):
 @settings(max_examples=100, deadline=None)
 @given(geometry=geometries(), backend=st.sampled_from(["cpu", "gpu", "tpu"]), depthwise=st.booleans())
 def test_the_table_never_names_a_form_that_does_not_apply(geometry, backend, depthwise):
-    shape = (geometry.batch, *geometry.size, 33)
-    kernel_shape = (*geometry.kernel, *((1, 33) if depthwise else (33, geometry.outputs)))
-    name = choose(
-        shape, kernel_shape, geometry.stride, geometry.padding, geometry.dilation, jnp.float32, backend
-    )
+    geometry = dataclasses.replace(geometry, inputs=33, outputs=33 if depthwise else geometry.outputs)
+    name = choose(geometry, depthwise=depthwise, backend=backend)
     known = DEPTHWISE_IMPLEMENTATIONS if depthwise else IMPLEMENTATIONS
-    assert known[name].refuses(convolution.geometry_of(shape, kernel_shape, *layout(geometry))) is None
+    assert known[name].refuses(geometry) is None
 
 
 def layout(geometry):
@@ -273,20 +270,27 @@ def layout(geometry):
 )
 def test_the_table_names_the_measured_best_for_the_published_network(shape, kernel_shape, stride, expected):
     padding = tuple((k // 2, k // 2) for k in kernel_shape[:3])
-    assert choose(shape, kernel_shape, stride, padding) == expected
-    assert choose(shape, kernel_shape, stride, padding, backend="tpu") in {"lax", "dot", "shifted_sums"}
+    geometry = convolution.geometry_of(shape, kernel_shape, stride, padding)
+    depthwise = kernel_shape[3] != shape[-1]
+    assert choose(geometry, depthwise=depthwise) == expected
+    assert choose(geometry, depthwise=depthwise, backend="tpu") in {"lax", "dot", "shifted_sums"}
 
 
 def test_a_kernel_that_is_trained_is_transformed_only_where_that_pays():
-    few, many = (1, 2, 8, 14, 1024), (1, 8, 32, 56, 1024)
-    kernel_shape = (3, 3, 3, 1024, 256)
-    assert choose(few, kernel_shape, padding=SAME).startswith("winograd")
-    assert choose(few, kernel_shape, padding=SAME, trained=True) == "im2col"
-    assert choose(many, kernel_shape, padding=SAME, trained=True) == "winograd_4_4"
+    few, many = (
+        convolution.geometry_of(shape, (3, 3, 3, 1024, 256), padding=SAME)
+        for shape in ((1, 2, 8, 14, 1024), (1, 8, 32, 56, 1024))
+    )
+    assert choose(few).startswith("winograd")
+    assert choose(few, trained=True) == "im2col"
+    assert choose(many, trained=True) == "winograd_4_4"
     # Small maps of few channels: what Winograd saves there is less than what compiling it costs.
-    small, large, narrow = (4, 4, 12, 20, 32), (4, 8, 24, 40, 32), (3, 3, 3, 32, 32)
-    assert choose(small, narrow, padding=SAME, trained=True) == "time_in_channels"
-    assert choose(large, narrow, padding=SAME, trained=True) == "winograd_4_4"
+    small, large = (
+        convolution.geometry_of(shape, (3, 3, 3, 32, 32), padding=SAME)
+        for shape in ((4, 4, 12, 20, 32), (4, 8, 24, 40, 32))
+    )
+    assert choose(small, trained=True) == "time_in_channels"
+    assert choose(large, trained=True) == "winograd_4_4"
 
 
 def test_a_name_that_does_not_exist_is_refused():
@@ -300,15 +304,18 @@ def test_a_kernel_transformed_once_gives_what_the_kernel_gives(implementation):
     x, kernel, _ = make(geometry, False, jnp.float32)
     options = dict(padding=geometry.padding, implementation=implementation)
     plain = conv3d(x, kernel, **options)
-    y = conv3d(x, jnp.zeros_like(kernel), prepared=prepare_kernel(kernel, implementation), **options)
+    y = conv3d(x, prepare_kernel(kernel, implementation), padding=geometry.padding)
     np.testing.assert_allclose(y, plain, atol=1e-5 * float(jnp.abs(plain).max()))
 
 
-def test_a_form_without_a_transform_prepares_nothing_and_takes_nothing_prepared():
-    kernel = jnp.ones((1, 1, 1, 2, 2))
-    assert prepare_kernel(kernel, "dot") is None
-    with pytest.raises(ValueError, match="uses the kernel as it is"):
-        conv3d(jnp.ones((1, 1, 1, 1, 2)), kernel, implementation="dot", prepared=())
+def test_a_form_without_a_transform_prepares_nothing():
+    assert prepare_kernel(jnp.ones((1, 1, 1, 2, 2)), "dot") is None
+
+
+def test_a_prepared_kernel_is_refused_where_its_form_does_not_apply():
+    kernel = prepare_kernel(jnp.ones((3, 3, 3, 2, 2)), "winograd_2_2")
+    with pytest.raises(ValueError, match="'winograd_2_2' does not apply here: stride"):
+        conv3d(jnp.ones((1, 4, 4, 4, 2)), kernel, stride=(1, 2, 2))
 
 
 def test_trimming_leaves_only_taps_that_meet_the_clip():

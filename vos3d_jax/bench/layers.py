@@ -105,10 +105,8 @@ def measure(
         x, kernel = _values(layer, dtype)
         choose = partial(
             convolution.choose,
-            x.shape,
-            kernel.shape,
-            layer.stride,
-            layer.padding,
+            convolution.geometry_of(x.shape, kernel.shape, layer.stride, layer.padding),
+            depthwise=layer.depthwise,
             dtype=jnp.dtype(dtype),
             backend=jax.default_backend(),
         )
@@ -168,14 +166,9 @@ def _jax_form(layer, x, kernel, name, gradients):
 
         return lambda: jax.block_until_ready(run(x, kernel))
     if not layer.depthwise:
-        options["prepared"] = convolution.prepare_kernel(kernel, name)
-    prepared = options.pop("prepared", None)
-    if prepared is None:
-        call = jax.jit(lambda x, kernel: function(x, kernel, **options))
-        return lambda: jax.block_until_ready(call(x, kernel))
-    shape = jnp.zeros(kernel.shape, kernel.dtype)
-    call = jax.jit(lambda x, prepared: function(x, shape, prepared=prepared, **options))
-    return lambda: jax.block_until_ready(call(x, prepared))
+        kernel = convolution.prepare_kernel(kernel, name) or kernel
+    call = jax.jit(lambda x, kernel: function(x, kernel, **options))
+    return lambda: jax.block_until_ready(call(x, kernel))
 
 
 def _torch_form(layer, x, kernel, gradients):

@@ -91,7 +91,7 @@ def _forwards(model, clip, dtype, depth):
     on_device = jax.device_put(clip)
 
     def logits(network):
-        run = models.prepare(network, clip.shape)
+        run = models.prepare(network, clip)
         return lambda: np.asarray(run(on_device))
 
     functions = {"vos3d_jax": logits(model), _PLAIN: logits(plain)}

@@ -66,7 +66,7 @@ class CompiledNetwork:
             del self._prepared[next(iter(self._prepared))]
         words = f"for clips of {shape} (once for each frame size)"
         with memory.exhaustion_told(shape), compiling(words, self.announce):
-            run = models.prepare(self._model, clip.shape)
+            run = models.prepare(self._model, clip)
             if jax.default_backend() == "cpu":
                 memory.require(run, clip.shape, fit, memory.available())
             probabilities = np.asarray(_softmax(run(clip)))

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, Shape, encoder_normal
+from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, encoder_normal
 from vos3d_jax.models.norms import GroupNorm
 
 
@@ -99,7 +99,3 @@ class ASPP(nnx.Module):
         frame = self.frame(x.mean((2, 3), keepdims=True))
         branches.append(jnp.broadcast_to(frame, branches[0].shape))
         return self.join(jnp.concatenate(branches, -1))
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """None: kernels of one tap are used as they are."""
-        return []

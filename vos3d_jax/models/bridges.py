@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.aspp import ASPP
-from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, Shape, normed
+from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, normed
 
 
 class GC3D(nnx.Module):
@@ -41,11 +41,6 @@ class GC3D(nnx.Module):
         left = self.left2(self.left1(x, batch_norm), batch_norm)
         return left + self.right2(self.right1(x, batch_norm), batch_norm)
 
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The convolutions with the shapes of their inputs, for an input of `shape`."""
-        inner = (*shape[:-1], self.left1.kernel_shape[-1])
-        return [(self.left1, shape), (self.right1, shape), (self.left2, inner), (self.right2, inner)]
-
 
 class C3D(nnx.Module):
     """One 3x3x3 convolution with bias."""
@@ -58,10 +53,6 @@ class C3D(nnx.Module):
     ) -> Float[Array, "b t h w o"]:
         """The convolution of `x`."""
         return self.conv(x, batch_norm)
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The convolution with the shape of its input."""
-        return self.conv.convolutions(shape)
 
 
 class NL3D(nnx.Module):
@@ -97,19 +88,13 @@ class NL3D(nnx.Module):
                 f"use frames of more than 32 pixels on each side"
             )
         x = self.reduce(x)
-        b, inner = len(x), self.theta.kernel_shape[-1]
-        theta = self.theta(x).reshape(b, -1, inner)
-        phi = _pooled(self.phi(x)).reshape(b, -1, inner)
-        g = _pooled(self.g(x)).reshape(b, -1, inner)
+        theta, phi, g = self.theta(x), _pooled(self.phi(x)), _pooled(self.g(x))
+        theta, phi, g = (y.reshape(len(y), -1, y.shape[-1]) for y in (theta, phi, g))
         wide = jnp.promote_types(x.dtype, jnp.float32)
         affinity = jnp.einsum("bni,bmi->bnm", theta, phi, preferred_element_type=wide)
         attention = jax.nn.softmax(affinity, axis=-1).astype(x.dtype)
-        seen = self.expand(jnp.einsum("bnm,bmi->bni", attention, g).reshape(*x.shape[:4], inner))
+        seen = self.expand(jnp.einsum("bnm,bmi->bni", attention, g).reshape(*x.shape[:4], -1))
         return x + normed(self.norm, seen, batch_norm)
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """None: kernels of one tap are used as they are."""
-        return []
 
 
 def _pooled(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h2 w2 c"]:

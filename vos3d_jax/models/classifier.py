@@ -15,7 +15,7 @@ from vos3d_jax.constants import DCSEG_MEAN, VMZ_INPUT
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models import backbones
 from vos3d_jax.models.description import describe
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Shape, fan_in_uniform, normalise
+from vos3d_jax.models.layers import BatchNormMode, Setting, fan_in_uniform, normalise
 
 
 class Linear(nnx.Module):
@@ -74,10 +74,6 @@ class Classifier(nnx.Module):
         x = normalise(clip, self.mean, self.std, self.dtype)
         pooled = self.encoder(x.astype(self.dtype), batch_norm).r5
         return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))
-
-    def convolutions(self, clip_shape: Shape) -> list[tuple[Conv, Shape]]:
-        """None: kernels that are stacked for `lax.scan` are transformed where they are used, if at all."""
-        return []
 
 
 class CSNClassifier(Classifier):

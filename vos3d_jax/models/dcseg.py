@@ -26,7 +26,6 @@ from vos3d_jax.models.layers import (
     Conv,
     ResidualPair,
     Setting,
-    Shape,
     normalise,
     rematerialised,
 )
@@ -169,18 +168,6 @@ class DCSeg(nnx.Module):
         # Exactly four times the map, not the size of the clip: 50x70 gives 52x72 in the released code.
         logits = resize_trilinear(pred2, (t, 4 * h, 4 * w))
         return Features(*encoded, bridge, m5, m4, m3, m2, pred2, logits)
-
-    def convolutions(self, clip_shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The decoder's dense convolutions with the shapes of their inputs, for clips of `clip_shape`."""
-        maps = jax.eval_shape(self.features, jax.ShapeDtypeStruct(clip_shape, jnp.float32))
-        return [
-            *self.bridge.convolutions(maps.r5.shape),
-            *self.bridge_residual.convolutions(maps.bridge.shape),
-            *self.refine4.convolutions(maps.r4.shape),
-            *self.refine3.convolutions(maps.r3.shape),
-            *self.refine2.convolutions(maps.r2.shape),
-            (self.head, maps.m2.shape),
-        ]
 
     def _refine(self, module: nnx.Module, batch_norm: BatchNormMode, skip: Array, coarse: Array) -> Array:
         if self.remat:

@@ -19,7 +19,6 @@ from vos3d_jax.models import convolution
 
 BatchNormMode = Literal["frozen", "train"]
 Triple = tuple[int, int, int]
-Shape = tuple[int, ...]
 # Arrays of jax only where a network is built without numbers (`abstract`).
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray | Array]
 
@@ -127,82 +126,87 @@ class Conv(nnx.Module):
             raise ValueError(f"a depthwise convolution keeps its channels, not {inputs} -> {outputs}")
         if padding is None:
             padding = tuple(k // 2 * d for k, d in zip(kernel_size, dilation, strict=True))
-        self.kernel_shape = (*kernel_size, 1 if depthwise else inputs, outputs)
+        kernel_shape = (*kernel_size, 1 if depthwise else inputs, outputs)
         self.stride, self.dilation, self.depthwise = stride, dilation, depthwise
         self.padding = tuple((p, p) for p in padding)
         self.implementation = setting.implementation
-        self.kernel = nnx.Param(jnp.asarray(initial(rng, self.kernel_shape)))
-        bound = 1 / np.sqrt(np.prod(self.kernel_shape[:-1]))
+        self.kernel = nnx.Param(jnp.asarray(initial(rng, kernel_shape)))
+        bound = 1 / np.sqrt(np.prod(kernel_shape[:-1]))
         self.bias = (
             nnx.Param(jnp.asarray(rng.uniform(-bound, bound, outputs), jnp.float32))
             if ending == "bias"
             else None
         )
         self.norm = BatchNorm(outputs, setting) if ending == "norm" else None
-        self.prepared = None
 
     def __call__(
         self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
     ) -> Float[Array, "b t2 h2 w2 o"]:
         """The convolution of `x`, then its bias or batch norm, in the dtype of `x`."""
-        # A prepared convolution has no plain kernel; these zeros only say its shape, and are never computed.
-        kernel = jnp.zeros(self.kernel_shape, x.dtype) if self.kernel is None else self.kernel[...]
+        kernel = self.kernel[...]
         bias = None if self.bias is None else self.bias[...]
         if self.norm is not None:
             if batch_norm == "train":
-                return self.norm(self._convolve(x, kernel))
+                return self.norm(_convolve(self, x, kernel))
             factor, bias = self.norm.affine()
             kernel = kernel * factor
-        y = self._convolve(x, kernel)
+        y = _convolve(self, x, kernel)
         return y if bias is None else convolution.bias_add(y, bias.astype(y.dtype))
 
-    def convolutions(self, shape: Shape) -> list[tuple["Conv", Shape]]:
-        """Itself with the shape of its input, if its kernel can be prepared."""
-        return [] if self.depthwise else [(self, shape)]
+    def geometry(self, shape: tuple[int, ...]) -> convolution.Geometry:
+        """The shapes of the convolution of an input of `shape`."""
+        kernel_shape = self.kernel.shape[-5:]  # before these, the blocks of a stage
+        return convolution.geometry_of(shape, kernel_shape, self.stride, self.padding, self.dilation)
 
-    def fold(self, dtype: str) -> None:
-        """For inference: puts a frozen batch norm into the kernel, for good, and keeps the kernel in `dtype`.
+    def folded(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Kernel and bias of the same convolution without a batch norm, for inference; on the host.
 
         Parameters stacked on leading axes stay so.
         """
         kernel = np.asarray(self.kernel[...])
-        if self.norm is not None:
-            factor, bias = (np.asarray(x) for x in self.norm.affine())
-            kernel = kernel * factor[..., None, None, None, None, :]
-            self.norm = nnx.static(None)
-            self.bias = nnx.data(nnx.Param(jnp.asarray(bias)))
-        self.kernel = nnx.Param(jnp.asarray(kernel, dtype))
+        if self.norm is None:
+            return kernel, None if self.bias is None else np.asarray(self.bias[...])
+        factor, bias = (np.asarray(x) for x in self.norm.affine())
+        return kernel * factor[..., None, None, None, None, :], bias
 
-    def prepare(self, shape: Shape, dtype: str) -> None:
-        """For inference on inputs of `shape`: transforms the kernel for the fastest form, for good.
 
-        The plain kernel is not kept beside the transformed one, which can be 8 times as large.
-        """
-        name = convolution.choose(
-            shape,
-            self.kernel_shape,
-            self.stride,
-            self.padding,
-            self.dilation,
-            jnp.dtype(dtype),
-            jax.default_backend(),
-        )
-        prepared = convolution.prepare_kernel(self.kernel[...], name)
-        if prepared is not None:
-            self.implementation = name
-            self.prepared = nnx.data(prepared)
-            self.kernel = nnx.static(None)
+class PreparedConv(nnx.Module):
+    """A `Conv` for inference: its frozen batch norm is in the kernel, which may be transformed for one form.
 
-    def _convolve(self, x: Array, kernel: Array) -> Array:
-        options = dict(
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            implementation=self.implementation,
-        )
-        if self.depthwise:
-            return convolution.depthwise_conv3d(x, kernel.astype(x.dtype), **options)
-        return convolution.conv3d(x, kernel.astype(x.dtype), prepared=self.prepared, **options)
+    Args:
+        conv: what it computes; later changes of its weights do not reach this one.
+        dtype: of the computation; the kernel is kept in it.
+        implementation: the form to transform the kernel for, or "auto": the kernel stays as it is.
+    """
+
+    def __init__(self, conv: Conv, dtype: jax.typing.DTypeLike, implementation: str = "auto"):
+        kernel, bias = conv.folded()
+        kernel = jnp.asarray(kernel, dtype)
+        if implementation != "auto":
+            kernel = convolution.prepare_kernel(kernel, implementation)
+        self.kernel = nnx.data(kernel)
+        self.bias = nnx.data(None if bias is None else jnp.asarray(bias))
+        self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
+        self.depthwise, self.implementation = conv.depthwise, conv.implementation
+
+    def __call__(
+        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
+    ) -> Float[Array, "b t2 h2 w2 o"]:
+        """The convolution of `x` with its bias, in the dtype of `x`."""
+        y = _convolve(self, x, self.kernel)
+        return y if self.bias is None else convolution.bias_add(y, self.bias.astype(y.dtype))
+
+
+def _convolve(layer: Conv | PreparedConv, x: Array, kernel: Array | convolution.PreparedKernel) -> Array:
+    function = convolution.depthwise_conv3d if layer.depthwise else convolution.conv3d
+    return function(
+        x,
+        kernel,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        implementation=layer.implementation,
+    )
 
 
 DENSE = partial(Conv, kernel_size=(3, 3, 3))
@@ -233,10 +237,6 @@ class ResidualPair(nnx.Module):
         """The refined `x`."""
         y = self.conv1(jax.nn.relu(x) if self.relu else x, batch_norm)
         return x + self.conv2(jax.nn.relu(y) if self.relu else y, batch_norm)
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The dense convolutions with the shapes of their inputs, for an input of `shape`."""
-        return [*self.conv1.convolutions(shape), *self.conv2.convolutions(shape)]
 
 
 def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:

@@ -19,7 +19,6 @@ from vos3d_jax.models.layers import (
     Conv,
     ResidualPair,
     Setting,
-    Shape,
     fan_in_uniform,
 )
 from vos3d_jax.models.norms import GroupNorm
@@ -49,7 +48,6 @@ class RF3D(nnx.Module):
         setting: Setting,
     ):
         make = dict(rng=rng, setting=setting)
-        self.channels = channels
         self.skip = (skip_unit or unit)(skip, channels, **make)
         self.skip_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
         self.merge_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
@@ -70,12 +68,6 @@ class RF3D(nnx.Module):
             coarse = jax.nn.relu(self.upsample(coarse))
         return self.merge_residual(fine + coarse, batch_norm)
 
-    def convolutions(self, skip: Shape) -> list[tuple[Conv, Shape]]:
-        """The dense convolutions with the shapes of their inputs, for a skip feature of that shape."""
-        fine = (*skip[:-1], self.channels)
-        pairs = self.skip_residual.convolutions(fine) + self.merge_residual.convolutions(fine)
-        return [*self.skip.convolutions(skip), *pairs]
-
 
 class Upsampling(nnx.Module):
     """The paper's baseline: conv2(ReLU(conv1(skip feature and resized coarse map, side by side)))."""
@@ -94,21 +86,8 @@ class Upsampling(nnx.Module):
         x = jnp.concatenate([skip, resize_trilinear(coarse, skip.shape[1:4])], -1)
         return self.conv2(jax.nn.relu(self.conv1(x, batch_norm)), batch_norm)
 
-    def convolutions(self, skip: Shape) -> list[tuple[Conv, Shape]]:
-        """The convolutions with the shapes of their inputs, for a skip feature of that shape."""
-        joined = (*skip[:-1], self.conv1.kernel_shape[3])
-        return [(self.conv1, joined), (self.conv2, (*skip[:-1], self.conv2.kernel_shape[3]))]
 
-
-class Unit(nnx.Module):
-    """What the units have in common that stand in for one 3x3x3 convolution: no large dense kernel."""
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """None: kernels of one tap and depthwise ones are used as they are."""
-        return []
-
-
-class Light(Unit):
+class Light(nnx.Module):
     """1x1x1, ReLU, depthwise 3x3x3; biases, no norm."""
 
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
@@ -122,7 +101,7 @@ class Light(Unit):
         return self.depthwise(jax.nn.relu(self.pointwise(x)))
 
 
-class LightGroupNorm(Unit):
+class LightGroupNorm(nnx.Module):
     """Depthwise 3x3x3, group norm, ReLU, 1x1x1, group norm, ReLU; no biases, 32 groups."""
 
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
@@ -140,7 +119,7 @@ class LightGroupNorm(Unit):
         return jax.nn.relu(self.group_norm2(self.pointwise(x)))
 
 
-class Depthwise(Unit):
+class Depthwise(nnx.Module):
     """A depthwise 3x3x3 convolution alone, or after a 1x1x1 one (`pointwise`); biases, nothing between."""
 
     def __init__(
@@ -176,10 +155,6 @@ class Factorised(nnx.Module):
     ) -> Float[Array, "b t h w o"]:
         """The unit's output."""
         return self.time(jax.nn.relu(self.space(x, batch_norm)))
-
-    def convolutions(self, shape: Shape) -> list[tuple[Conv, Shape]]:
-        """The convolutions with the shapes of their inputs, for an input of `shape`."""
-        return [(self.space, shape), (self.time, (*shape[:-1], self.time.kernel_shape[3]))]
 
 
 class TransposedConv(nnx.Module):

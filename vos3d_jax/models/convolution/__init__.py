@@ -8,7 +8,8 @@ to the table with what was measured.
 Clips are [batch, time, height, width, channels], kernels [time, height, width, inputs, outputs].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -24,8 +25,10 @@ from vos3d_jax.models.convolution.pooling import max_pool3d
 
 __all__ = [
     "DEPTHWISE_IMPLEMENTATIONS",
+    "Geometry",
     "IMPLEMENTATIONS",
     "Implementation",
+    "PreparedKernel",
     "bias_add",
     "choose",
     "conv3d",
@@ -37,16 +40,24 @@ __all__ = [
 
 
 class Implementation(NamedTuple):
-    """`function(x, kernel, geometry)`; `refuses(geometry)` says why not, or None; `prepare(kernel)`."""
+    """`function(x, kernel, geometry)`; `refuses(geometry)` says why not, or None.
+
+    A form that transforms the kernel has two functions more, which do it apart: `prepare(kernel)` gives the
+    arrays that `prepared(x, arrays, geometry)` takes in place of the kernel.
+    """
 
     function: Callable
     refuses: Callable[[Geometry], str | None] = lambda geometry: None
     prepare: Callable | None = None
+    prepared: Callable | None = None
 
 
 def _winograd(tile: winograd.Tile) -> Implementation:
     return Implementation(
-        partial(winograd.convolve, tile=tile), winograd.refuses, partial(winograd.prepare, tile=tile)
+        partial(winograd.convolve, tile=tile),
+        winograd.refuses,
+        partial(winograd.prepare, tile=tile),
+        partial(winograd.convolve_prepared, tile=tile),
     )
 
 
@@ -66,41 +77,44 @@ DEPTHWISE_IMPLEMENTATIONS: dict[str, Implementation] = {
 }
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PreparedKernel:
+    """A kernel transformed for one form, once (`prepare_kernel`); `shape` is that of the kernel it was."""
+
+    arrays: Sequence[Array]
+    shape: tuple[int, ...] = field(metadata={"static": True})
+    implementation: str = field(metadata={"static": True})
+
+
 def conv3d(
     x: Float[Array, "b t h w i"],
-    kernel: Float[Array, "kt kh kw i o"],
+    kernel: Float[Array, "kt kh kw i o"] | PreparedKernel,
     *,
     stride: Triple = (1, 1, 1),
     padding: Pairs = ((0, 0), (0, 0), (0, 0)),
     dilation: Triple = (1, 1, 1),
     implementation: str = "auto",
-    prepared: tuple | None = None,
 ) -> Float[Array, "b t2 h2 w2 o"]:
     """Returns the cross-correlation of x with the kernel, as PyTorch's conv3d does; computed in x's dtype.
 
     Args:
         x: clip features.
-        kernel: cast to x's dtype.
+        kernel: cast to x's dtype; or a prepared one, for inference, which brings its implementation.
         stride: of (time, height, width).
         padding: zeros (before, after) on each of the three axes.
         dilation: distance of the taps on each of the three axes.
         implementation: "auto", or a name in `IMPLEMENTATIONS`.
-        prepared: what `prepare_kernel` made of this kernel for this implementation; for inference only.
 
     Raises:
         ValueError: an unknown implementation, or one that does not apply to this shape (says why).
     """
     geometry = geometry_of(x.shape, kernel.shape, stride, padding, dilation)
+    if isinstance(kernel, PreparedKernel):
+        return _named(IMPLEMENTATIONS, kernel.implementation, geometry).prepared(x, kernel.arrays, geometry)
     if implementation == "auto":
-        implementation = choose(
-            x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend(), prepared is None
-        )
-    chosen = _named(IMPLEMENTATIONS, implementation, geometry)
-    if prepared is not None:
-        if chosen.prepare is None:
-            raise ValueError(f"{implementation!r} uses the kernel as it is: give no prepared one")
-        return chosen.function(x, kernel, geometry, prepared=prepared)
-    return chosen.function(x, kernel.astype(x.dtype), geometry)
+        implementation = choose(geometry, dtype=x.dtype, backend=_backend(), trained=True)
+    return _named(IMPLEMENTATIONS, implementation, geometry).function(x, kernel.astype(x.dtype), geometry)
 
 
 def depthwise_conv3d(
@@ -118,29 +132,24 @@ def depthwise_conv3d(
     """
     geometry = geometry_of(x.shape, kernel.shape, stride, padding, dilation)
     if implementation == "auto":
-        implementation = choose(x.shape, kernel.shape, stride, padding, dilation, x.dtype, _backend())
-    chosen = _named(DEPTHWISE_IMPLEMENTATIONS, implementation, geometry)
-    return chosen.function(x, kernel.astype(x.dtype), geometry)
+        implementation = choose(geometry, depthwise=True, dtype=x.dtype, backend=_backend())
+    form = _named(DEPTHWISE_IMPLEMENTATIONS, implementation, geometry)
+    return form.function(x, kernel.astype(x.dtype), geometry)
 
 
 def choose(
-    shape: tuple[int, ...],
-    kernel_shape: tuple[int, ...],
-    stride: Triple = (1, 1, 1),
-    padding: Pairs = ((0, 0), (0, 0), (0, 0)),
-    dilation: Triple = (1, 1, 1),
+    geometry: Geometry,
+    *,
+    depthwise: bool = False,
     dtype: jax.typing.DTypeLike = jnp.float32,
     backend: str = "cpu",
     trained: bool = False,
 ) -> str:
     """Returns the name of the implementation that "auto" uses: the first row of the table that holds.
 
-    A kernel of shape [kt, kh, kw, 1, c] on c > 1 channels is a depthwise one. `backend` is jax's name of the
-    platform ("cpu", "gpu", "tpu"). `trained` says that the kernel is not prepared, so that a transform of it
-    is part of every call.
+    `backend` is jax's name of the platform ("cpu", "gpu", "tpu"). `trained` says that the kernel is not
+    prepared, so that a transform of it is part of every call.
     """
-    geometry = geometry_of(shape, kernel_shape, stride, padding, dilation)
-    depthwise = kernel_shape[3] == 1 != shape[-1]
     if backend != "cpu":
         rows = table.ACCELERATOR_DEPTHWISE if depthwise else table.ACCELERATOR_DENSE
     elif depthwise:
@@ -155,14 +164,14 @@ def choose(
 
 def prepare_kernel(
     kernel: Float[Array, "kt kh kw i o"] | Float[np.ndarray, "kt kh kw i o"], implementation: str
-) -> tuple | None:
-    """Returns what `conv3d(..., prepared=)` takes, or None where the implementation uses the kernel as it is.
+) -> PreparedKernel | None:
+    """Returns what `conv3d` takes in place of the kernel, or None where the form uses the kernel as it is.
 
     For inference: done once on the host, it takes the kernel transform out of every call. `implementation`
     is a name, as `choose` returns it.
     """
     prepare = IMPLEMENTATIONS[implementation].prepare
-    return None if prepare is None else prepare(kernel)
+    return None if prepare is None else PreparedKernel(prepare(kernel), tuple(kernel.shape), implementation)
 
 
 def geometry_of(

@@ -9,6 +9,7 @@ of its own: slices of one stacked array would be copied at every call. Evidence:
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -67,23 +68,22 @@ def prepare(kernel: Float[Array, "kt kh kw i o"] | Float[np.ndarray, "kt kh kw i
     return tuple(jnp.asarray(matrix, kernel.dtype) for matrix in flat)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(
     x: Float[Array, "b t h w i"],
     kernel: Float[Array, "kt kh kw i o"],
     geometry: Geometry,
     tile: Tile,
-    prepared: tuple | None = None,
 ) -> Float[Array, "b t2 h2 w2 o"]:
-    """Returns the convolution by tiles; with `prepared` (from `prepare`) nothing reads `kernel`."""
-    if prepared is not None:
-        products = _products(_transform_input(x, geometry, tile), prepared)
-        return _transform_output(products, geometry, tile)
-    return _convolve(x, kernel, geometry, tile)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x, kernel, geometry, tile):
+    """Returns the convolution by tiles."""
     return _forward(x, kernel, geometry, tile)[0]
+
+
+def convolve_prepared(
+    x: Float[Array, "b t h w i"], prepared: Sequence[Array], geometry: Geometry, tile: Tile
+) -> Float[Array, "b t2 h2 w2 o"]:
+    """Returns the convolution with the kernel that `prepare` has transformed."""
+    return _transform_output(_products(_transform_input(x, geometry, tile), prepared), geometry, tile)
 
 
 def _forward(x, kernel, geometry, tile):
@@ -100,7 +100,7 @@ def _backward(geometry, tile, residuals, dy):
     return _transpose_input(dv, geometry, tile), _transpose_kernel(du, geometry, tile)
 
 
-_convolve.defvjp(_forward, _backward)
+convolve.defvjp(_forward, _backward)
 
 
 def _products(v, u):

@@ -1,0 +1,76 @@
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from vos3d_jax.bench.layers import published
+from vos3d_jax.models import observe, prepare
+from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.models.layers import Conv, Setting
+
+CLIP = jax.ShapeDtypeStruct((1, 8, 128, 224, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def published_calls():
+    return observe.convolutions(abstract_model("dcseg"), CLIP)
+
+
+def test_the_published_network_has_the_layers_that_the_benchmark_measures(published_calls):
+    seen, measured = Counter(), Counter()
+    for call in published_calls:
+        shapes = call.geometry
+        kind = shapes.size, shapes.inputs, shapes.outputs, shapes.kernel, shapes.stride, call.depthwise
+        seen[kind] += call.count
+    for layer in published(128, 224):
+        kind = layer.size, layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.depthwise
+        measured[kind] += layer.count
+    assert measured <= seen
+    assert seen.total() == 155 + 22  # of encoder and decoder, as in the published file
+
+
+def test_a_scanned_convolution_counts_as_often_as_the_scan_is_long(published_calls):
+    counts = {call.path: call.count for call in published_calls}
+    assert counts["encoder", "stage3", "first", "reduce"] == 1
+    assert counts["encoder", "stage3", "rest", "reduce"] == 35
+
+
+class Twice(nnx.Module):
+    """A convolution at two sizes, at one of them once a frame; its inputs are not one clip."""
+
+    def __init__(self):
+        self.conv = Conv(32, 32, (1, 3, 3), ending="norm", rng=np.random.default_rng(0), setting=Setting())
+        self.unused = Conv(4, 4, (1, 1, 1), rng=np.random.default_rng(0), setting=Setting())
+
+    def follow(self, x, maps):
+        def step(sum_, frame):
+            return sum_ + self.conv(frame[:, None]), None
+
+        start = jnp.zeros_like(x[:, :1])
+        return {"sum": jax.lax.scan(step, start, jnp.moveaxis(x, 1, 0))[0], "small": self.conv(maps["small"])}
+
+
+INPUTS = jnp.ones((2, 5, 12, 20, 32)), {"small": jnp.ones((1, 1, 6, 4, 32))}
+
+
+def test_a_convolution_that_is_run_at_two_sizes_is_listed_for_each():
+    calls = observe.convolutions(Twice(), *INPUTS, method="follow")
+    assert [(call.path, call.geometry.batch, call.geometry.size, call.count) for call in calls] == [
+        (("conv",), 2, (1, 12, 20), 5),
+        (("conv",), 1, (1, 6, 4), 1),
+    ]
+
+
+def test_any_method_is_prepared_for_any_inputs():
+    model = Twice()
+    run = prepare(model, *INPUTS, method="follow")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5 * float(jnp.abs(b).max())),
+        run(*INPUTS),
+        jax.jit(model.follow)(*INPUTS),
+    )
+    with pytest.raises(ValueError, match=r"prepared for inputs of shapes .*\(2, 5, 12, 20, 32\)"):
+        run(INPUTS[0][:, :4], INPUTS[1])
