@@ -16,6 +16,7 @@ class Toy(nnx.Module):
     segments = True
 
     def __init__(self, *, width: int = 4, dtype: str = "float32", implementation: str = "auto", rng):
+        self.mode = "frozen"
         # A tuple, because a graph definition must be hashable.
         self._arguments = (("width", width), ("dtype", dtype), ("implementation", implementation))
         self.encoder = nnx.Dict(
@@ -34,11 +35,14 @@ class Toy(nnx.Module):
     def arguments(self):
         return dict(self._arguments)
 
-    def __call__(self, clip, batch_norm="frozen"):
+    def set_view(self, batch_norm=None):
+        self.mode = batch_norm or self.mode
+
+    def __call__(self, clip):
         norm = self.encoder["norm"]
         x = _conv(clip.astype(jnp.float32) / 255, self.encoder["kernel"][...])
         mean = norm["mean"][...]
-        if batch_norm == "train":
+        if self.mode == "train":
             mean = x.mean((0, 1, 2, 3))
             norm["mean"][...] = 0.9 * norm["mean"][...] + 0.1 * mean
         x = jax.nn.relu((x - mean) * norm["scale"][...] + norm["bias"][...])

@@ -19,6 +19,7 @@ def main() -> None:
     model = build_model(
         "dcseg", depth=50, width=4, decoder_width=8, remat=True, implementation="lax", dtype="float64"
     )
+    model = nnx.view(model, batch_norm="train")
     graphdef, parameters, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
     # Float64, so that only a wrong program can differ, not the order of its sums.
     parameters, statistics = (
@@ -31,7 +32,7 @@ def main() -> None:
 
     def loss(parameters, statistics, clip, mask):
         copy = nnx.merge(graphdef, parameters, statistics, copy=True)
-        value = segmentation_loss(copy(clip, "train"), mask)
+        value = segmentation_loss(copy(clip), mask)
         return value, nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat))
 
     step = jax.jit(jax.value_and_grad(loss, has_aux=True))

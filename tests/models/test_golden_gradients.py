@@ -71,7 +71,7 @@ def total_loss(graphdef, batch_norm):
 
     def loss(parameters, statistics, clip, mask, shares):
         model = nnx.merge(graphdef, parameters, statistics, copy=True)
-        logits = model(clip, batch_norm)
+        logits = nnx.view(model, batch_norm=batch_norm)(clip)
         values = [
             segmentation_loss(logits, mask, kind="binary_last"),
             segmentation_loss(logits, mask, kind="binary_last", bootstrap=True),

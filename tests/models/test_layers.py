@@ -78,7 +78,7 @@ def test_frozen_batch_norm_in_the_kernel_is_the_same_function_gradients_included
 
 def test_training_moves_the_running_statistics_as_pytorch_does():
     # Traps: momentum 0.9 is the share of the old value; the running variance takes the unbiased one.
-    norm = layers.BatchNorm(3, layers.Setting(momentum=0.9))
+    norm = nnx.view(layers.BatchNorm(3, layers.Setting(momentum=0.9)), batch_norm="train")
     x = 5 + 2 * random(2, 3, 4, 5, 3)
     y = np.asarray(norm(x))
     pixels = np.asarray(x, np.float64).reshape(-1, 3)
@@ -90,15 +90,15 @@ def test_training_moves_the_running_statistics_as_pytorch_does():
 
 def test_variance_survives_a_large_mean():
     # Trap: E[x^2] - E[x]^2 in float32 is wrong by half at mean 1000.
-    norm = layers.BatchNorm(1, layers.Setting(momentum=0.0))
+    norm = nnx.view(layers.BatchNorm(1, layers.Setting(momentum=0.0)), batch_norm="train")
     x = 1000 + random(1, 4, 8, 8, 1)
     norm(x)
     np.testing.assert_allclose(norm.var[...], np.asarray(x, np.float64).var(ddof=1), rtol=1e-3)
 
 
 def test_in_half_precision_batch_statistics_stay_in_single():
-    layer = conv(3, 4, (1, 1, 1), ending="norm")
-    y = layer(random(1, 2, 4, 4, 3).astype(jnp.bfloat16), "train")
+    layer = nnx.view(conv(3, 4, (1, 1, 1), ending="norm"), batch_norm="train")
+    y = layer(random(1, 2, 4, 4, 3).astype(jnp.bfloat16))
     assert y.dtype == jnp.bfloat16
     assert layer.norm.mean[...].dtype == jnp.float32
 
@@ -118,16 +118,40 @@ def test_a_depthwise_convolution_that_changes_channels_is_refused():
 
 @pytest.mark.parametrize("mode", ["frozen", "train"])
 def test_rematerialised_modules_give_the_same_output_gradient_and_statistics(mode):
-    layer = conv(3, 4, (3, 3, 3), ending="norm")
+    layer = nnx.view(conv(3, 4, (3, 3, 3), ending="norm"), batch_norm=mode)
     shuffled_norm(layer)
     graphdef, parameters, statistics = nnx.split(layer, nnx.Param, nnx.BatchStat)
     x = random(2, 2, 4, 4, 3)
 
     def loss(parameters, remat):
         module = nnx.merge(graphdef, parameters, statistics, copy=True)
-        y = layers.rematerialised(module, mode, x) if remat else module(x, mode)
+        y = layers.rematerialised(module, x) if remat else module(x)
         return jnp.square(y).sum(), nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     plain = jax.value_and_grad(loss, has_aux=True)(nnx.to_pure_dict(parameters), False)
     remat = jax.value_and_grad(loss, has_aux=True)(nnx.to_pure_dict(parameters), True)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), plain, remat)
+
+
+def test_a_module_becomes_a_function_of_arrays_by_any_of_its_methods_or_by_a_function_of_it():
+    layer = conv(3, 4, (1, 1, 1), ending="norm")
+    shuffled_norm(layer)
+    x = random(1, 2, 4, 4, 3)
+    for call, inputs, expected in [
+        ("__call__", (x,), layer(x)),
+        ("folded", (), layer.folded()),
+        (lambda layer, x: layer(layer.kernel[...].sum() * x), (x,), layer(layer.kernel[...].sum() * x)),
+    ]:
+        function, state = layers.as_function(layer, call)
+        output, moved = function(state, *inputs)
+        jax.tree.map(np.testing.assert_array_equal, output, expected)
+        assert moved == {}
+
+
+def test_a_function_of_a_module_in_train_mode_gives_the_moved_statistics_and_leaves_the_module_alone():
+    layer = conv(3, 4, (1, 1, 1), ending="norm")
+    function, state = layers.as_function(nnx.view(layer, batch_norm="train"))
+    _, moved = function(state, random(1, 2, 4, 4, 3))
+    assert set(moved["norm"]) == {"mean", "var"}
+    assert np.abs(moved["norm"]["mean"]).min() > 0
+    np.testing.assert_array_equal(layer.norm.mean[...], 0)

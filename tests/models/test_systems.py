@@ -46,11 +46,12 @@ def with_arguments(model, **changes):
 
 
 def loss_and_gradient(model, x, mode):
+    model = nnx.view(model, batch_norm=mode)
     graphdef, parameters, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
 
     def loss(parameters, statistics, x):
         copy = nnx.merge(graphdef, parameters, statistics, copy=True)
-        return jnp.square(copy(x, mode)).mean(), nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat))
+        return jnp.square(copy(x)).mean(), nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat))
 
     step = jax.jit(jax.value_and_grad(loss, has_aux=True))
     return step(nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics), x)

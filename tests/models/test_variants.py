@@ -138,11 +138,12 @@ def test_a_prepared_part_gives_the_same_numbers(name):
 @pytest.mark.parametrize("name", PARTS)
 def test_every_weight_of_a_part_gets_a_gradient(name, mode):
     module, inputs = part(name, implementation="lax")
+    module = nnx.view(module, batch_norm=mode, raise_if_not_found=False)
     graphdef, parameters, statistics = nnx.split(module, nnx.Param, nnx.BatchStat)
 
     def loss(parameters):
         copy = nnx.merge(graphdef, parameters, statistics, copy=True)
-        y = copy(*inputs, mode)
+        y = copy(*inputs)
         return (y * random(*y.shape, seed=3)).sum(), nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat))
 
     gradient, moved = jax.jit(jax.grad(loss, has_aux=True))(nnx.to_pure_dict(parameters))

@@ -109,7 +109,7 @@ def test_void_pixels_count_neither_for_the_iou_nor_against_it():
     assert float(clip_iou(jnp.asarray(logits), mask, mask == 255)) == pytest.approx(1 / 2)
 
     class Echo(nnx.Module):
-        def __call__(self, clip, batch_norm):
+        def __call__(self, clip):
             return clip
 
     stage = Stage("x", (Data("x"),), (32, 32), 1, 1, 1, Optimiser(0.1))
@@ -123,7 +123,7 @@ class _Constant(nnx.Module):
     def __init__(self, logits):
         self.logits = nnx.Variable(logits)
 
-    def __call__(self, clip, batch_norm):
+    def __call__(self, clip):
         return self.logits[...]
 
 

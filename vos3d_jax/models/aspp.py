@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, encoder_normal
+from vos3d_jax.models.layers import Conv, Initialiser, Setting, encoder_normal
 from vos3d_jax.models.norms import GroupNorm
 
 
@@ -91,9 +91,7 @@ class ASPP(nnx.Module):
         self.frame = Activated(inputs, inner, 16, **make)
         self.join = Activated(5 * inner, outputs, 32, **make)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The joined branches; without a batch norm, the same in both modes."""
         branches = [branch(x) for branch in (self.point, self.dilated3, self.dilated6, self.dilated9)]
         frame = self.frame(x.mean((2, 3), keepdims=True))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.aspp import ASPP
-from vos3d_jax.models.layers import BatchNorm, BatchNormMode, Conv, Setting, normed
+from vos3d_jax.models.layers import BatchNorm, Conv, Setting
 
 
 class GC3D(nnx.Module):
@@ -34,12 +34,10 @@ class GC3D(nnx.Module):
         self.right1 = Conv(inputs, inner, wide, rng=rng, setting=setting)
         self.right2 = Conv(inner, outputs, tall, rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The sum of both branches."""
-        left = self.left2(self.left1(x, batch_norm), batch_norm)
-        return left + self.right2(self.right1(x, batch_norm), batch_norm)
+        left = self.left2(self.left1(x))
+        return left + self.right2(self.right1(x))
 
 
 class C3D(nnx.Module):
@@ -48,11 +46,9 @@ class C3D(nnx.Module):
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
         self.conv = Conv(inputs, outputs, (3, 3, 3), rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The convolution of `x`."""
-        return self.conv(x, batch_norm)
+        return self.conv(x)
 
 
 class NL3D(nnx.Module):
@@ -74,9 +70,7 @@ class NL3D(nnx.Module):
         self.norm = BatchNorm(outputs, setting)
         self.norm.scale[...] = jnp.zeros(outputs)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The reduced map with what each position saw elsewhere.
 
         Raises:
@@ -94,7 +88,7 @@ class NL3D(nnx.Module):
         affinity = jnp.einsum("bni,bmi->bnm", theta, phi, preferred_element_type=wide)
         attention = jax.nn.softmax(affinity, axis=-1).astype(x.dtype)
         seen = self.expand(jnp.einsum("bnm,bmi->bni", attention, g).reshape(*x.shape[:4], -1))
-        return x + normed(self.norm, seen, batch_norm)
+        return x + self.norm(seen)
 
 
 def _pooled(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h2 w2 c"]:

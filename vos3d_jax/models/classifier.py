@@ -15,7 +15,7 @@ from vos3d_jax.constants import DCSEG_MEAN, VMZ_INPUT
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models import backbones
 from vos3d_jax.models.description import describe
-from vos3d_jax.models.layers import BatchNormMode, Setting, fan_in_uniform, normalise
+from vos3d_jax.models.layers import Setting, fan_in_uniform, normalise
 
 
 class Linear(nnx.Module):
@@ -68,11 +68,10 @@ class Classifier(nnx.Module):
     def __call__(
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
-        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b k"]:
         """Class logits of whole clips, float32 at least; clip is RGB 0..255, uint8 or float."""
         x = normalise(clip, self.mean, self.std, self.dtype)
-        pooled = self.encoder(x.astype(self.dtype), batch_norm).r5
+        pooled = self.encoder(x.astype(self.dtype)).r5
         return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.encoder import Encoder, Stem, projection
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
 
 EXPANSION = 4
@@ -46,15 +46,13 @@ class Bottleneck(nnx.Module):
         )
         self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
-        y = jax.nn.relu(self.reduce(x, batch_norm))
+        y = jax.nn.relu(self.reduce(x))
         if self.mix is not None:
-            y = self.mix(y, batch_norm)
-        y = self.separable(y, batch_norm)
-        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, batch_norm)))
+            y = self.mix(y)
+        y = self.separable(y)
+        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class CSN(Encoder):

@@ -22,7 +22,6 @@ from vos3d_jax.models.bridges import BRIDGES
 from vos3d_jax.models.description import describe
 from vos3d_jax.models.encoder import EncoderFeatures
 from vos3d_jax.models.layers import (
-    BatchNormMode,
     Conv,
     ResidualPair,
     Setting,
@@ -136,32 +135,30 @@ class DCSeg(nnx.Module):
     def __call__(
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
-        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b t2 h2 w2 k"]:
         """Logits (float32) of every pixel and frame; clip is RGB 0..255, uint8 or float.
 
         Height and width of the logits are those of the clip if they are multiples of 4, else the next
         multiple (nothing is padded or cropped inside).
         """
-        return self.features(clip, batch_norm).logits
+        return self.features(clip).logits
 
     def features(
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
-        batch_norm: BatchNormMode = "frozen",
     ) -> Features:
         """All the maps on the way to the logits."""
         # The second division by 255 is the released code's: values in about [-0.45, 0.61].
         x = normalise(clip, self.mean, self.std, self.dtype) / 255
-        return self.decode(self.encoder(x.astype(self.dtype), batch_norm), batch_norm)
+        return self.decode(self.encoder(x.astype(self.dtype)))
 
-    def decode(self, encoded: EncoderFeatures, batch_norm: BatchNormMode = "frozen") -> Features:
+    def decode(self, encoded: EncoderFeatures) -> Features:
         """All the maps, from those of the encoder on."""
-        bridge = self.bridge(encoded.r5, batch_norm)
-        m5 = self.bridge_residual(bridge, batch_norm)
-        m4 = self._refine(self.refine4, batch_norm, encoded.r4, m5)
-        m3 = self._refine(self.refine3, batch_norm, encoded.r3, m4)
-        m2 = self._refine(self.refine2, batch_norm, encoded.r2, m3)
+        bridge = self.bridge(encoded.r5)
+        m5 = self.bridge_residual(bridge)
+        m4 = self._refine(self.refine4, encoded.r4, m5)
+        m3 = self._refine(self.refine3, encoded.r3, m4)
+        m2 = self._refine(self.refine2, encoded.r2, m3)
         pred2 = self.head(jax.nn.relu(m2))
         pred2 = pred2.astype(jnp.promote_types(pred2.dtype, jnp.float32))
         t, h, w = pred2.shape[1:4]
@@ -169,7 +166,7 @@ class DCSeg(nnx.Module):
         logits = resize_trilinear(pred2, (t, 4 * h, 4 * w))
         return Features(*encoded, bridge, m5, m4, m3, m2, pred2, logits)
 
-    def _refine(self, module: nnx.Module, batch_norm: BatchNormMode, skip: Array, coarse: Array) -> Array:
+    def _refine(self, module: nnx.Module, skip: Array, coarse: Array) -> Array:
         if self.remat:
-            return rematerialised(module, batch_norm, skip, coarse)
-        return module(skip, coarse, batch_norm)
+            return rematerialised(module, skip, coarse)
+        return module(skip, coarse)

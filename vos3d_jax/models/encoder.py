@@ -17,13 +17,11 @@ from jaxtyping import Array, Float
 from vos3d_jax.models import convolution
 from vos3d_jax.models.layers import (
     BatchNorm,
-    BatchNormMode,
     Conv,
     Setting,
     Triple,
+    as_function,
     encoder_normal,
-    normed,
-    pure,
     rematerialised,
 )
 
@@ -95,15 +93,13 @@ class Stem(nnx.Module):
         # Not the norm of a `Conv`, because it comes after the sum.
         self.norm = BatchNorm(width, setting) if guidance else None
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 c"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 c"]:
         """Returns the map of normalised frames and their guidance, a quarter of their size."""
         if self.guidance is None:
-            y = self.conv(x, batch_norm)
+            y = self.conv(x)
         else:
-            y = self.conv(x[..., :3], batch_norm) + self.guidance(x[..., 3:], batch_norm)
-            y = normed(self.norm, y, batch_norm)
+            y = self.conv(x[..., :3]) + self.guidance(x[..., 3:])
+            y = self.norm(y)
         return max_pool(jax.nn.relu(y), self.pool)
 
 
@@ -143,18 +139,16 @@ class Stage(nnx.Module):
         self.first = first
         self.rest = _stacked(make, count) if count else None
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns the output of the last block."""
-        x = rematerialised(self.first, batch_norm, x) if self.remat else self.first(x, batch_norm)
+        x = rematerialised(self.first, x) if self.remat else self.first(x)
         if self.rest is None:
             return x
-        function, parameters, statistics = pure(self.rest, batch_norm)
+        function, state = as_function(self.rest)
         if self.remat:
             # prevent_cse is only needed outside of scan, where it would cost speed.
             function = jax.checkpoint(function, prevent_cse=False)
-        x, moved = jax.lax.scan(lambda x, block: function(*block, x), x, (parameters, statistics))
+        x, moved = jax.lax.scan(lambda x, block: function(block, x), x, state)
         nnx.update(self.rest, moved)
         return x
 
@@ -194,13 +188,13 @@ class Encoder(nnx.Module):
             outputs.append(inputs)
         self.outputs = tuple(outputs)
 
-    def __call__(self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen") -> EncoderFeatures:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> EncoderFeatures:
         """Returns the maps of a normalised clip (and of what the stem takes besides, in further channels)."""
-        pool = self.stem(x, batch_norm)
-        r2 = self.stage1(pool, batch_norm)
-        r3 = self.stage2(r2, batch_norm)
-        r4 = self.stage3(r3, batch_norm)
-        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4, batch_norm))
+        pool = self.stem(x)
+        r2 = self.stage1(pool)
+        r3 = self.stage2(r2)
+        r4 = self.stage3(r3)
+        return EncoderFeatures(pool, r2, r3, r4, self.stage4(r4))
 
 
 def _stacked(make: Callable[[], nnx.Module], count: int) -> nnx.Module:

@@ -55,17 +55,30 @@ def normalise(
 
 
 class BatchNorm(nnx.Module):
-    """Batch norm whose statistics are the running ones or, in train mode, those of the (global) batch.
+    """(x - mean) / sqrt(var + epsilon) * scale + bias, for each channel.
 
-    The running variance takes the unbiased batch variance, as PyTorch's does and `nnx.BatchNorm`'s does not.
+    In the mode "frozen", which every network begins in, mean and variance are the running ones, which stay:
+    `affine` is all there is to compute. In the mode "train" (`nnx.view(model, batch_norm="train")`) they are
+    those of the (global) batch, and a call moves the running ones: momentum * old + (1 - momentum) * batch.
+    As in PyTorch the running variance takes the unbiased variance of the batch, `nnx.BatchNorm`'s takes the
+    biased one; PyTorch's momentum is 1 - ours.
+
+    Args:
+        channels: of the maps.
+        setting: epsilon and momentum.
     """
 
     def __init__(self, channels: int, setting: Setting):
+        self.mode: BatchNormMode = "frozen"
         self.epsilon, self.momentum = setting.epsilon, setting.momentum
         self.scale = nnx.Param(jnp.ones(channels))
         self.bias = nnx.Param(jnp.zeros(channels))
         self.mean = nnx.BatchStat(jnp.zeros(channels))
         self.var = nnx.BatchStat(jnp.ones(channels))
+
+    def set_view(self, batch_norm: BatchNormMode | None = None) -> None:
+        """Sets the mode, for `nnx.view`."""
+        self.mode = batch_norm or self.mode
 
     def affine(self) -> tuple[Float[Array, "*stack c"], Float[Array, "*stack c"]]:
         """Factor and offset per channel that the running statistics amount to, of stacked blocks too."""
@@ -73,7 +86,10 @@ class BatchNorm(nnx.Module):
         return factor, self.bias[...] - self.mean[...] * factor
 
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
-        """`x` normalised by its own statistics; moves the running ones."""
+        """Returns `x` normalised as the mode says, in its own dtype."""
+        if self.mode == "frozen":
+            factor, offset = self.affine()
+            return x * factor.astype(x.dtype) + offset.astype(x.dtype)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         mean = wide.mean((0, 1, 2, 3))
         var = jnp.square(wide - mean).mean((0, 1, 2, 3))
@@ -87,16 +103,6 @@ class BatchNorm(nnx.Module):
         old = running[...]
         value = jax.lax.stop_gradient(value).astype(old.dtype)
         running[...] = self.momentum * old + (1 - self.momentum) * value
-
-
-def normed(
-    norm: BatchNorm, x: Float[Array, "b t h w c"], batch_norm: BatchNormMode
-) -> Float[Array, "b t h w c"]:
-    """Returns `x` after a norm that stands alone, and is not the ending of a `Conv`; x's dtype."""
-    if batch_norm == "train":
-        return norm(x)
-    factor, offset = norm.affine()
-    return x * factor.astype(x.dtype) + offset.astype(x.dtype)
 
 
 class Conv(nnx.Module):
@@ -139,14 +145,12 @@ class Conv(nnx.Module):
         )
         self.norm = BatchNorm(outputs, setting) if ending == "norm" else None
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """The convolution of `x`, then its bias or batch norm, in the dtype of `x`."""
         kernel = self.kernel[...]
         bias = None if self.bias is None else self.bias[...]
         if self.norm is not None:
-            if batch_norm == "train":
+            if self.norm.mode == "train":
                 return self.norm(_convolve(self, x, kernel))
             factor, bias = self.norm.affine()
             kernel = kernel * factor
@@ -189,9 +193,7 @@ class PreparedConv(nnx.Module):
         self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
         self.depthwise, self.implementation = conv.depthwise, conv.implementation
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """The convolution of `x` with its bias, in the dtype of `x`."""
         y = _convolve(self, x, self.kernel)
         return y if self.bias is None else convolution.bias_add(y, self.bias.astype(y.dtype))
@@ -231,34 +233,39 @@ class ResidualPair(nnx.Module):
         self.conv1 = unit(channels, channels, rng=rng, setting=setting)
         self.conv2 = unit(channels, channels, rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w c"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w c"]:
+    def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
         """The refined `x`."""
-        y = self.conv1(jax.nn.relu(x) if self.relu else x, batch_norm)
-        return x + self.conv2(jax.nn.relu(y) if self.relu else y, batch_norm)
+        y = self.conv1(jax.nn.relu(x) if self.relu else x)
+        return x + self.conv2(jax.nn.relu(y) if self.relu else y)
 
 
-def pure(module: nnx.Module, batch_norm: BatchNormMode) -> tuple[Callable[..., Any], dict, dict]:
-    """(function, parameters, statistics): function(parameters, statistics, *inputs) -> (output, statistics).
+def as_function(
+    module: nnx.Module, call: str | Callable[..., Any] = "__call__"
+) -> tuple[Callable[..., tuple[Any, dict]], dict]:
+    """Returns (function, state): function(state, *inputs) -> (output, moved) computes module.call(*inputs).
 
-    For transformations (remat, scan), which want arrays instead of modules. In frozen mode the returned
-    statistics are an empty dict, so that nothing is carried through the transformation for naught.
+    For transformations (`jax.checkpoint`, `jax.lax.scan`), which want arrays instead of modules. `moved` are
+    the running statistics of batch norm after the call, for `nnx.update`; an empty dict where all are frozen,
+    so that nothing is carried through the transformation for naught.
+
+    Args:
+        module: in its mode of batch norm.
+        call: the name of a method, or a function of (module, *inputs).
     """
-    graphdef, parameters, statistics = nnx.split(module, nnx.Param, nnx.BatchStat)
+    graphdef, state = nnx.split(module)
+    moves = any(isinstance(m, BatchNorm) and m.mode == "train" for _, m in nnx.iter_modules(module))
 
-    def function(parameters: dict, statistics: dict, *inputs: Array) -> tuple[Array, dict]:
-        copy = nnx.merge(graphdef, parameters, statistics, copy=True)
-        output = copy(*inputs, batch_norm)
-        moved = nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat)) if batch_norm == "train" else {}
-        return output, moved
+    def function(state: dict, *inputs: Any) -> tuple[Any, dict]:
+        copy = nnx.merge(graphdef, state, copy=True)
+        output = getattr(copy, call)(*inputs) if isinstance(call, str) else call(copy, *inputs)
+        return output, nnx.to_pure_dict(nnx.state(copy, nnx.BatchStat)) if moves else {}
 
-    return function, nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics)
+    return function, nnx.to_pure_dict(state)
 
 
-def rematerialised(module: nnx.Module, batch_norm: BatchNormMode, *inputs: Array) -> Array:
-    """module(*inputs, batch_norm), whose inner activations are computed again in the backward pass."""
-    function, parameters, statistics = pure(module, batch_norm)
-    output, moved = jax.checkpoint(function)(parameters, statistics, *inputs)
+def rematerialised(module: nnx.Module, *inputs: Array) -> Array:
+    """module(*inputs), whose inner activations are computed again in the backward pass."""
+    function, state = as_function(module)
+    output, moved = jax.checkpoint(function)(state, *inputs)
     nnx.update(module, moved)
     return output

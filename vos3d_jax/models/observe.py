@@ -40,11 +40,11 @@ class Observed:
 def convolutions(model: nnx.Module, *inputs: Any, method: str = "__call__") -> list[Observed]:
     """Returns every convolution of `Conv` that `model.method(*inputs)` computes, in the order of the first.
 
-    Nothing is computed, and the model may be one without weights (`abstract_model`). A convolution under
+    Nothing is computed. A convolution under
     `lax.scan` counts as often as the scan is long.
 
     Args:
-        model: in the mode of frozen batch norm or another.
+        model: with or without weights.
         inputs: arrays, or `jax.ShapeDtypeStruct`s in place of them, in any nesting.
         method: its name.
     """
@@ -76,7 +76,7 @@ class _Marked(nnx.Module):
         # Kept, because a scan is as long as the parameters of its blocks.
         self.conv, self.number = conv, number
 
-    def __call__(self, x: Array, *_: Any) -> Array:
+    def __call__(self, x: Array) -> Array:
         geometry = self.conv.geometry(x.shape)
 
         def zeros(x: Array) -> Array:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.encoder import HALVING, Encoder, Plan, Pool, max_pool, projection
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
 
 MidPlanes = Literal["block", "conv"]
 
@@ -54,11 +54,9 @@ class Pair(nnx.Module):
         options |= dict(stride=(stride[0], 1, 1), dilation=(dilation, 1, 1))
         self.time = Conv(middle, outputs, (3, 1, 1), **options)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns time(ReLU(space(x))): no ReLU at the end; time, height and width over the stride."""
-        return self.time(jax.nn.relu(self.space(x, batch_norm)), batch_norm)
+        return self.time(jax.nn.relu(self.space(x)))
 
 
 class Block(nnx.Module):
@@ -94,12 +92,10 @@ class Block(nnx.Module):
         self.pair2 = Pair(outputs, second, outputs, dilation=dilations[1], **make)
         self.shortcut = projection(inputs, outputs, stride, **make)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(pairs + shortcut): `outputs` channels, time, height and width over the stride."""
-        y = self.pair2(jax.nn.relu(self.pair1(x, batch_norm)), batch_norm)
-        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, batch_norm)))
+        y = self.pair2(jax.nn.relu(self.pair1(x)))
+        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class Stem(nnx.Module):
@@ -115,12 +111,10 @@ class Stem(nnx.Module):
         self.space = Conv(3, middle, (1, 7, 7), stride=(1, 2, 2), **options)
         self.time = Conv(middle, width, (3, 1, 1), **options)
 
-    def __call__(
-        self, x: Float[Array, "b t h w 3"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h2 w2 c"]:
+    def __call__(self, x: Float[Array, "b t h w 3"]) -> Float[Array, "b t h2 w2 c"]:
         """Returns the map of a normalised clip: a half, pooled a quarter, of its height and width."""
-        x = jax.nn.relu(self.space(x, batch_norm))
-        return max_pool(jax.nn.relu(self.time(x, batch_norm)), self.pool)
+        x = jax.nn.relu(self.space(x))
+        return max_pool(jax.nn.relu(self.time(x)), self.pool)
 
 
 class R2Plus1D(Encoder):

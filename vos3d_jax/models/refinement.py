@@ -15,7 +15,6 @@ from jaxtyping import Array, Float
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.layers import (
     DENSE,
-    BatchNormMode,
     Conv,
     ResidualPair,
     Setting,
@@ -57,16 +56,15 @@ class RF3D(nnx.Module):
         self,
         skip: Float[Array, "b t h w i"],
         coarse: Float[Array, "b t2 h2 w2 c"],
-        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b t h w c"]:
         """The refined map, of the size of `skip`."""
-        fine = self.skip_residual(self.skip(skip, batch_norm), batch_norm)
+        fine = self.skip_residual(self.skip(skip))
         if self.upsample is None:
             coarse = resize_trilinear(coarse, skip.shape[1:4])
         else:
             _refuse_unless_double(skip.shape[1:4], coarse.shape[1:4])
             coarse = jax.nn.relu(self.upsample(coarse))
-        return self.merge_residual(fine + coarse, batch_norm)
+        return self.merge_residual(fine + coarse)
 
 
 class Upsampling(nnx.Module):
@@ -80,11 +78,10 @@ class Upsampling(nnx.Module):
         self,
         skip: Float[Array, "b t h w i"],
         coarse: Float[Array, "b t2 h2 w2 c"],
-        batch_norm: BatchNormMode = "frozen",
     ) -> Float[Array, "b t h w c"]:
         """The refined map, of the size of `skip`."""
         x = jnp.concatenate([skip, resize_trilinear(coarse, skip.shape[1:4])], -1)
-        return self.conv2(jax.nn.relu(self.conv1(x, batch_norm)), batch_norm)
+        return self.conv2(jax.nn.relu(self.conv1(x)))
 
 
 class Light(nnx.Module):
@@ -94,9 +91,7 @@ class Light(nnx.Module):
         self.pointwise = Conv(inputs, outputs, (1, 1, 1), rng=rng, setting=setting)
         self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The unit's output."""
         return self.depthwise(jax.nn.relu(self.pointwise(x)))
 
@@ -111,9 +106,7 @@ class LightGroupNorm(nnx.Module):
         self.pointwise = Conv(inputs, outputs, (1, 1, 1), **options)
         self.group_norm2 = GroupNorm(outputs, 32)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The unit's output, after its last ReLU."""
         x = jax.nn.relu(self.group_norm1(self.depthwise(x)))
         return jax.nn.relu(self.group_norm2(self.pointwise(x)))
@@ -135,9 +128,7 @@ class Depthwise(nnx.Module):
         self.pointwise = Conv(inputs, outputs, (1, 1, 1), **make) if pointwise else None
         self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, **make)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The unit's output."""
         return self.depthwise(x if self.pointwise is None else self.pointwise(x))
 
@@ -150,11 +141,9 @@ class Factorised(nnx.Module):
         self.space = Conv(inputs, middle, (1, 3, 3), ending="norm", rng=rng, setting=setting)
         self.time = Conv(middle, outputs, (3, 1, 1), ending="none", rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t h w o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """The unit's output."""
-        return self.time(jax.nn.relu(self.space(x, batch_norm)))
+        return self.time(jax.nn.relu(self.space(x)))
 
 
 class TransposedConv(nnx.Module):

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.csn import EXPANSION
 from vos3d_jax.models.encoder import HALVING, Encoder, Plan, Pool, Stem, projection
-from vos3d_jax.models.layers import BatchNormMode, Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
 
 # The last two stages keep the time axis: r4 and r5 have the frames of r3 (`resnet50_no_ts` of 3DC-Seg).
 NO_TEMPORAL_STRIDES = (*HALVING[:2], *2 * (Plan(first={"stride": (1, 2, 2), "dilation": (2, 1, 1)}),))
@@ -46,14 +46,12 @@ class Bottleneck(nnx.Module):
         self.expand = Conv(width, outputs, (1, 1, 1), **options)
         self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
-        y = jax.nn.relu(self.reduce(x, batch_norm))
-        y = jax.nn.relu(self.spatial(y, batch_norm))
-        y = self.expand(y, batch_norm)
-        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, batch_norm)))
+        y = jax.nn.relu(self.reduce(x))
+        y = jax.nn.relu(self.spatial(y))
+        y = self.expand(y)
+        return jax.nn.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class ResNet3D(Encoder):

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import BatchNormMode, Conv, Initialiser, Setting, Triple, fan_in_uniform
+from vos3d_jax.models.layers import Conv, Initialiser, Setting, Triple, fan_in_uniform
 
 
 class SeparableConv(nnx.Module):
@@ -48,9 +48,7 @@ class SeparableConv(nnx.Module):
             inputs, outputs, (1, 1, 1), ending="norm", rng=rng, setting=setting, initial=initial
         )
 
-    def __call__(
-        self, x: Float[Array, "b t h w i"], batch_norm: BatchNormMode = "frozen"
-    ) -> Float[Array, "b t2 h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """The separable convolution of `x`."""
-        x = self.depthwise(x, batch_norm)
-        return self.pointwise(jax.nn.relu(x) if self.inner_norm else x, batch_norm)
+        x = self.depthwise(x)
+        return self.pointwise(jax.nn.relu(x) if self.inner_norm else x)

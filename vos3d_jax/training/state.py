@@ -88,7 +88,9 @@ def make_gradients(config: Config, stage: Stage, mesh: jax.sharding.Mesh) -> Gra
     Only trained parameters are differentiated (the gradients are flat by path): the others are constants
     of the loss, so XLA makes no gradients for them.
     """
-    graphdef = nnx.graphdef(network(config, stage, sharding.implementation(mesh)))
+    model = network(config, stage, sharding.implementation(mesh))
+    # A network without batch norm is the same in both modes.
+    graphdef = nnx.graphdef(nnx.view(model, batch_norm=stage.batch_norm, raise_if_not_found=False))
     task = TASKS[config.system]
 
     def gradients(state: State, batch: dict[str, jax.Array]):

@@ -23,7 +23,7 @@ def clip_segmentation(
 
     The loss is the mean over the frames that have a mask; one that is all void has none.
     """
-    logits = model(batch["clip"], batch_norm=stage.batch_norm)
+    logits = model(batch["clip"])
     mask = batch["mask"]
     void = mask == VOID
     loss = losses.segmentation_loss(
