@@ -146,13 +146,13 @@ def _objects(path: Path, defined: tuple[int, ...] | None, darkest: float) -> lis
     """The codes of the objects in one mask."""
     values = read_netpbm(path)
     codes = _packed(values).ravel()
-    found = np.unique(codes[np.flatnonzero(np.diff(codes, prepend=codes[0] - 1))]).tolist()
+    used = np.unique(codes[np.flatnonzero(np.diff(codes, prepend=codes[0] - 1))]).tolist()
     if defined is not None:
-        return [code for code in found if code in defined]
+        return [code for code in used if code in defined]
     if values.ndim == 3:
-        return [code for code in found if code != _WHITE]
+        return [code for code in used if code != _WHITE]
     shift = 8 if values.dtype == np.uint16 else 0  # the loaders with this rule see the upper 8 bits
-    return [code for code in found if code and (not darkest or code >> shift > darkest)]
+    return [code for code in used if code and (not darkest or code >> shift > darkest)]
 
 
 def _packed(values: Integer[np.ndarray, "h w *channels"]) -> Int32[np.ndarray, "h w"]:

@@ -153,12 +153,12 @@ def _masks(name: str, frames: dict[str, Path], masks_dir: Path) -> dict[str, Pat
             )
         listing.report(name, others, len(masks), "masks have the name of no frame and are left out")
         return masks
-    found = others or sorted(path.name for path in listing.visible(masks_dir) if path.is_file())
-    if not found:
+    files = others or sorted(path.name for path in listing.visible(masks_dir) if path.is_file())
+    if not files:
         return {}
     why = "has the name of a frame" if others else f"is a mask ({' or '.join(listing.MASK_ENDINGS)})"
     raise UserError(
-        f"{name}: none of the {len(found)} files in {masks_dir} {why} ({_some(found)}; frames are "
+        f"{name}: none of the {len(files)} files in {masks_dir} {why} ({_some(files)}; frames are "
         f"{_some(list(frames))}): name each mask as its frame, such as {next(iter(frames))}.png"
     )
 
@@ -197,15 +197,15 @@ class _OwnMasks:
 
     def _decide(self, room: int) -> Meaning:
         """Decides by all masks; keeps those of one value as bits, as long as there is room (bytes)."""
-        found = []
+        counted = []
         for path in self._paths:
             mask = read_stored(path)
-            found.append(levels(path, mask))
-            if room > 0 and len(found[-1].counts.keys() | {0}) <= 2:
+            counted.append(levels(path, mask))
+            if room > 0 and len(counted[-1].counts.keys() | {0}) <= 2:
                 bits = np.packbits(mask.values)
-                self._kept[path] = (max(found[-1].counts), bits, mask.values.shape)
+                self._kept[path] = (max(counted[-1].counts), bits, mask.values.shape)
                 room -= bits.nbytes
-        return decide(found, self._choice)
+        return decide(counted, self._choice)
 
 
 def _refuse_other_resolution(pictures: Path, resolution: str) -> None:

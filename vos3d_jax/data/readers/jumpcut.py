@@ -68,8 +68,8 @@ def _matching(root: Path, pattern: str, group: str, clip: str, endings: tuple[st
     place = root / _filled(pattern, group, clip)
     if not place.parent.is_dir():
         return {}
-    found = listing.files_by_stem(place.parent, endings)
-    return {stem: path for stem, path in found.items() if PurePath(path.name).match(place.name)}
+    files = listing.files_by_stem(place.parent, endings)
+    return {stem: path for stem, path in files.items() if PurePath(path.name).match(place.name)}
 
 
 def _filled(pattern: str, group: str, clip: str) -> str:

@@ -65,14 +65,14 @@ def present(title: str, page: str, folder: Path, names: Sequence[str]) -> list[s
     Raises:
         UserError: none has.
     """
-    found = [name for name in names if (folder / name).is_dir()]
-    if not found:
+    there = [name for name in names if (folder / name).is_dir()]
+    if not there:
         raise UserError(
             f"{title}: none of its {len(names)} sequences ({', '.join(names[:2])}, ...) is a folder in "
             f"{folder}; fetch them from {page}"
         )
-    report(title, [name for name in names if name not in found], len(names), f"sequences are not in {folder}")
-    return found
+    report(title, [name for name in names if name not in there], len(names), f"sequences are not in {folder}")
+    return there
 
 
 def report(title: str, which: Sequence[object], total: int, fact: str) -> None:
@@ -87,16 +87,16 @@ def files_by_stem(directory: Path, endings: Sequence[str]) -> dict[str, Path]:
     Raises:
         UserError: two files have the same stem (00000.jpg and 00000.png), or one is no file (a pipe).
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(visible(directory), key=lambda path: natural_order(path.stem)):
         if path.suffix.lower() not in endings or path.is_dir():
             continue
         if not path.is_file():  # left out, a frame would go unscored without a word
             raise UserError(f"{path} is no file: put the picture itself there, or remove it")
-        if path.stem in found:
-            raise UserError(f"{path} and {found[path.stem].name} have the same name: keep one of them")
-        found[path.stem] = path
-    return found
+        if path.stem in files:
+            raise UserError(f"{path} and {files[path.stem].name} have the same name: keep one of them")
+        files[path.stem] = path
+    return files
 
 
 def frames_of(name: str, directory: Path) -> dict[str, Path]:
@@ -117,15 +117,15 @@ def by_number(paths: Mapping[str, Path]) -> dict[int, Path]:
     Raises:
         UserError: two files have the same number (bear_01 and bear_001).
     """
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     for stem, path in paths.items():
         number = re.search(r"[0-9]+$", stem)
         if number is None:
             continue
-        other = found.setdefault(int(number[0]), path)
+        other = files.setdefault(int(number[0]), path)
         if other != path:
             raise UserError(f"{path} and {other.name} have the same number: keep one of them")
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def paired_by_number(frames: Mapping[str, Path], masks: Mapping[int, Any]) -> dict[str, Any]:
@@ -242,22 +242,22 @@ def require_pairs(
 
 
 def require_mask_size(
-    path: Path, found: tuple[int, ...], size: tuple[int, int], frame: Path | None = None
+    path: Path, mask_size: tuple[int, ...], size: tuple[int, int], frame: Path | None = None
 ) -> None:
     """Raises a `UserError` with both sizes (height, width) unless they are equal.
 
     Where they are swapped and `frame`, the mask's own, has an orientation tag, that is named.
     """
-    if found == size:
+    if mask_size == size:
         return
-    tag = orientation(frame) if frame is not None and tuple(found) == size[::-1] else 1
+    tag = orientation(frame) if frame is not None and tuple(mask_size) == size[::-1] else 1
     mend = "resize the mask with nearest neighbour"
     if tag > 1:
         mend = (
             f"{frame.name} has the orientation tag {tag}; save frames and masks in the same orientation, "
             "the frames without a tag"
         )
-    raise UserError(f"{path} is {_written(found)} but its frame is {_written(size)}: {mend}")
+    raise UserError(f"{path} is {_written(mask_size)} but its frame is {_written(size)}: {mend}")
 
 
 def read_list(paths: Sequence[Path]) -> list[str] | None:
@@ -304,8 +304,8 @@ def read_text(path: Path) -> str:
 
 def folders_in(directory: Path) -> list[str]:
     """Returns the names of the folders in a folder that hold something, in the order of their numbers."""
-    found = [path.name for path in visible(directory) if path.is_dir() and any(visible(path))]
-    return sorted(found, key=natural_order)
+    names = [path.name for path in visible(directory) if path.is_dir() and any(visible(path))]
+    return sorted(names, key=natural_order)
 
 
 def visible(directory: Path) -> list[Path]:
@@ -316,8 +316,8 @@ def visible(directory: Path) -> list[Path]:
             left out without a word; a name is not UTF-8, which scores and reports cannot hold.
     """
     with os.scandir(directory) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-    for entry in shown:
+        entries_shown = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in entries_shown:
         try:
             entry.path.encode()
         except UnicodeEncodeError:
@@ -330,7 +330,7 @@ def visible(directory: Path) -> list[Path]:
                 f"{entry.path} is a link to nothing: restore what it leads to, {os.readlink(entry.path)}, or "
                 "remove it"
             )
-    return [directory / entry.name for entry in shown]
+    return [directory / entry.name for entry in entries_shown]
 
 
 def _read_frame(
@@ -359,10 +359,10 @@ def _sized(path: Path, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def _require_frame_size(path: Path, found: tuple[int, ...], first: Path, size: tuple[int, int]) -> None:
-    if found != size:
+def _require_frame_size(path: Path, frame_size: tuple[int, ...], first: Path, size: tuple[int, int]) -> None:
+    if frame_size != size:
         raise UserError(
-            f"{path} is {_written(found)} but {first.name} is {_written(size)}: "
+            f"{path} is {_written(frame_size)} but {first.name} is {_written(size)}: "
             "give all frames of a video one size"
         )
 

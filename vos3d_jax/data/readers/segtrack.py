@@ -57,11 +57,11 @@ def _masks(directory: Path) -> dict[str, tuple[tuple[int, Path], ...]]:
         for path in listing.visible(directory)
         if path.name.isascii() and path.name.isdigit() and path.is_dir()
     }
-    found: dict[str, tuple[tuple[int, Path], ...]] = {}
+    objects: dict[str, tuple[tuple[int, Path], ...]] = {}
     for number, place in sorted((numbered or {1: directory}).items()):
         for stem, path in listing.files_by_stem(place, listing.MASK_ENDINGS).items():
-            found[stem] = (*found.get(stem, ()), (number, path))
-    return found
+            objects[stem] = (*objects.get(stem, ()), (number, path))
+    return objects
 
 
 def _painted(masks: tuple[tuple[int, Path], ...], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:

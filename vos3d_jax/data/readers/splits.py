@@ -41,20 +41,20 @@ def of(
     if len(missing) == 1:
         (rest,) = missing
         given = NAMES[1 - NAMES.index(rest)]
-        found = {**lists, rest: [name for name in every if name not in lists[given]]}
+        splits = {**lists, rest: [name for name in every if name not in lists[given]]}
         rule = f"has no {rest}.txt: what {given}.txt does not name is {rest}"
     else:
         held_out = every[4::5] or every[-1:]
-        found = {"train": [name for name in every if name not in held_out], "val": held_out}
+        splits = {"train": [name for name in every if name not in held_out], "val": held_out}
         rule = "has no train.txt and val.txt: every fifth video, of fewer than five the last, is val"
     for name in missing:
-        if every and not found[name]:
+        if every and not splits[name]:
             raise UserError(
                 f"{root} {rule}, which leaves none of its {len(every)} to {name}: add videos, or write names "
                 "of videos, one a line, into train.txt and val.txt there (one may stand in both)"
             )
-    _log.warning("%s %s: %s (train: %d videos)", root, rule, _few(found["val"]), len(found["train"]))
-    return found
+    _log.warning("%s %s: %s (train: %d videos)", root, rule, _few(splits["val"]), len(splits["train"]))
+    return splits
 
 
 def _few(names: Sequence[str]) -> str:

@@ -17,10 +17,10 @@ def matched_cost(costs: Float[np.ndarray, "n m"]) -> float:
     best = np.argmin(costs[rows[:-1], columns[:-1]])  # from the end on; the first cell is free
     costs = np.roll(costs, (-1 - rows[best], -1 - columns[best]), (0, 1))
     rows, columns = cheapest_path(costs)
-    found = costs[rows, columns]
-    kept = _cheapest_of_each(rows, found)
-    kept = kept[_cheapest_of_each(columns[kept], found[kept])]
-    return float(found[kept].mean())
+    lowest = costs[rows, columns]
+    kept = _cheapest_of_each(rows, lowest)
+    kept = kept[_cheapest_of_each(columns[kept], lowest[kept])]
+    return float(lowest[kept].mean())
 
 
 def cheapest_path(costs: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:

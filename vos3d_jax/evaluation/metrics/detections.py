@@ -74,9 +74,9 @@ def average_precision(
             if overlaps[best] >= threshold:
                 right[place] = 1
                 del boxes[best]
-    found = np.cumsum(right)
-    precision = np.append(1, found / np.arange(1, right.size + 1)).astype(np.float32)  # ACT's arithmetic
-    recall = np.append(0, found / positives).astype(np.float32)
+    hits = np.cumsum(right)
+    precision = np.append(1, hits / np.arange(1, right.size + 1)).astype(np.float32)  # ACT's arithmetic
+    recall = np.append(0, hits / positives).astype(np.float32)
     return float((np.diff(recall) * (precision[1:] + precision[:-1]) * np.float32(0.5)).sum())
 
 

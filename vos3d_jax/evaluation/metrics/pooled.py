@@ -112,10 +112,10 @@ def sequence_log(frames: Iterable[tuple[Probability, Truth]]) -> SequenceLog:
     ious, error, counts = [], 0.0, np.zeros(4, np.int64)
     for probability, truth in frames:
         _, on = _keys(probability, truth)
-        found = probability > 0.5
-        ious.append(region_similarity(found, truth))
+        predicted = probability > 0.5
+        ious.append(region_similarity(predicted, truth))
         error += float(np.abs(probability.ravel() - on).sum(dtype=np.float64))
-        counts += np.bincount(found.ravel() * 2 + on, minlength=4)
+        counts += np.bincount(predicted.ravel() * 2 + on, minlength=4)
     if not ious:
         raise ValueError("there are no frames to score")
     background, foreground = counts[0] + counts[2], counts[1] + counts[3]

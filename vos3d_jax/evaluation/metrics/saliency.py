@@ -134,8 +134,8 @@ def _part_counts(prediction: np.ndarray, mask: Bool[np.ndarray, "h w"]) -> Int[n
 def _curves(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall, F and E at the thresholds 255 to 0."""
     levels = (values * 255).clip(0, 255).astype(np.uint8)  # truncates; values outside do not occur
-    found = np.stack([np.bincount(levels, weights=row, minlength=_LEVELS) for row in counts])
-    false, true = found[:, ::-1].cumsum(1)
+    histograms = np.stack([np.bincount(levels, weights=row, minlength=_LEVELS) for row in counts])
+    false, true = histograms[:, ::-1].cumsum(1)
     precision = true / np.maximum(false + true, 1)
     recall = true / max(counts[1].sum(), 1)
     return precision, recall, _f(precision, recall), _e(false, true, *counts.sum(1))
@@ -154,7 +154,7 @@ def _e(false: Numbers, true: Numbers, background: np.integer, foreground: np.int
     elif background == 0:
         aligned = true
     else:
-        found, share = (false + true) / total, foreground / total
+        share_found, share_object = (false + true) / total, foreground / total
         aligned = 0.0
         for is_found, is_object, number in (
             (1, 1, true),
@@ -162,7 +162,7 @@ def _e(false: Numbers, true: Numbers, background: np.integer, foreground: np.int
             (0, 1, foreground - true),
             (0, 0, background - false),
         ):
-            a, b = is_found - found, is_object - share
+            a, b = is_found - share_found, is_object - share_object
             aligned = aligned + (2 * a * b / (a**2 + b**2 + _EPSILON) + 1) ** 2 / 4 * number
     return aligned / (total - 1 + _EPSILON)
 

@@ -62,10 +62,10 @@ def outline_shape(mask: Mask, variant: Variant = "matlab") -> ShapeContext | Non
 
     Of equally long ones the Matlab variant takes the first, the Python variant the last.
     """
-    found = outlines(mask)
-    if not found:
+    curves = outlines(mask)
+    if not curves:
         return None
-    longest = max(found[::-1] if variant == "python" else found, key=lambda outline: len(outline.points))
+    longest = max(curves[::-1] if variant == "python" else curves, key=lambda outline: len(outline.points))
     return shape_context(longest.points, variant)
 
 
