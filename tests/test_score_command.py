@@ -523,7 +523,7 @@ def test_killed_in_the_middle_and_run_again_it_ends_with_the_same_bytes(tmp_path
 
 
 def test_stale_parts_are_never_taken(folder, monkeypatch):
-    from vos3d_jax.evaluation import scoring
+    from vos3d_jax.evaluation import scoring, workers
 
     def scores():
         return scoring.score(
@@ -543,7 +543,7 @@ def test_stale_parts_are_never_taken(folder, monkeypatch):
         path.write_bytes(path.read_bytes()[:-100])
     scores()
     assert len(measured) == 6  # damaged ones
-    scoring.remove_parts(folder / "parts")
+    workers.remove_parts(folder / "parts")
     assert not (folder / "parts").exists()
 
 

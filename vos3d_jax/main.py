@@ -40,33 +40,33 @@ def _run(arguments: list[str]) -> None:
         for name in ("checkpoint", "step", "overwrite"):
             if getattr(options, name):
                 parser.error(f"--{name} goes with --mode=evaluate; training goes on from --workdir")
-    # These bring seconds of imports, the first less than the second, so mistakes are found between them.
+    # These bring seconds of imports, each less than the next, so mistakes are found between them.
     from vos3d_jax import configuration, recipe
-    from vos3d_jax.data import datasets
 
     config = recipe.parse(configuration.load([f"--config={options.config}", *rest], recipe.Config))
     if options.checkpoint:
         require_path(options.checkpoint, "a training workdir, or a folder of ported weights")
-    if config.data_dir and not Path(config.data_dir).exists():
-        evaluated = config.evaluation.data
-        datasets.load(evaluated.name, evaluated.split, data_dir=config.data_dir, **evaluated.options)
+    if options.mode == "train":
+        config.require_stages()
+    from vos3d_jax.evaluation import benchmark_data
+
+    data = benchmark_data.load_for(config)
     workdir = Path(options.workdir or Path("runs") / config.name)
     from vos3d_jax import storage
-    from vos3d_jax.evaluation import evaluate, evaluation_videos
+    from vos3d_jax.evaluation import evaluate, network, quick_score
 
     if options.mode == "train":
         from vos3d_jax.training import loop
 
-        config.require_stages()
-        score, videos = evaluation_videos.quick_score(config), evaluation_videos.videos(config)
-        model = loop.train(config, workdir, score, videos)
+        score = quick_score.quick_score(config.evaluation, data)
+        model = loop.train(config, workdir, score, data.videos)
         card = storage.load_card(workdir)
     else:
-        evaluation_videos.videos(config)
-        model, card = evaluate.load_model(config, options.checkpoint or workdir, options.step)
+        model, card = network.load_model(config, options.checkpoint or workdir, options.step)
         files.make_folder(workdir)
     evaluate.evaluate(
         config,
+        data,
         model,
         card,
         workdir,

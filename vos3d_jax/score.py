@@ -11,7 +11,7 @@ import inspect
 import shlex
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ from vos3d_jax.command_line import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from vos3d_jax.data.video import Video
     from vos3d_jax.evaluation import Scores
+    from vos3d_jax.evaluation.benchmark_data import BenchmarkData
     from vos3d_jax.evaluation.report import Other
     from vos3d_jax.evaluation.runs import Benchmark
 
@@ -67,38 +67,29 @@ def _run(arguments: list[str]) -> None:
         require_path(options.maps, "a folder of soft maps")
     for path in options.compare:
         require_path(path, "the scores.json of another method")
-    from vos3d_jax.evaluation import benchmarks, report, scoring
+    from vos3d_jax.evaluation import benchmarks, report, scoring, workers
     from vos3d_jax.evaluation.results_folder import Results
     from vos3d_jax.evaluation.scores import require_same_protocol
     from vos3d_jax.progress import Progress
 
-    rules = benchmarks.find(options.benchmark)
+    rules = benchmarks.find(options.benchmark, options.metrics, options.partial)
     given, output = Path(options.results), Path(options.output)
-    taken = (given, options.maps and Path(options.maps))
+    taken = (given, options.maps)
     if given.is_dir():  # not a zip file
         results = Results.find(given, options.maps)
         taken = (results.masks, results.maps)
-    data_dir = options.data_dir and Path(options.data_dir)
-    _refuse_output(output, given, {"results": taken, "data": (data_dir,)})
+    for what, folder in (("results", taken[0]), ("results", taken[1]), ("data", options.data_dir)):
+        if folder and output.resolve().is_relative_to(Path(folder).resolve()):
+            raise UserError(f"{output} is in the {what}, {folder}: give another --output")
+    if output.resolve() == given.resolve():  # of main's evaluation, beside whose masks its scores stand
+        raise UserError(f"{output} is the folder of the results: give another --output")
     others = [report.read_other(path) for path in options.compare]
-    chosen = rules.in_part() if options.partial else rules
-    protocol = scoring.protocol(chosen, options.defect)
+    protocol = scoring.protocol(rules, options.defect)
     for other in others:
         require_same_protocol((rules.name, protocol), (other.scores.benchmark, other.scores.protocol))
-    data = {
-        "resolution": options.resolution,
-        "split": options.split,
-        "mask_values": options.mask_values,
-        **_reader_options(options.option),
-    }
-    if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= data.keys():
-        raise UserError(
-            f"{rules.name} is generated: give --option=count=N --option=length=N --option=size=[HEIGHT,WIDTH]"
-            " as the config of the masks has them"
-        )
-    videos = scoring.benchmark_videos(rules, options.data_dir, **data)
+    data = _load(options, rules)
     for other in others:
-        scoring.require_same_frames(chosen, videos, other.scores)
+        scoring.require_same_frames(data, other.scores)
     typed = shlex.join(["python", "-m", "vos3d_jax.score", *arguments])
     settings = {
         "protocol": protocol,
@@ -112,34 +103,33 @@ def _run(arguments: list[str]) -> None:
         there = (output / "scores.json").exists() and not options.overwrite
         if there and not records.same(before, made.record):
             raise records.occupied(output / "scores.json", records.differences(before, made.record))
-        folder = stack.enter_context(scoring.opened_results(given, rules, videos))
-        with Progress("scoring", "sequences") as progress, _told_how_to_go_on():
-            scores = scoring.score(
-                folder,
-                options.benchmark,
-                options.data_dir,
-                maps_dir=options.maps,
-                metrics=options.metrics,
-                method=options.method or given.resolve().name.removesuffix(".zip"),
-                workers=options.workers,
-                work_dir=output / _PARTS,
-                progress=progress.scored,
-                videos=videos,
-                defects=tuple(options.defect),
-                partial=options.partial,
-                **data,
-            )
+        folder = stack.enter_context(scoring.opened_results(given, data))
+        try:
+            with Progress("scoring", "sequences") as progress:
+                scores = scoring.score(
+                    folder,
+                    data,
+                    maps_dir=options.maps,
+                    method=options.method or given.resolve().name.removesuffix(".zip"),
+                    workers=options.workers,
+                    work_dir=output / _PARTS,
+                    progress=progress.scored,
+                    defects=options.defect,
+                )
+        except KeyboardInterrupt:
+            print("give the same command again to go on: sequences that are done are kept", file=sys.stderr)
+            raise
         report.write(
             scores,
             output,
-            videos=videos,
+            videos=data.videos,
             masks_dir=Results.find(folder).masks,
-            compare=[_with_masks(other, rules, videos, stack) for other in others],
+            compare=[_with_masks(other, data, stack) for other in others],
             made=made,
             html=options.report,
             percent=options.percent,
         )
-        scoring.remove_parts(output / _PARTS)
+        workers.remove_parts(output / _PARTS)
         report.show(report.table(scores, options.percent))
         written = "scores.json, tables and report.html" if options.report else "scores.json and tables"
         print(f"{written} are in {output}")
@@ -147,9 +137,22 @@ def _run(arguments: list[str]) -> None:
             _show_comparison(scores, [other.scores for other in others], options.percent)
 
 
-def _with_masks(
-    other: "Other", rules: "Benchmark", videos: Sequence["Video"], stack: contextlib.ExitStack
-) -> "Other":
+def _load(options: argparse.Namespace, rules: "Benchmark") -> "BenchmarkData":
+    from vos3d_jax.evaluation import benchmark_data, score
+
+    asked = named_values("--option", options.option)
+    for name in asked.keys() & inspect.signature(score).parameters.keys():
+        raise UserError(f"--option={name}=...: {name} is no option of a data set's reader: see --help")
+    asked |= {name: getattr(options, name) for name in ("resolution", "split", "mask_values")}
+    if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= asked.keys():
+        raise UserError(
+            f"{rules.name} is generated: give --option=count=N --option=length=N --option=size=[HEIGHT,WIDTH]"
+            " as the config of the masks has them"
+        )
+    return benchmark_data.load(rules, options.data_dir, **asked)
+
+
+def _with_masks(other: "Other", data: "BenchmarkData", stack: contextlib.ExitStack) -> "Other":
     """The result to compare with and the folder of its masks, of a zip file as long as `stack` is open."""
     from vos3d_jax.evaluation import scoring
     from vos3d_jax.evaluation.results_folder import Results
@@ -157,7 +160,7 @@ def _with_masks(
     if other.results is None:
         return other
     try:
-        folder = stack.enter_context(scoring.opened_results(other.results, rules, videos))
+        folder = stack.enter_context(scoring.opened_results(other.results, data))
         return dataclasses.replace(other, results=Results.find(folder).masks)
     except UserError as error:
         return dataclasses.replace(other, results=None, absent=str(error))
@@ -172,35 +175,6 @@ def _show_comparison(scores: "Scores", others: Sequence["Scores"], percent: bool
         raise UserError(f"the scores are written; the comparison is not made: {error}") from None
     report.show(report.compare_table([(one.method, one) for one in (scores, *others)], percent))
     report.show(report.tests_table(scores, others, compared, percent))
-
-
-@contextlib.contextmanager
-def _told_how_to_go_on() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("give the same command again to go on: sequences that are done are kept", file=sys.stderr)
-        raise
-
-
-def _refuse_output(output: Path, given: Path, others: Mapping[str, tuple[Path | None, ...]]) -> None:
-    """Nothing is written into somebody's results or data, nor over the scores that stand beside them."""
-    place = output.resolve()
-    for what, folders in others.items():
-        for taken in filter(None, folders):
-            if place.is_relative_to(taken.resolve()):
-                raise UserError(f"{output} is in the {what}, {taken}: give another --output")
-    if place == given.resolve():
-        raise UserError(f"{output} is the folder of the results: give another --output")
-
-
-def _reader_options(given: list[str]) -> dict[str, Any]:
-    from vos3d_jax.evaluation import score
-
-    options = named_values("--option", given)
-    for name in options.keys() & inspect.signature(score).parameters.keys():
-        raise UserError(f"--option={name}=...: {name} is no option of a data set's reader: see --help")
-    return options
 
 
 def _parser() -> Parser:

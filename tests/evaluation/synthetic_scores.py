@@ -8,7 +8,7 @@ import numpy as np
 from vos3d_jax.data.video import Video
 from vos3d_jax.evaluation import benchmarks
 from vos3d_jax.evaluation.aggregation import headline
-from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation.run_measures import RunMeasures
 from vos3d_jax.evaluation.runs import Run
 from vos3d_jax.evaluation.scores import Row, Scores
 
@@ -83,11 +83,11 @@ def make_scores(benchmark, seed=0, *, method="a method", rows=None, **changes):
 
 def _run(row):
     video = Video(row.sequence, 1, lambda _: None, lambda _: None, row.size, ("00000",))
-    return Run(row.name, row.sequence, video, range(1), None, (0,), group=row.group)
+    return Run(row.name, row.sequence, video, range(1), (), (0,), group=row.group)
 
 
 def _part(row):
-    return Part(
+    return RunMeasures(
         rows=(row,),
         truth="",
         results="",

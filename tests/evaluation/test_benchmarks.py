@@ -50,21 +50,21 @@ def test_protocols_of_one_data_set_have_different_names():
 
 def test_a_run_without_hint_shows_every_frame():
     run = only("davis2016", 5)
-    assert (run.frames, run.first_mask, run.label, run.group) == (range(5), None, None, "")
+    assert (run.frames, run.given, run.group) == (range(5), (), "")
     assert run.name == run.folder == "v"
 
 
 def test_the_semi_supervised_task_gives_the_first_mask_and_drops_both_ends():
     run = only("davis2017", 6)
-    assert (run.first_mask, run.scored, run.frames) == (0, (1, 2, 3, 4), range(6))
+    assert (run.given, run.scored, run.frames) == ((0,), (1, 2, 3, 4), range(6))
     run = only("davis2017_unsupervised", 6)
-    assert (run.first_mask, run.scored) == (None, (0, 1, 2, 3, 4, 5))
+    assert (run.given, run.scored) == ((), (0, 1, 2, 3, 4, 5))
 
 
 @pytest.mark.parametrize("name", ["fbms", "visal_original_size", "segtrack_v2", "folder"])
 def test_sparse_annotation_is_scored_where_it_is(name):
     run = only(name, 9, masked=(1, 4, 8))
-    assert (run.scored, run.frames, run.first_mask) == ((1, 4, 8), range(9), None)
+    assert (run.scored, run.frames, run.given) == ((1, 4, 8), range(9), ())
     with pytest.raises(UserError, match="v has no true masks to score against"):
         only(name, 9, masked=())
 
@@ -72,7 +72,7 @@ def test_sparse_annotation_is_scored_where_it_is(name):
 @pytest.mark.parametrize("name", ["segtrack_v2_objects", "folder_objects"])
 def test_a_given_first_mask_is_the_first_there_is_and_is_not_scored(name):
     run = only(name, 9, masked=(1, 4, 8))
-    assert (run.scored, run.frames, run.first_mask) == ((4, 8), range(1, 9), 1)
+    assert (run.scored, run.frames, run.given) == ((4, 8), range(1, 9), (1,))
     with pytest.raises(UserError, match="v has 9 frames, of which .* none: give at least 2"):
         only(name, 9, masked=(1,))
 
@@ -94,14 +94,19 @@ def test_jumpcut_has_a_run_for_each_key_frame_and_distance_that_ends_inside_the_
         ("bear key016+16", "bear/key016", range(16, 33), (32,), "distance 16"),
         ("bear key000+32", "bear/key000", range(33), (32,), "distance 32"),
     ]
-    assert [run.first_mask for run in runs] == [0, 16, 0, 16, 0]
+    assert [run.given for run in runs] == [(0,), (16,), (0,), (16,), (0,)]
     with pytest.raises(UserError, match="v has 8 frames, too few for a transfer over 8"):
         BENCHMARKS["jumpcut"].runs(video(8))
 
 
-def test_j_hmdb_runs_carry_their_action_and_split():
+def test_j_hmdb_runs_carry_their_split():
     run = only("jhmdb", 3, name="split2/clap/some_clip")
-    assert (run.label, run.group, run.folder) == ("clap", "split2", "split2/clap/some_clip")
+    assert (run.group, run.folder) == ("split2", "split2/clap/some_clip")
+
+
+def test_a_row_says_that_masks_are_given_where_its_runs_give_some():
+    for row in BENCHMARKS.values():
+        assert all(bool(run.given) == row.first_mask for run in row.runs(video(40)))
 
 
 def test_3dc_segs_visal_is_resized_to_a_short_edge_of_480():
@@ -131,3 +136,25 @@ def test_complete_means_all_frames_of_all_sequences_at_the_benchmarks_own_resolu
     assert is_complete("jumpcut", list(map(str, range(22))), 300)
     assert not is_complete("visal", ["boat"], 480)
     assert is_complete("folder", ["mine"], 77)
+
+
+def test_a_method_is_given_whole_true_masks_without_void_and_each_later_object_where_it_enters():
+    def truth(index):
+        ids = np.zeros((4, 5), np.uint8)
+        ids[0], ids[1, 0] = 1, 255
+        if index >= 2:
+            ids[2] = 3
+        return ids if index % 2 == 0 else None
+
+    names = tuple(f"{index:05d}" for index in range(7))
+    entering = Video("v", 7, lambda i: None, truth, (4, 5), names)
+    (run,) = BENCHMARKS["folder_objects"].runs(entering)
+    masks = run.given_masks()
+    assert list(masks) == [0, 2]
+    np.testing.assert_array_equal(masks[0], [[1] * 5, [0] * 5, [0] * 5, [0] * 5])
+    np.testing.assert_array_equal(masks[2], [[0] * 5, [0] * 5, [3] * 5, [0] * 5])
+    assert only("davis2016", 5).given_masks() == {}
+    for run in BENCHMARKS["jumpcut"].runs(video(40)):
+        assert set(run.given_masks()) <= set(run.given)
+    with pytest.raises(UserError, match="v 00016 has no true mask: add it"):
+        BENCHMARKS["jumpcut"].runs(video(40, masked=range(9)))[1].given_masks()

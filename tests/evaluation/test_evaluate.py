@@ -9,7 +9,7 @@ from PIL import Image
 
 from vos3d_jax import files, models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import evaluate, evaluation_videos, report, scoring
+from vos3d_jax.evaluation import benchmark_data, benchmarks, evaluate, network, report, scoring, workers
 from vos3d_jax.inference.predictor import Predictor
 from vos3d_jax.porting import convert, export
 
@@ -37,7 +37,11 @@ def setting(tmp_path):
     """(config, model, card): a network on disk and how to evaluate it."""
     config = toy_network.config(evaluation=_EVALUATION)
     storage.save_model(models.build_model("toy", **config.model), tmp_path / "model")
-    return config, *evaluate.load_model(config, tmp_path / "model")
+    return config, *network.load_model(config, tmp_path / "model")
+
+
+def _evaluate(config, *arguments, say=lambda line: None, **options):
+    return evaluate.evaluate(config, benchmark_data.load_for(config), *arguments, say=say, **options)
 
 
 def _files(folder):
@@ -58,7 +62,7 @@ def _stop_at(monkeypatch, place, name, call):
 
 
 def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
-    scores = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    scores = _evaluate(*setting, tmp_path)
     folder = tmp_path / "evaluation"
     again = scoring.score(folder, "moving_shapes", workers=1, **_VAL["options"])
     assert again.rows == scores.rows and again.figures == scores.figures
@@ -74,56 +78,56 @@ def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
 @pytest.mark.parametrize(
     ("place", "name", "call"),
     [
-        (evaluate.network, "write_palette_png", 0),
-        (evaluate.network, "write_palette_png", 8),
-        (evaluate.scoring, "score", 0),
-        (evaluate.report, "write", 0),
-        (evaluate.scoring, "remove_parts", 0),
+        (network, "write_palette_png", 0),
+        (network, "write_palette_png", 8),
+        (scoring, "score", 0),
+        (report, "write", 0),
+        (workers, "remove_parts", 0),
         (evaluate, "_replace", 0),
-        (evaluate.report, "read", 0),
+        (report, "read", 0),
     ],
 )
 def test_stopped_anywhere_and_given_again_it_ends_with_the_same_files(
     tmp_path, monkeypatch, setting, place, name, call
 ):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    evaluate.evaluate(*setting, whole, say=lambda line: None)
+    _evaluate(*setting, whole)
     undo = _stop_at(monkeypatch, place, name, call)
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate(*setting, stopped, say=lambda line: None)
+        _evaluate(*setting, stopped)
     undo()
     lines = []
-    evaluate.evaluate(*setting, stopped, say=lines.append)
+    _evaluate(*setting, stopped, say=lines.append)
     assert "going on with" in lines[0] or "evaluated before" in lines[0]
     assert _files(stopped) == _files(whole)
 
 
 def test_a_finished_evaluation_is_shown_again_and_not_repeated(tmp_path, monkeypatch, setting):
-    first = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    first = _evaluate(*setting, tmp_path)
     monkeypatch.setattr(Predictor, "stream", None)
     lines = []
-    assert evaluate.evaluate(*setting, tmp_path, say=lines.append) == first
+    assert _evaluate(*setting, tmp_path, say=lines.append) == first
     assert "evaluated before" in lines[0] and "J mean" in lines[-1]
 
 
 def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path, setting):
     config, model, card = setting
-    evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
+    _evaluate(*setting, tmp_path / "run")
     files = _files(tmp_path / "run")
     changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
     with pytest.raises(
         UserError, match=r"evaluation is there already, with overlap 1 \(now 0\): give another"
     ):
-        evaluate.evaluate(changed, model, card, tmp_path / "run", say=lambda line: None)
+        _evaluate(changed, model, card, tmp_path / "run")
     storage.save_model(models.build_model("toy", seed=1, **config.model), tmp_path / "other")
     with pytest.raises(UserError, match="evaluation is there already, with other weights: "):
-        others = evaluate.load_model(config, tmp_path / "other")
-        evaluate.evaluate(config, *others, tmp_path / "run", say=lambda line: None)
+        others = network.load_model(config, tmp_path / "other")
+        _evaluate(config, *others, tmp_path / "run")
     (tmp_path / "run" / "evaluation" / "key.json").unlink()
     with pytest.raises(
         UserError, match="evaluation is there already: give another --workdir, or add --overwrite"
     ):
-        evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
+        _evaluate(*setting, tmp_path / "run")
     del files["evaluation/key.json"]
     assert _files(tmp_path / "run") == files
 
@@ -135,7 +139,7 @@ def test_only_a_later_step_of_the_same_run_on_the_same_videos_replaces_an_evalua
     run, lines = tmp_path / "run", []
 
     def evaluated(step, config=config, trained_in=run):
-        evaluate.evaluate(config, model, {**card, "step": step}, run, say=lines.append, trained_in=trained_in)
+        _evaluate(config, model, {**card, "step": step}, run, say=lines.append, trained_in=trained_in)
         return json.loads((run / "evaluation" / "key.json").read_text())["step"]
 
     def changed(**changes):
@@ -159,12 +163,12 @@ def test_only_a_later_step_of_the_same_run_on_the_same_videos_replaces_an_evalua
 
 def test_an_evaluation_whose_record_says_where_the_data_lay_is_shown_wherever_it_lies(tmp_path, setting):
     config, model, card = setting
-    evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    _evaluate(*setting, tmp_path)
     file, lines = tmp_path / "evaluation" / "key.json", []
     before = json.loads(file.read_text())
     file.write_text(json.dumps({**before, "data": [*before["data"], "/where/it/lay"]}))
     moved = dataclasses.replace(config, data_dir="/elsewhere")
-    evaluate.evaluate(moved, model, card, tmp_path, say=lines.append)
+    _evaluate(moved, model, card, tmp_path, say=lines.append)
     assert "evaluated before" in lines[0]
 
 
@@ -173,49 +177,49 @@ def test_probabilities_that_are_not_finite_end_it_and_leave_no_scores(tmp_path, 
     config, model, card = setting
     model.head["kernel"][...] = np.full(model.head["kernel"].shape, np.nan, np.float32)
     with pytest.raises(UserError, match="frame 0: the network's probabilities are not finite"):
-        evaluate.evaluate(config, model, card, tmp_path / "run", say=lambda line: None)
+        _evaluate(config, model, card, tmp_path / "run")
     assert not (tmp_path / "run" / "evaluation").exists()
 
 
 def test_two_evaluations_never_write_to_one_folder(tmp_path, setting):
     with files.exclusive(tmp_path / "run"):
         with pytest.raises(UserError, match="another command is writing to .*run: wait until it has ended"):
-            evaluate.evaluate(*setting, tmp_path / "run", say=lambda line: None)
+            _evaluate(*setting, tmp_path / "run")
 
 
 def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monkeypatch, setting):
     config, model, card = setting
     other = models.build_model("toy", seed=1, **config.model)
     storage.save_model(other, tmp_path / "other")
-    undo = _stop_at(monkeypatch, evaluate.scoring, "score", 0)
+    undo = _stop_at(monkeypatch, scoring, "score", 0)
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate(config, model, card, tmp_path / "run", say=lambda line: None)
+        _evaluate(config, model, card, tmp_path / "run")
     undo()
     lines = []
-    others = evaluate.load_model(config, tmp_path / "other")
+    others = network.load_model(config, tmp_path / "other")
     files = _files(tmp_path / "run")
     with pytest.raises(UserError, match="holds an unfinished evaluation, .* --overwrite --mode=evaluate"):
-        evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append)
+        _evaluate(config, *others, tmp_path / "run", say=lines.append)
     assert _files(tmp_path / "run") == files
-    mixed = evaluate.evaluate(config, *others, tmp_path / "run", say=lines.append, replace=True)
+    mixed = _evaluate(config, *others, tmp_path / "run", say=lines.append, replace=True)
     assert "going on" not in lines[0]
-    alone = evaluate.evaluate(config, *others, tmp_path / "alone", say=lambda line: None)
+    alone = _evaluate(config, *others, tmp_path / "alone")
     assert mixed == alone
     # Nor is what a finished one left, where other settings are to replace it.
     changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
-    evaluate.evaluate(changed, *others, tmp_path / "run", say=lines.append, replace=True)
+    _evaluate(changed, *others, tmp_path / "run", say=lines.append, replace=True)
     assert json.loads((tmp_path / "run" / "evaluation" / "key.json").read_text())["predictor"]["overlap"] == 0
 
 
 def test_baselines_stand_beside_the_network_and_are_not_made_again(tmp_path, monkeypatch, setting, capsys):
     _, model, card = setting
     config = toy_network.config(evaluation={**_EVALUATION, "baselines": True})
-    undo = _stop_at(monkeypatch, evaluate.scoring, "score", 0)
+    undo = _stop_at(monkeypatch, scoring, "score", 0)
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate(config, model, card, tmp_path, say=lambda line: None)
+        _evaluate(config, model, card, tmp_path)
     undo()
     lines = []
-    evaluate.evaluate(config, model, card, tmp_path, say=lines.append)
+    _evaluate(config, model, card, tmp_path, say=lines.append)
     assert not [line for line in lines if "untrained" in line]
     assert "everything foreground" in capsys.readouterr().out
     names = {path.parent.name for path in (tmp_path / "evaluation" / "baselines").glob("*/scores.json")}
@@ -223,9 +227,9 @@ def test_baselines_stand_beside_the_network_and_are_not_made_again(tmp_path, mon
 
 
 def test_maps_are_written_where_the_benchmark_measures_them(tmp_path, monkeypatch, setting):
-    row = dataclasses.replace(evaluate.benchmarks.find("moving_shapes"), metrics=("J", "saliency", "pooled"))
-    monkeypatch.setitem(evaluate.benchmarks.BENCHMARKS, "moving_shapes", row)
-    scores = evaluate.evaluate(*setting, tmp_path, say=lambda line: None)
+    row = dataclasses.replace(benchmarks.find("moving_shapes"), metrics=("J", "saliency", "pooled"))
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "moving_shapes", row)
+    scores = _evaluate(*setting, tmp_path)
     assert len(list((tmp_path / "evaluation" / "maps").glob("*/*.png"))) == 3 * 6
     assert "pooled F" in scores.figures and scores.provenance["maps"] == "16 bits"
     again = scoring.score(tmp_path / "evaluation", "moving_shapes", workers=1, **_VAL["options"])
@@ -235,16 +239,14 @@ def test_maps_are_written_where_the_benchmark_measures_them(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("benchmark", "message"),
     [
-        ("davis2017", "davis2017 gives the first frame's mask, and a toy takes none"),
         ("davis2016", "benchmark davis2016 is of the data davis2016, not moving_shapes"),
         ("davis2015", "there is no benchmark 'davis2015'"),
     ],
 )
 def test_a_benchmark_that_does_not_fit_is_refused(benchmark, message):
-    data = {**_VAL, "name": "davis2017"} if benchmark == "davis2017" else _VAL
-    config = toy_network.config(evaluation={**_EVALUATION, "benchmark": benchmark, "data": data})
+    config = toy_network.config(evaluation={**_EVALUATION, "benchmark": benchmark})
     with pytest.raises(UserError, match=message):
-        evaluation_videos.videos(config)
+        benchmark_data.load_for(config)
 
 
 def _write_visal(folder, size=(24, 30)):
@@ -266,12 +268,12 @@ def test_visal_is_predicted_and_scored_at_its_short_edge_annotated_frames_only(
     tmp_path, monkeypatch, setting
 ):
     _write_visal(tmp_path / "ViSal")
-    row = dataclasses.replace(evaluate.benchmarks.find("visal"), short_edge=48)
-    monkeypatch.setitem(evaluate.benchmarks.BENCHMARKS, "visal", row)
+    row = dataclasses.replace(benchmarks.find("visal"), short_edge=48)
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "visal", row)
     data = {"name": "visal", "split": "all"}
     evaluation = {**_EVALUATION, "benchmark": "visal", "data": data, "short_edge": 48}
     config = toy_network.config(evaluation=evaluation, data_dir=str(tmp_path / "ViSal"))
-    scores = evaluate.evaluate(config, *setting[1:], tmp_path, say=lambda line: None)
+    scores = _evaluate(config, *setting[1:], tmp_path)
     folder = tmp_path / "evaluation"
     with Image.open(folder / "masks" / "bird" / "bird_001.png") as image:
         assert image.size == (60, 48)
@@ -286,7 +288,7 @@ def test_real_frames_of_fbms_are_predicted_whole_and_scored_where_annotated(tmp_
     data = {"name": "fbms", "split": "train"}
     evaluation = {**_EVALUATION, "benchmark": "fbms", "data": data}
     config = toy_network.config(evaluation=evaluation, data_dir=str(root))
-    scores = evaluate.evaluate(config, *setting[1:], tmp_path, say=lambda line: None)
+    scores = _evaluate(config, *setting[1:], tmp_path)
     folder = tmp_path / "evaluation"
     assert len(list(folder.glob("masks/bear01/*.png"))) == 6 and len(list(folder.glob("maps/*/*.png"))) == 2
     (row,) = scores.rows
@@ -304,9 +306,7 @@ def test_a_converted_file_is_evaluated_as_the_network_that_it_holds(tmp_path):
     export.export(tmp_path / "trained", tmp_path / "file.pth")
     convert.convert(tmp_path / "file.pth", tmp_path / "converted")
     trained, converted = (
-        evaluate.evaluate(
-            config, *evaluate.load_model(config, tmp_path / name), tmp_path / name, say=lambda line: None
-        )
+        _evaluate(config, *network.load_model(config, tmp_path / name), tmp_path / name)
         for name in ("trained", "converted")
     )
     assert converted.rows == trained.rows

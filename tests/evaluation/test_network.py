@@ -7,7 +7,9 @@ from PIL import Image
 from vos3d_jax import models, recipe
 from vos3d_jax.data import moving_shapes
 from vos3d_jax.evaluation import benchmarks, network
+from vos3d_jax.inference.clipwise import ClipWise
 from vos3d_jax.inference.predictor import Predictor
+from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.media import masks
 
 _SETTINGS = recipe.Evaluation(
@@ -19,6 +21,10 @@ class _Brightness(nnx.Module):
     """Stands in for a network: foreground where red is bright."""
 
     system = "dcseg"
+
+
+class _ClipWiseWithMasks(ClipWise):
+    takes_masks = True
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +96,9 @@ def test_stopped_anywhere_it_goes_on_behind_the_last_whole_sequence(tmp_path, mo
     predicted = []
     stream = Predictor.stream
     monkeypatch.setattr(network, "write_map_png", write)
-    monkeypatch.setattr(Predictor, "stream", lambda *args: predicted.append(1) or stream(*args))
+    monkeypatch.setattr(
+        Predictor, "stream", lambda *args, **first: predicted.append(args) or stream(*args, **first)
+    )
     network.write(_Brightness(), _SETTINGS, _runs(), stopped, maps=True)
     assert len(predicted) == 3 - len(done)
     assert _files(stopped) == _files(whole)
@@ -104,6 +112,22 @@ def test_a_sequence_whose_masks_are_not_in_place_yet_is_made_again(tmp_path):
     (tmp_path / "maps" / name / "00000.png").write_bytes(b"")
     network.write(_Brightness(), _SETTINGS, _runs(), tmp_path, maps=True)
     assert _files(tmp_path) == whole
+
+
+def test_runs_of_one_answer_are_predicted_once_and_share_its_files(tmp_path, monkeypatch):
+    """Trap: the three distances from a key frame of JumpCut once wrote one folder three times."""
+    (video,) = moving_shapes.videos("val", count=1, length=33, size=(32, 48))
+    monkeypatch.setitem(PREDICTORS, "dcseg", _ClipWiseWithMasks)
+    predicted, stream = [], Predictor.stream
+    monkeypatch.setattr(
+        Predictor, "stream", lambda *args, **first: predicted.append(args) or stream(*args, **first)
+    )
+    network.write(_Brightness(), _SETTINGS, benchmarks.find("jumpcut").runs(video), tmp_path, maps=True)
+    assert [list(given) for _, _, given in predicted] == [[0], [16]]
+    for key, last, scored in ((0, 32, (8, 16, 32)), (16, 32, (24, 32))):
+        for kind, frames in (("masks", range(key, last + 1)), ("maps", scored)):
+            files = sorted(path.stem for path in (tmp_path / kind / f"{video.name}/key{key:03d}").iterdir())
+            assert files == [f"{index:05d}" for index in frames]
 
 
 def test_progress_names_the_sequence_its_number_and_the_rate(tmp_path, capsys):

@@ -3,7 +3,7 @@ import toy_network
 
 from vos3d_jax import models, storage
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import evaluate
+from vos3d_jax.evaluation import network
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -20,7 +20,7 @@ def test_a_card_from_before_an_argument_existed_means_its_default(tmp_path):
     model = models.build_model("toy", **config.model)
     assert set(model.arguments) > {"width"}
     _save(model, tmp_path / "old", width=model.arguments["width"])
-    loaded, card = evaluate.load_model(config, tmp_path / "old")
+    loaded, card = network.load_model(config, tmp_path / "old")
     assert loaded.arguments["width"] == model.arguments["width"]
     assert card["arguments"] == {"width": model.arguments["width"]}
 
@@ -29,4 +29,4 @@ def test_another_network_is_still_another_one(tmp_path):
     model = models.build_model("toy", width=3)
     _save(model, tmp_path / "other", width=3)
     with pytest.raises(UserError, match="its width is 3"):
-        evaluate.load_model(toy_network.config(), tmp_path / "other")
+        network.load_model(toy_network.config(), tmp_path / "other")

@@ -14,6 +14,7 @@ from synthetic_scores import make_scores
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmarks, everything_foreground, report, score_predictions
+from vos3d_jax.evaluation.benchmark_data import BenchmarkData
 from vos3d_jax.evaluation.report.pictures import worst_scenes
 from vos3d_jax.evaluation.scores import Row
 from vos3d_jax.media.masks import write_palette_png
@@ -32,8 +33,11 @@ def make_video(name, length=4):
 VIDEOS = [make_video("bear"), make_video("surf")]
 
 
-def truth_of(video):
-    return (video.read_mask(index) for index in range(video.length))
+DATA = BenchmarkData(benchmarks.find("davis2016"), VIDEOS)
+
+
+def truth_of(run):
+    return map(run.video.read_mask, run.frames)
 
 
 def write_masks(folder, videos=VIDEOS, sub=""):
@@ -55,7 +59,7 @@ def read_csv(path):
 
 
 def test_an_evaluation_leaves_scores_csv_page_and_pictures(tmp_path):
-    scores = score_predictions("davis2016", VIDEOS, truth_of)
+    scores = score_predictions(DATA, truth_of)
     report.write(scores, tmp_path / "out", videos=VIDEOS, masks_dir=write_masks(tmp_path / "masks"))
     assert report.read(tmp_path / "out") == report.read(tmp_path / "out/scores.json") == scores
     found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
@@ -189,8 +193,8 @@ def test_the_table_of_hundreds_of_clips_shows_the_worst():
 
 def test_baselines_stand_in_one_table():
     rows = [
-        ("trained network", score_predictions("davis2016", VIDEOS, truth_of)),
-        ("everything foreground", score_predictions("davis2016", VIDEOS, everything_foreground)),
+        ("trained network", score_predictions(DATA, truth_of)),
+        ("everything foreground", score_predictions(DATA, everything_foreground)),
     ]
     text = printed(report.compare_table(rows))
     assert "trained network" in text and "everything foreground" in text
@@ -199,7 +203,8 @@ def test_baselines_stand_in_one_table():
 
 def test_results_of_different_protocols_are_refused_in_one_table():
     rows = [
-        (name, score_predictions(name, VIDEOS, truth_of)) for name in ("davis2016", "davis2016_all_frames")
+        (name, score_predictions(BenchmarkData(benchmarks.find(name), VIDEOS), truth_of))
+        for name in ("davis2016", "davis2016_all_frames")
     ]
     with pytest.raises(UserError, match="are not compared"):
         report.compare_table(rows)

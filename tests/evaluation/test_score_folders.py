@@ -11,9 +11,9 @@ from mask_folders import SIZE, box, moving, write_davis, write_frames, write_gre
 
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import Scores, aggregation, metrics, score, score_predictions, scoring
+from vos3d_jax.evaluation import Scores, aggregation, benchmark_data, metrics, score, score_predictions
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, DAVIS2016_STABLE
-from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation.run_measures import RunMeasures
 from vos3d_jax.evaluation.scores import Row, require_comparable
 from vos3d_jax.media.images import write_map_png
 
@@ -359,8 +359,7 @@ def test_names_of_videos_may_be_any_words(tmp_path):
 
 def test_generated_videos_are_scored_with_the_options_of_their_reader(tmp_path):
     options = dict(count=2, length=4, size=[32, 48])
-    videos = scoring.benchmark_videos(BENCHMARKS["moving_shapes"], None, **options)
-    for video in videos:
+    for video in benchmark_data.load(BENCHMARKS["moving_shapes"], None, **options).videos:
         write_masks(tmp_path / video.name, [video.read_mask(index) for index in range(4)])
     scores = score(tmp_path, "moving_shapes", workers=1, **options)
     assert scores.figures["J&F"] == 1
@@ -378,14 +377,14 @@ def test_a_running_method_scores_what_its_files_score(tmp_path, name):
     (tmp_path / "data/Annotations_unsupervised").symlink_to(tmp_path / "data/Annotations")
     write_masks(tmp_path / "results/bear", truth[::-1])
     from_files = score(tmp_path / "results", name, tmp_path / "data", workers=1)
-    videos = scoring.benchmark_videos(BENCHMARKS[name], tmp_path / "data")
-    running = score_predictions(name, videos, lambda video: iter(truth[::-1]), method="results")
+    data = benchmark_data.load(BENCHMARKS[name], tmp_path / "data")
+    running = score_predictions(data, lambda run: iter(truth[::-1]), method="results")
     files = {**from_files.provenance, "masks": running.provenance["masks"]}  # what values of files mean
     assert running == dataclasses.replace(from_files, provenance=files)
     if objects > 1:
         too_many = [mask * np.uint8(10) for mask in truth]
         with pytest.raises(UserError, match="bear has the object id 30 but .* is the largest allowed"):
-            score_predictions(name, videos, lambda video: iter(too_many))
+            score_predictions(data, lambda run: iter(too_many))
 
 
 def test_defects_of_the_official_tools_are_part_of_the_protocol(tmp_path):
@@ -442,7 +441,7 @@ def test_several_processes_give_what_one_gives_in_the_benchmarks_order(tmp_path)
 
 
 def part(*rows):
-    return Part(rows, "", "")
+    return RunMeasures(rows, "", "")
 
 
 def test_pooled_figures_of_levels_equal_those_of_the_probabilities():

@@ -13,7 +13,7 @@ from vos3d_jax import configuration, recipe, storage
 from vos3d_jax.data.pipeline import Source
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import evaluate, evaluation_videos
+from vos3d_jax.evaluation import benchmark_data, evaluate, quick_score
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.training import loop, sources
 
@@ -74,11 +74,11 @@ def test_own_videos_are_trained_on_and_scored_on_the_one_held_out(tmp_path, monk
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
     config = _config("", _write_videos(tmp_path / "own"))
     run = tmp_path / "run"
-    videos = evaluation_videos.videos(config)
-    model = loop.train(config, run, evaluation_videos.quick_score(config), videos)
+    data = benchmark_data.load_for(config)
+    model = loop.train(config, run, quick_score.quick_score(config.evaluation, data), data.videos)
     assert "clips (4 a device) of 2x32x64" in capsys.readouterr().out
     scores = evaluate.evaluate(
-        config, model, storage.load_card(run), run, say=lambda line: None, trained_in=run
+        config, data, model, storage.load_card(run), run, say=lambda line: None, trained_in=run
     )
     assert [row.name for row in scores.rows] == ["v2"] and len(scores.rows[0].frames) == 6
     assert "J on held-out frames" in (run / "evaluation" / "report.html").read_text()
@@ -128,7 +128,7 @@ def test_other_held_out_videos_are_refused_too_and_taken_on_where_none_were_kept
     def train(root, score=lambda model: (0.5, {})):
         config = _config("", root)
         config = dataclasses.replace(config, stages=config.stages[:1])
-        return loop.train(config, run, score, evaluation_videos.videos(config) if score else ())
+        return loop.train(config, run, score, benchmark_data.load_for(config).videos if score else ())
 
     train(own)
     others = []

@@ -65,9 +65,9 @@ def _run(arguments: list[str]) -> None:
         if options.json:
             options.json.write_text(json.dumps(rows, indent=1))
         return
-    from vos3d_jax.evaluation import scoring  # brings OpenCV: not for --help
+    from vos3d_jax.evaluation import benchmark_data, benchmarks  # bring OpenCV: not for --help
 
-    videos = scoring.benchmark_videos(scoring.find(_BENCHMARK), options.data_dir)
+    videos = benchmark_data.load(benchmarks.find(_BENCHMARK), options.data_dir).videos
     with tempfile.TemporaryDirectory() as folder:
         results = options.results or _disturbed_results(videos, Path(folder) / "results")
         found = {"metrics": measure_metrics(videos, results)}

@@ -32,6 +32,7 @@ class Video:
         meaning: tells what the values of the masks' files mean, where a reader has to decide it (all masks
             are read for that, once, unless it is given what another process has found); None where the data
             set's own rule says it.
+        label: the action that it shows; None where the data set names none.
         files: what frames and masks are read from, in order; empty where they are generated.
     """
 
@@ -44,6 +45,7 @@ class Video:
     annotated: tuple[int, ...] | None = None
     frames_known: bool = True
     meaning: Callable[..., Meaning] | None = None
+    label: str | None = None
     files: tuple[Path, ...] = ()
 
 

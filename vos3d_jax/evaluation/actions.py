@@ -18,7 +18,7 @@ Actions = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def read_actions(masks_dir: Path, runs: Sequence[Run]) -> Actions | None:
-    """The scores of J-HMDB's actions: folder of a clip -> frame ("" for all) -> class -> score.
+    """Returns the scores of J-HMDB's actions: folder of a clip -> frame ("" for all) -> class -> score.
 
     They are in <results>/<split>/actions.csv, one line a clip or a frame: `clip,frame,<the classes>`, the
     clip as "<class>/<clip>". None if no split has that file.
@@ -32,7 +32,7 @@ def read_actions(masks_dir: Path, runs: Sequence[Run]) -> Actions | None:
         return None
     actions: dict[str, dict[str, dict[str, float]]] = {}
     for group, path in paths.items():
-        labels = {run.label for run in runs if run.group == group}
+        labels = {run.video.label for run in runs if run.group == group}
         if not path.is_file():
             raise UserError(f"{path} is missing, but other splits have theirs: write it too")
         try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.actions import Actions
-from vos3d_jax.evaluation.parts import MAP_LEVELS, Part, mean_saliency
+from vos3d_jax.evaluation.run_measures import RunMeasures, mean_saliency
 from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
 
@@ -21,63 +21,66 @@ _STATISTICS = ("mean", "recall", "decay")
 
 
 def headline(
-    rules: Benchmark, runs: Sequence[Run], parts: Sequence[Part], actions: Actions | None = None
+    rules: Benchmark, runs: Sequence[Run], measured: Sequence[RunMeasures], actions: Actions | None = None
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """(figures by name, notes) of a benchmark's runs and their parts, in the benchmark's order.
+    """Returns (figures by name, notes) of a benchmark's runs, in the benchmark's order.
 
     Args:
         rules: the benchmark.
         runs: its runs.
-        parts: what each left.
+        measured: what each left.
         actions: the scores of J-HMDB's classes by clip and frame; None: not given.
     """
-    rows = [row for part in parts for row in part.rows]
+    rows = [row for one in measured for row in one.rows]
     figures: dict[str, float] = {}
     notes: list[str] = []
     for metric in ("J", "F"):
         if metric in rules.metrics:
-            for name in _STATISTICS:
-                figures[f"{metric} {name}"] = _mean(rules, rows, metric, name)
+            figures |= {f"{metric} {name}": _mean(rules, rows, metric, name) for name in _STATISTICS}
     if {"J", "F"} <= set(rules.metrics):
         figures = {"J&F": (figures["J mean"] + figures["F mean"]) / 2, **figures}
-    absent = [row.name for row in rows if rules.skips_absent and _all_undefined(row)]
-    if absent:
-        notes.append(f"neither truth nor result has {_some(absent)} in a scored frame: left out")
+    if rules.skips_absent:
+        absent = [row.name for row in rows if all(np.isnan(values).all() for values in row.series.values())]
+        if absent:
+            notes.append(f"neither truth nor result has {_some(absent)} in a scored frame: left out")
     if "T" in rules.metrics:
         stable = [row for row in rows if not rules.stable or row.sequence in rules.stable]
         figures["T mean"] = _mean(rules, stable, "T", "mean")
-        undefined = sum(math.isnan(row.statistics("T").mean) for row in stable)
         if not stable:
             notes.append("T is averaged over the stable sequences, of which none is here")
-        elif undefined:
-            notes.append(f"T of {_of(undefined, len(stable))} stable sequences is not defined and left out")
+        elif undefined := _undefined(stable, "T"):
+            notes.append(f"T of {undefined} stable sequences is not defined and left out")
     if "IoU" in rules.metrics:
         figures["IoU mean"] = _mean(rules, rows, "IoU", "mean")
         if rules.objects == "merged":
-            figures["IoU of frames"] = _mean_of_values(rows, "IoU")
-            figures["IoU of pixels"] = _overall_iou(parts)
+            frames, pixels = defaultdict(list), defaultdict(lambda: np.zeros(2, np.int64))
+            for one in measured:
+                for row in one.rows:
+                    frames[row.group].extend(row.series["IoU"])
+                pixels[one.rows[0].group] += one.pixels
+            ious = [inside / union if union else 1.0 for inside, union in pixels.values()]
+            figures["IoU of frames"] = metrics.group_means(frames.values()).over_groups
+            figures["IoU of pixels"] = float(np.mean(ious))
     if "error" in rules.metrics:
         for distance in JUMPCUT_DISTANCES:
             chosen = [row for row in rows if row.group == f"distance {distance}"]
             figures[f"error d{distance}"] = _mean(rules, chosen, "error", "mean")
-        undefined = sum(math.isnan(row.statistics("error").mean) for row in rows)
-        if undefined:
-            notes.append(
-                f"the object is absent at the end of {_of(undefined, len(rows))} transfers: left out"
-            )
+        if undefined := _undefined(rows, "error"):
+            notes.append(f"the object is absent at the end of {undefined} transfers: left out")
     if "frame_map" in rules.metrics:
         if actions is None:
             notes.append("frame-mAP is left out: no <results>/<split>/actions.csv gives the actions' scores")
         else:
-            figures["frame-mAP"] = _frame_map(runs, parts, actions)
-    figures |= _of_maps(rules, parts, notes)
-    notes += _about_objects(runs, parts)
-    return figures, tuple(notes)
+            figures["frame-mAP"] = _frame_map(runs, measured, actions)
+    figures |= (of_maps := _of_maps(measured))
+    if rules.takes_maps and not of_maps:
+        notes.append("saliency measures and pooled F are left out: there are no soft maps")
+    return figures, (*notes, *_about_objects(runs, measured))
 
 
-def _about_objects(runs: Sequence[Run], parts: Sequence[Part]) -> Iterator[str]:
+def _about_objects(runs: Sequence[Run], measured: Sequence[RunMeasures]) -> Iterator[str]:
     """Notes on objects that enter late or not at all, and on results that equal the truth."""
-    late = [entry for part in parts for entry in part.entering]
+    late = [entry for one in measured for entry in one.entering]
     for words, chosen in (
         ("objects that enter late are scored from the frame after", [one for one in late if one[2]]),
         ("objects that enter in the last frame are not scored", [one for one in late if not one[2]]),
@@ -86,21 +89,17 @@ def _about_objects(runs: Sequence[Run], parts: Sequence[Part]) -> Iterator[str]:
             yield f"{words}: {_some(f'{name} ({frame})' for name, frame, _ in chosen)}"
     empty = [
         run.video.name
-        for run, part in zip(runs, parts, strict=False)
-        if part.truth_meaning is not None and not part.truth_meaning.ids
+        for run, one in zip(runs, measured, strict=False)
+        if one.truth_meaning is not None and not one.truth_meaning.ids
     ]
     if empty:
         yield f"the true masks of {_some(empty)} hold no object"
     equal: dict[str, bool] = {}
-    for row in (row for part in parts for row in part.rows):
+    for row in (row for one in measured for row in one.rows):
         equal[row.sequence] = equal.get(row.sequence, True) and _equals_truth(row)
     same = [name for name, all_frames in equal.items() if all_frames]
     if same:
         yield f"the masks of {_some(same)} equal the true ones in every pixel: are they the same files?"
-
-
-def _all_undefined(row: Row) -> bool:
-    return all(math.isnan(value) for values in row.series.values() for value in values)
 
 
 def _equals_truth(row: Row) -> bool:
@@ -115,9 +114,9 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
-def _of_maps(rules: Benchmark, parts: Sequence[Part], notes: list[str]) -> dict[str, float]:
+def _of_maps(measured: Sequence[RunMeasures]) -> dict[str, float]:
     figures: dict[str, float] = {}
-    saliency = mean_saliency(parts)
+    saliency = mean_saliency(measured)
     if saliency is not None:
         figures |= {
             "max F": saliency.max_f,
@@ -130,15 +129,9 @@ def _of_maps(rules: Benchmark, parts: Sequence[Part], notes: list[str]) -> dict[
             "adaptive E": saliency.adaptive_e,
             "MAE": saliency.mae,
         }
-    pooled = [part.levels for part in parts if len(part.levels)]
-    if pooled:
-        counts = np.zeros((MAP_LEVELS, 2), np.int64)
-        for levels in pooled:
-            counts += levels
-        found = metrics.pooled_levels(counts)
-        figures |= {"pooled F": found.max_f, "pooled MAE": found.mae}
-    if rules.takes_maps and not figures:
-        notes.append("saliency measures and pooled F are left out: there are no soft maps")
+    if levels := [one.levels for one in measured if len(one.levels)]:
+        pooled = metrics.pooled_levels(sum(levels[1:], levels[0]))
+        figures |= {"pooled F": pooled.max_f, "pooled MAE": pooled.mae}
     return figures
 
 
@@ -151,38 +144,22 @@ def _mean(rules: Benchmark, rows: Sequence[Row], metric: str, statistic: str) ->
     return metrics.group_means(groups.values()).over_groups
 
 
-def _mean_of_values(rows: Iterable[Row], metric: str) -> float:
-    """The mean over all frames of a group, then over groups."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row.group].extend(row.series[metric])
-    return metrics.group_means(groups.values()).over_groups
-
-
-def _overall_iou(parts: Sequence[Part]) -> float:
-    """The sum of all intersections over that of all unions of a group, then the mean over groups."""
-    groups = defaultdict(lambda: np.zeros(2, np.int64))
-    for part in parts:
-        groups[part.rows[0].group] += part.pixels
-    return float(np.mean([inside / union if union else 1.0 for inside, union in groups.values()]))
-
-
-def _frame_map(runs: Sequence[Run], parts: Sequence[Part], actions: Actions) -> float:
+def _frame_map(runs: Sequence[Run], measured: Sequence[RunMeasures], actions: Actions) -> float:
     """Frame-mAP as a fraction: of each split, then over splits."""
     values = []
     for group in dict.fromkeys(run.group for run in runs):
         truths: dict[str, dict] = defaultdict(dict)
         frames, scores, boxes = [], defaultdict(list), []
-        for run, part in zip(runs, parts, strict=True):
+        for run, one in zip(runs, measured, strict=True):
             if run.group != group:
                 continue
             of_clip = actions[run.folder]
-            for frame, found, true in part.boxes:
+            for frame, box, true in one.boxes:
                 key = (run.folder, frame)
-                truths[run.label][key] = np.array([true])
-                if found is not None:
+                truths[run.video.label][key] = np.array([true])
+                if box is not None:
                     frames.append(key)
-                    boxes.append(found)
+                    boxes.append(box)
                     for label, value in of_clip[frame if frame in of_clip else ""].items():
                         scores[label].append(value)
         table = np.array(boxes, np.float64).reshape(-1, 4)
@@ -194,5 +171,7 @@ def _frame_map(runs: Sequence[Run], parts: Sequence[Part], actions: Actions) -> 
     return float(np.mean(values))
 
 
-def _of(count: int, total: int) -> str:
-    return f"{count} of {total}"
+def _undefined(rows: Sequence[Row], metric: str) -> str:
+    """Returns "2 of 5" where so many rows have no mean of a metric; "" where all have one."""
+    count = sum(math.isnan(row.statistics(metric).mean) for row in rows)
+    return f"{count} of {len(rows)}" if count else ""

@@ -29,7 +29,7 @@ _BROKEN = (
 
 @contextlib.contextmanager
 def opened(results: str | Path, folders: Collection[str], root: str | None, title: str) -> Iterator[Path]:
-    """The folder of results: `results` itself, or what a zip file holds, which is gone afterwards.
+    """Returns the folder of results: `results` itself, or what a zip file holds, which is gone afterwards.
 
     Messages of errors inside the context name the zip file, not the temporary folder.
 
@@ -113,19 +113,19 @@ def _placed(
         raise UserError(f"{path} is empty: pack the masks, <sequence>/<frame>.png")
     known = frozenset(folders)
     tops = {member.filename.partition("/")[0] for member in members}
-    found = ""  # the folder that holds those of the sequences
+    above = ""  # the folder that holds those of the sequences
     if not any(str(PurePosixPath(member.filename).parent) in known for member in members) and len(tops) == 1:
-        found = tops.pop()
-    if root is not None and found != root:
+        above = tops.pop()
+    if root is not None and above != root:
         wanted = f"the folder {root!r} above those of the sequences" if root else "no folder above them"
-        mend = f"zip -r masks.zip {root}" if root else f"cd {found} && zip -r ../masks.zip ."
+        mend = f"zip -r masks.zip {root}" if root else f"cd {above} && zip -r ../masks.zip ."
         raise UserError(
             f"{path} has the layout {members[0].filename!r}, but the server of {title} wants {wanted}: "
             f"pack them again, `{mend}`"
         )
     placed = {}
     for member in members:
-        name = member.filename.removeprefix(f"{found}/") if found else member.filename
+        name = member.filename.removeprefix(f"{above}/") if above else member.filename
         inside = PurePosixPath(name)
         if inside.suffix.lower() != ".png" or str(inside.parent) not in known:
             raise UserError(

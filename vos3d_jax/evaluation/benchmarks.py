@@ -4,6 +4,9 @@ Each row names its rule; names of sequences are with their readers. Protocols of
 on the same masks, so every result carries its own and is compared within it.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
 from vos3d_jax.data.readers.fbms import FBMS
 from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
@@ -16,17 +19,9 @@ __all__ = ["BENCHMARKS", "DAVIS2016_STABLE", "DAVIS2016_VAL", "JUMPCUT_DISTANCES
 DAVIS2016_VAL = DAVIS2016["val"]
 # Over these T is averaged.
 DAVIS2016_STABLE = (
-    "blackswan",
-    "camel",
-    "car-roundabout",
-    "car-shadow",
-    "cows",
-    "drift-straight",
-    "kite-surf",
-    "paragliding-launch",
-    "scooter-black",
-    "soapbox",
-)
+    "blackswan", "camel", "car-roundabout", "car-shadow", "cows", "drift-straight", "kite-surf",
+    "paragliding-launch", "scooter-black", "soapbox",
+)  # fmt: skip
 
 _JHMDB_SPLITS = (("split1", "test1"), ("split2", "test2"), ("split3", "test3"))
 _SALIENCY = ("J", "F", "saliency", "pooled")
@@ -213,6 +208,7 @@ _ROWS = (
         dataset="jumpcut",
         split="all",
         frames="transfers",
+        first_mask=True,
         metrics=("error",),
         number=22,
     ),
@@ -256,15 +252,28 @@ _ROWS = (
 BENCHMARKS: dict[str, Benchmark] = {row.name: row for row in _ROWS}
 
 
-def find(name: str) -> Benchmark:
-    """The benchmark of this name.
+def find(name: str, metrics: Sequence[str] | None = None, partial: bool = False) -> Benchmark:
+    """Returns the benchmark of this name, of some of its metrics, or of what there are masks of only.
+
+    Results of some metrics are those of all of them, of fewer figures; those of a part compare with none of
+    the whole.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it does not measure one of the metrics.
     """
     if name not in BENCHMARKS:
         # Not the generated one: it is what configs make of it.
         names = [row.name for row in _ROWS if row.dataset != "moving_shapes"]
         mend = (near := nearest(name, names)) and f"; {near}"
         raise UserError(f"there is no benchmark {name!r}: choose one of {', '.join(names)}{mend}")
-    return BENCHMARKS[name]
+    rules = BENCHMARKS[name]
+    if metrics is not None:
+        unknown = [metric for metric in metrics if metric not in rules.metrics] or ["nothing"] * (not metrics)
+        if unknown:
+            choice = ", ".join(rules.metrics)
+            raise UserError(f"{name} does not measure {unknown[0] or 'nothing'}: choose of {choice}")
+        rules = replace(rules, metrics=tuple(metric for metric in rules.metrics if metric in metrics))
+    if partial:
+        protocol, title = f"{rules.protocol}+partial", f"{rules.title}, partial results"
+        rules = replace(rules, partial=True, protocol=protocol, title=title)
+    return rules

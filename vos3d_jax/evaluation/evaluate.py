@@ -7,61 +7,28 @@ settings, data), so that a killed one goes on where it stood, and one of somethi
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flax import nnx
 
 import vos3d_jax
-from vos3d_jax import cards, files, models, records, storage
+from vos3d_jax import cards, files, models, records
 from vos3d_jax.data.identity import identity
-from vos3d_jax.data.video import Video
-from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import (
-    Scores,
-    benchmarks,
-    evaluation_videos,
-    everything_foreground,
-    network,
-    report,
-    score_predictions,
-    scoring,
-)
-from vos3d_jax.evaluation.benchmarks import Benchmark
-from vos3d_jax.models.abstract import abstract_model
+from vos3d_jax.evaluation import network, report, scoring, workers
+from vos3d_jax.evaluation.benchmark_data import BenchmarkData
+from vos3d_jax.evaluation.scores import Scores
 from vos3d_jax.progress import Progress
 from vos3d_jax.recipe import Config
 
-# Arguments that say how a network computes, not which network it is.
-_HOW = ("dtype", "remat", "implementation")
 _PARTS = "parts"
 _FLAGS = ("--workdir", "--overwrite --mode=evaluate")  # what leads elsewhere, and what replaces
 
 
-def load_model(
-    config: Config, folder: str | Path, step: storage.Step = None
-) -> tuple[nnx.Module, dict[str, Any]]:
-    """Returns the network stored in `folder` and its card; UserError when it is not the config's network.
-
-    `step` is that of `storage.load_model`, as are the other errors.
-    """
-    card = storage.load_card(folder, step)
-    ours = models.model_card(abstract_model(config.system, **config.model))
-    # A card from before an argument existed does not hold it: its network has the default.
-    theirs = models.model_card(abstract_model(card["system"], **card["arguments"]))
-    wanted, stored = ({"system": one["system"], **one["arguments"]} for one in (ours, theirs))
-    for name in sorted((wanted.keys() | stored.keys()) - set(_HOW)):
-        if wanted.get(name) != stored.get(name):
-            raise UserError(
-                f"{folder} holds another network than config {config.name}: its {name} is"
-                f" {stored.get(name)!r}, the config's is {wanted.get(name)!r}: give the one of its training"
-            )
-    return storage.load_model_and_card(folder, step)
-
-
 def evaluate(
     config: Config,
+    data: BenchmarkData,
     model: nnx.Module,
     card: Mapping[str, Any],
     output: Path,
@@ -79,21 +46,21 @@ def evaluate(
     run on the same videos makes way.
 
     Args:
-      config: its `evaluation` says what is done.
-      model: the network.
-      card: of the checkpoint that it is from.
-      output: the folder of the run.
-      say: is told what is going on, a line at a time.
-      trained_in: the folder of the run that the network is from, whose curves and settings the report shows.
-      replace: a finished evaluation of other weights, settings or data makes way.
+        config: its `evaluation` says what is done.
+        data: what it is scored on, `benchmark_data.load_for(config)`.
+        model: the network.
+        card: of the checkpoint that it is from.
+        output: the folder of the run.
+        say: is told what is going on, a line at a time.
+        trained_in: the run that the network is from, whose curves and settings the report shows.
+        replace: a finished evaluation of other weights, settings or data makes way.
 
     Raises:
-      UserError: as `evaluation_videos.videos`; `output` cannot be written, another command is evaluating
-        there, or it holds a finished evaluation of something else.
+        UserError: `output` cannot be written, another command evaluates there, or it holds an evaluation of
+            something else; a frame or true mask cannot be used.
     """
-    settings, videos = config.evaluation, evaluation_videos.videos(config)
     folder, unfinished = output / "evaluation", output / "evaluation.tmp"
-    key = _key(config, card, videos)
+    key = _key(config, data, card)
     own = trained_in is not None and Path(trained_in).resolve() == output.resolve()
     with files.exclusive(output):
         if (folder / "scores.json").exists():
@@ -115,68 +82,47 @@ def evaluate(
                 )
             _remove(unfinished)
             files.write(unfinished / "key.json", (json.dumps(key, indent=1) + "\n").encode())
-        rules = benchmarks.find(settings.benchmark)
-        if settings.baselines:
-            _score_baselines(config, model, rules, videos, unfinished / "baselines", say)
-        runs = [run for video in videos for run in rules.runs(video)]
-        network.write(model, settings, runs, unfinished, maps=rules.takes_maps)
-        scores = _score_files(config, rules, card, videos, unfinished, say)
+        if config.evaluation.baselines:
+            _score_baselines(config, data, model, unfinished / "baselines", say)
+        maps = data.rules.takes_maps
+        network.write(model, config.evaluation, data.runs, unfinished, maps=maps)
+        say(f"scoring on {data.rules.title}: {', '.join(data.rules.metrics)}")
+        with Progress("scoring", "sequences") as progress:
+            scores = scoring.score(
+                unfinished / "masks",
+                data,
+                maps_dir=unfinished / "maps" if maps else None,
+                method="trained network",
+                work_dir=unfinished / _PARTS,
+                progress=progress.scored,
+                card=cards.digest(card),
+            )
         report.write(
             scores,
             unfinished,
-            videos=[run.video for run in runs],
+            videos=[run.video for run in data.runs],
             masks_dir=unfinished / "masks",
             compare=[report.Other(one) for one in _baselines(unfinished)],
             run=trained_in and report.find_training(trained_in),
         )
-        scoring.remove_parts(unfinished / _PARTS)
+        workers.remove_parts(unfinished / _PARTS)
         _replace(folder, unfinished)
         return _show(folder, say)
 
 
 def _score_baselines(
-    config: Config,
-    model: nnx.Module,
-    rules: Benchmark,
-    videos: Sequence[Video],
-    folder: Path,
-    say: Callable[[str], None],
+    config: Config, data: BenchmarkData, model: nnx.Module, folder: Path, say: Callable[[str], None]
 ) -> None:
     """Writes the scores of the simplest method and of the network before training, unless they are there."""
     untrained = models.build_model(model.system, seed=config.seed, **model.arguments)
-    for method, masks in (
-        ("everything foreground", everything_foreground),
-        ("untrained network", network.masks(untrained, config.evaluation, say)),
+    for method, answer in (
+        ("everything foreground", scoring.everything_foreground),
+        ("untrained network", network.answers(untrained, config.evaluation, say)),
     ):
         file = folder / method.replace(" ", "_") / "scores.json"
         if not file.exists():
-            say(f"scoring {method} on {len(videos)} videos of {rules.title}")
-            files.write(file, score_predictions(rules, videos, masks, method=method).to_json().encode())
-
-
-def _score_files(
-    config: Config,
-    rules: Benchmark,
-    card: Mapping[str, Any],
-    videos: Sequence[Video],
-    folder: Path,
-    say: Callable[[str], None],
-) -> Scores:
-    """The scores of the predictions in `folder`, by the code of the command `score`."""
-    say(f"scoring on {rules.title}: {', '.join(rules.metrics)}")
-    with Progress("scoring", "sequences") as progress:
-        return scoring.score(
-            folder / "masks",
-            rules.name,
-            config.data_dir or None,
-            maps_dir=folder / "maps" if rules.takes_maps else None,
-            method="trained network",
-            work_dir=folder / _PARTS,
-            progress=progress.scored,
-            videos=videos,
-            card=cards.digest(card),
-            **evaluation_videos.reader_arguments(config),
-        )
+            say(f"scoring {method} on {len(data.videos)} videos of {data.rules.title}")
+            files.write(file, scoring.score_predictions(data, answer, method=method).to_json().encode())
 
 
 def _baselines(folder: Path) -> list[Scores]:
@@ -200,17 +146,17 @@ def _show(folder: Path, say: Callable[[str], None]) -> Scores:
     return scores
 
 
-def _key(config: Config, card: Mapping[str, Any], videos: Sequence[Video]) -> dict[str, Any]:
+def _key(config: Config, data: BenchmarkData, card: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation is of, as key.json keeps it."""
-    data = config.evaluation.data
+    asked = config.evaluation.data
     return {
         "weights": cards.digest(card),
         "step": card.get("step"),
         "benchmark": config.evaluation.benchmark,
         "predictor": config.evaluation.predictor,
         "baselines": config.seed if config.evaluation.baselines else None,
-        "data": [data.name, data.split, dict(data.options)],
-        "videos": [[video.name, identity(video)] for video in videos],
+        "data": [asked.name, asked.split, dict(asked.options)],
+        "videos": [[video.name, identity(video)] for video in data.videos],
         "version": vos3d_jax.__version__,
     }
 

@@ -7,16 +7,16 @@ the first and the last frame, after the true mask of the first.
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from vos3d_jax.constants import VOID
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import metrics
-from vos3d_jax.evaluation.parts import MAP_LEVELS, SALIENCY, Box, Ids, Map, Part
+from vos3d_jax.evaluation.run_measures import MAP_LEVELS, SALIENCY, Box, Ids, Map, RunMeasures
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.evaluation.scores import Row
-from vos3d_jax.media.encodings import Meaning
 
 _TO_8_BITS = 257  # 65535 / 255
 
@@ -27,8 +27,8 @@ def measure(
     masks: Iterable[Ids | None],
     maps: Iterable[Map | None] | None = None,
     defects: tuple[str, ...] = (),
-) -> Part:
-    """What a method's answer to a run is worth.
+) -> RunMeasures:
+    """Returns what a method's answer to a run is worth.
 
     Args:
         rules: the benchmark.
@@ -43,32 +43,20 @@ def measure(
     """
     pairs = _Pairs(rules, run, masks, maps)
     if rules.objects == "entering":
-        rows, entering = _entering_rows(run, pairs, defects)
-        return Part(rows, *pairs.fingerprints(), truth_meaning=_meaning(run), entering=entering)
-    if rules.objects != "merged":
-        rows = _object_rows(rules, run, pairs, defects)
-        return Part(rows, *pairs.fingerprints(), truth_meaning=_meaning(run))
-    meters = _Meters(rules, run, measure_maps=maps is not None)
-    for index, found, truth, soft in pairs:
-        meters.add(index, found, truth, soft)
-    return Part(
-        (_row(run, run.name, meters.series, pairs.names, defects),),
-        *pairs.fingerprints(),
-        images=meters.images,
-        saliency=meters.saliency,
-        levels=meters.levels,
-        boxes=tuple(meters.boxes),
-        pixels=meters.pixels,
-        truth_meaning=_meaning(run),
-    )
-
-
-def _meaning(run: Run) -> Meaning | None:
-    return None if run.video.meaning is None else run.video.meaning()
+        rows, beside = _entering_rows(run, pairs, defects)
+    elif rules.objects != "merged":
+        rows, beside = _object_rows(rules, run, pairs, defects), {}
+    else:
+        meters = _Meters(rules, run, measure_maps=maps is not None)
+        for index, mask, truth, soft in pairs:
+            meters.add(index, mask, truth, soft)
+        rows, beside = (_row(run, run.name, meters.series, pairs.names, defects),), meters.totals()
+    meaning = None if run.video.meaning is None else run.video.meaning()
+    return RunMeasures(rows, *pairs.fingerprints(), truth_meaning=meaning, **beside)
 
 
 def truth_fingerprint(rules: Benchmark, run: Run) -> str:
-    """The fingerprint of the true masks that a run is scored against: `Part.truth` of its part."""
+    """Returns the fingerprint of the true masks that a run is scored against: `RunMeasures.truth`."""
     digest = _begun_truth_digest(rules, run)
     for index in run.scored:
         truth = run.video.read_mask(index)
@@ -89,7 +77,7 @@ class _Pairs:
         run, video = self._run, self._run.video
         scored = frozenset(run.scored)
         done = 0
-        for index, found in zip(run.frames, self._masks, strict=False):
+        for index, mask in zip(run.frames, self._masks, strict=False):
             done += 1
             soft = None if self._maps is None else next(self._maps)
             if index not in scored:
@@ -98,26 +86,30 @@ class _Pairs:
             truth = video.read_mask(index)
             if truth is None:
                 raise UserError(f"the frame {where} has no true mask: add it, or remove the frame")
-            if found is None:
+            if mask is None:
                 raise UserError(f"there is no mask for {where}: give one a frame")
-            for what, array in (("mask", found), ("map", soft)):
+            for what, array in (("mask", mask), ("map", soft)):
                 if array is not None and array.shape != truth.shape:
-                    raise _wrong_size(f"the {what} of {where}", array.shape, truth.shape)
+                    (height, width), (rows, columns) = array.shape[:2], truth.shape
+                    raise UserError(
+                        f"the {what} of {where} is {width}x{height} but its frame is {columns}x{rows}: "
+                        "resize the mask with nearest neighbour"
+                    )
             merged = self._rules.objects == "merged"
             if merged:
-                found = (found != 0).view(np.uint8)
+                mask = (mask != 0).view(np.uint8)
             name = video.frame_names[index]
             _update(self._truth_digest, name, truth)
-            _update(self._results_digest, name, np.packbits(found) if merged else found)
+            _update(self._results_digest, name, np.packbits(mask) if merged else mask)
             if soft is not None:
                 _update(self._results_digest, name, soft)
-            yield index, found, truth, soft
+            yield index, mask, truth, soft
         if done < len(run.frames) or next(self._masks, run) is not run:
             amount = f"only {done}" if done < len(run.frames) else "more"
             raise UserError(f"{video.name} has {len(run.frames)} frames but {amount} masks: give one a frame")
 
     def fingerprints(self) -> tuple[str, str]:
-        """Those of truth and results, when all frames are through."""
+        """Returns those of truth and results, when all frames are through."""
         return self._truth_digest.hexdigest(), self._results_digest.hexdigest()
 
 
@@ -133,45 +125,45 @@ class _Meters:
         levels = MAP_LEVELS if "pooled" in self._metrics else 0
         self.levels = np.zeros((levels, 2), np.int64)
         self.pixels = (0, 0)
-        self.boxes: list[tuple[str, Box | None, Box]] = []
+        self.boxes: tuple[tuple[str, Box | None, Box], ...] = ()
         self._shape, self._last = None, 0
         self._entered = not rules.skips_absent
         if "T" in self._metrics:
             first = run.video.read_mask(0)
             self._shape = None if first is None else metrics.outline_shape(first != 0)
 
-    def add(self, index: int, found: np.ndarray, truth: np.ndarray, soft: np.ndarray | None) -> None:
+    def add(self, index: int, mask: np.ndarray, truth: np.ndarray, soft: np.ndarray | None) -> None:
         """Counts one frame in."""
         asked, series = self._metrics, self.series
-        self._entered = self._entered or bool(found.any() or truth.any())
+        self._entered = self._entered or bool(mask.any() or truth.any())
         if not self._entered:
             for values in series.values():
                 values.append(math.nan)
             return
         void = truth == VOID if self._rules.void else None
         if self._rules.largest_region:
-            found = metrics.largest_region(found)
+            mask = metrics.largest_region(mask)
         if "J" in asked and "F" in asked:
-            j, f = metrics.j_and_f(found, truth, void)
+            j, f = metrics.j_and_f(mask, truth, void)
             series["J"].append(j)
             series["F"].append(f)
         elif "J" in asked:
-            series["J"].append(metrics.region_similarity(found, truth, void))
+            series["J"].append(metrics.region_similarity(mask, truth, void))
         elif "F" in asked:
-            series["F"].append(metrics.boundary_f(found, truth, void))
+            series["F"].append(metrics.boundary_f(mask, truth, void))
         if "IoU" in asked:
-            intersection, union = metrics.region_counts(found, truth, void)
+            intersection, union = metrics.region_counts(mask, truth, void)
             series["IoU"].append(intersection / union if union else 1.0)
             self.pixels = (self.pixels[0] + intersection, self.pixels[1] + union)
         if "error" in asked:
-            series["error"].append(metrics.jumpcut_error(found, truth))
+            series["error"].append(metrics.jumpcut_error(mask, truth))
         if "T" in asked and 0 < index < self._run.video.length - 1:
-            shape = metrics.outline_shape(found)
+            shape = metrics.outline_shape(mask)
             next_to_it = index == self._last + 1  # not so where frames have no mask (partial results)
             series["T"].append(metrics.shape_change(self._shape, shape) if next_to_it else math.nan)
             self._shape, self._last = shape, index
         if "frame_map" in asked:
-            self._add_boxes(index, found, truth)
+            self._add_boxes(index, mask, truth)
         if "saliency" in asked:
             rounded = np.round(soft / _TO_8_BITS).astype(np.uint8)
             image = metrics.image_saliency(rounded, np.where(truth != 0, np.uint8(255), np.uint8(0)))
@@ -182,16 +174,20 @@ class _Meters:
             keys = soft.astype(np.int64) * 2 + (truth != 0)
             self.levels += np.bincount(keys.ravel(), minlength=2 * MAP_LEVELS).reshape(MAP_LEVELS, 2)
 
-    def _add_boxes(self, index: int, found: np.ndarray, truth: np.ndarray) -> None:
+    def totals(self) -> dict[str, Any]:
+        """Returns the sums and boxes of all frames, as fields of `RunMeasures`."""
+        return {name: getattr(self, name) for name in ("images", "saliency", "levels", "boxes", "pixels")}
+
+    def _add_boxes(self, index: int, mask: np.ndarray, truth: np.ndarray) -> None:
         rows, columns = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
         if rows.size:
             true = tuple(int(place) for place in (columns[0], rows[0], columns[-1], rows[-1]))
-            self.boxes.append((self._run.video.frame_names[index], metrics.mask_box(found), true))
+            self.boxes += ((self._run.video.frame_names[index], metrics.mask_box(mask), true),)
 
 
 def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, ...]) -> tuple[Row, ...]:
     """One row an object of the first true mask, its ids those of the result or assigned to its proposals."""
-    index = _first(run)
+    index = run.frames[0]
     first = run.video.read_mask(index)
     if first is None:
         raise UserError(f"the frame {run.video.name} {run.video.frame_names[index]} has no true mask: add it")
@@ -201,10 +197,10 @@ def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, 
             f"the first true mask of {run.video.name} ({run.video.frame_names[index]}) has no objects, so "
             "there is nothing to score: leave the video out"
         )
-    frames = ((found, truth) for _, found, truth, _ in pairs)
+    frames = ((mask, truth) for _, mask, truth, _ in pairs)
     try:
         if "IoU" in rules.metrics:
-            values = metrics.object_ious(_allowed(frames, count, run.name), count)
+            values = metrics.object_ious(frames, count, run.name)
             series = [{"IoU": ious} for ious in values]
         else:
             if rules.objects == "given":
@@ -224,12 +220,12 @@ def _object_rows(rules: Benchmark, run: Run, pairs: _Pairs, defects: tuple[str, 
 
 def _entering_rows(
     run: Run, pairs: _Pairs, defects: tuple[str, ...]
-) -> tuple[tuple[Row, ...], tuple[tuple[str, str, bool], ...]]:
+) -> tuple[tuple[Row, ...], dict[str, Any]]:
     """One row an id that occurs in the truth, from the frame after it enters; and those that enter late."""
     video, names = run.video, pairs.names
-    frames = ((found, truth) for _, found, truth, _ in pairs)
+    frames = ((mask, truth) for _, mask, truth, _ in pairs)
     try:
-        scored = metrics.entering(frames, video.read_mask(run.first_mask), run.name)
+        scored = metrics.entering(frames, video.read_mask(run.frames[0]), run.name)
     except ValueError as error:
         raise UserError(f"{error}: write the ids of the true masks") from None
     rows, entering = [], []
@@ -245,35 +241,11 @@ def _entering_rows(
             f"the true masks of {video.name} have no object before the last ({names[-1]}), so there is "
             "nothing to score: leave the video out"
         )
-    return tuple(rows), tuple(entering)
-
-
-def _allowed(frames: Iterable[tuple[Ids, Ids]], count: int, name: str) -> Iterator[tuple[Ids, Ids]]:
-    for found, truth in frames:
-        largest = int(found.max(initial=0))
-        if largest > count:
-            raise ValueError(f"{name} has the object id {largest} but {count} is the largest allowed")
-        yield found, truth
+    return tuple(rows), {"entering": tuple(entering)}
 
 
 def _row(run: Run, name: str, series: dict, frames: tuple[str, ...], defects: tuple[str, ...]) -> Row:
-    return Row(
-        name=name,
-        sequence=run.video.name,
-        group=run.group,
-        size=run.video.size,
-        frames=frames,
-        series={metric: tuple(map(float, values)) for metric, values in series.items()},
-        defects=defects,
-    )
-
-
-def _wrong_size(what: str, size: tuple[int, ...], frame_size: tuple[int, ...]) -> UserError:
-    """The error of a mask that has another size than its frame."""
-    return UserError(
-        f"{what} is {size[1]}x{size[0]} but its frame is {frame_size[1]}x{frame_size[0]}: "
-        "resize the mask with nearest neighbour"
-    )
+    return Row(name, run.video.name, run.group, run.video.size, frames, series, defects)
 
 
 def _begun_truth_digest(rules: Benchmark, run: Run):
@@ -281,17 +253,12 @@ def _begun_truth_digest(rules: Benchmark, run: Run):
     digest = hashlib.sha256()
     used = {0} if rules.frames == "inner" else set()
     if rules.objects != "merged":
-        used.add(_first(run))
+        used.add(run.frames[0])
     for index in sorted(used - set(run.scored)):
         truth = run.video.read_mask(index)
         if truth is not None:
             _update(digest, run.video.frame_names[index], truth)
     return digest
-
-
-def _first(run: Run) -> int:
-    """The frame whose true mask says how many objects there are."""
-    return run.frames[0] if run.first_mask is None else run.first_mask
 
 
 def _update(digest, name: str, ids: np.ndarray) -> None:

@@ -54,7 +54,7 @@ class BadResult(Exception):
 
     @classmethod
     def of(cls, fault: UnfitMask) -> "BadResult":
-        """That of a mask whose values cannot be told."""
+        """Returns that of a mask whose values cannot be told."""
         return cls(Problem(fault.kind, fault.path, fault.detail))
 
 
@@ -69,7 +69,7 @@ def refuse(problems: Sequence[Problem], runs: Sequence[Run]) -> None:
 
 
 def refused(problems: Sequence[Problem], total: int, unit: str) -> UserError:
-    """The error of problems, of `total` units ("frame"): the first of the most basic kind, and the mend."""
+    """Returns the error of problems, of `total` units ("frame"): the first most basic one, and the mend."""
     kind = next(kind for kind in _KINDS if any(problem.kind == kind for problem in problems))
     chosen = [problem for problem in problems if problem.kind == kind]
     strange = {

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from vos3d_jax.media.encodings import Meaning
 
 
 def versions() -> dict[str, str]:
-    """Of the software that scores depend on."""
+    """Returns those of the software that scores depend on."""
     return {
         "vos3d_jax": vos3d_jax.__version__,
         "python": platform.python_version(),
@@ -28,13 +28,13 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(runs: Sequence[Run], digests: Sequence[str]) -> str:
-    """The sha256 of those of the runs."""
+    """Returns the sha256 of those of the runs."""
     lines = (f"{run.name} {digest}\n" for run, digest in zip(runs, digests, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def overlap(masks: Path, data_dir: str | Path | None) -> tuple[str, ...]:
-    """A note where results and data lie in one another, so that one may have been taken for the other."""
+    """Returns a note where results and data lie in one another: one may have been taken for the other."""
     if data_dir is None:
         return ()
     ours, theirs = masks.resolve(), Path(data_dir).resolve()
@@ -46,15 +46,13 @@ def overlap(masks: Path, data_dir: str | Path | None) -> tuple[str, ...]:
 
 
 def meanings(runs: Sequence[Run], meanings: Sequence[Meaning | None], usual: str) -> dict[str, list[str]]:
-    """What the masks' values mean, in words, and of which videos they mean that."""
-    found: dict[str, list[str]] = {}
+    """Returns what the masks' values mean, in words, and of which videos they mean that."""
+    videos: dict[str, dict[str, None]] = {}
     for run, meaning in zip(runs, meanings, strict=True):
-        names = found.setdefault(usual if meaning is None else meaning.words, [])
-        if run.video.name not in names:
-            names.append(run.video.name)
-    return found
+        videos.setdefault(usual if meaning is None else meaning.words, {})[run.video.name] = None
+    return {words: list(names) for words, names in videos.items()}
 
 
-def asked(options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, as scores.json keeps it."""
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what was asked for, as scores.json keeps it."""
     return json.loads(json.dumps({name: value for name, value in options.items() if value is not None}))

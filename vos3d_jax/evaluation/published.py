@@ -53,28 +53,22 @@ class Table:
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """All published tables."""
+    """Returns all published tables."""
     stored = json.loads((resources.files(__package__) / "published.json").read_text("utf-8"))
-    return tuple(
-        Table(
-            title=table["title"],
-            source=table["source"],
-            protocol=table["protocol"],
-            note=table.get("note", ""),
-            same_protocol=tuple(table["same_protocol"]),
-            beside=tuple(table["beside"]),
-            figures=tuple(table["figures"]),
-            methods=tuple(Method(name, hint, tuple(values)) for name, hint, *values in table["rows"]),
-        )
-        for table in stored
-    )
+    return tuple(_table(**entry) for entry in stored)
 
 
 def comparable(benchmark: str) -> list[Table]:
-    """The tables whose figures follow the protocol of `benchmark`."""
+    """Returns the tables whose figures follow the protocol of `benchmark`."""
     return [table for table in tables() if benchmark in table.same_protocol]
 
 
 def context(benchmark: str) -> list[Table]:
-    """The tables that belong to the same data as `benchmark` but follow another or an unknown protocol."""
+    """Returns the tables of the same data as `benchmark` that follow another or an unknown protocol."""
     return [table for table in tables() if benchmark in table.beside]
+
+
+def _table(rows: list, note: str = "", **facts) -> Table:
+    methods = tuple(Method(name, hint, tuple(values)) for name, hint, *values in rows)
+    facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    return Table(**facts, note=note, methods=methods)

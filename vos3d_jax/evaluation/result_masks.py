@@ -12,9 +12,9 @@ from vos3d_jax.constants import VOID
 from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics.objects import MOST_PROPOSALS, object_count
-from vos3d_jax.evaluation.parts import Ids, Map
 from vos3d_jax.evaluation.problems import BadResult, Problem
 from vos3d_jax.evaluation.results_folder import Results
+from vos3d_jax.evaluation.run_measures import Ids, Map
 from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.media import encodings
 from vos3d_jax.media.encodings import Choice, Levels, Meaning
@@ -23,7 +23,7 @@ from vos3d_jax.media.masks import StoredMask, UnfitMask, read_stored
 
 
 def problems_of(results: Results, rules: Benchmark, run: Run) -> list[Problem]:
-    """What is wrong with the pixels of a run's masks and maps, file by file; or with the masks together."""
+    """Returns what is wrong with the pixels of a run's masks and maps, file by file; or with all of them."""
     allowed, problems, seen = allowed_ids(rules, run), [], []
     for index in run.scored:
         try:
@@ -41,7 +41,7 @@ def problems_of(results: Results, rules: Benchmark, run: Run) -> list[Problem]:
 
 
 def masks_of(results: Results, rules: Benchmark, run: Run, seen: list[Levels]) -> Iterator[Ids | None]:
-    """The ids of a run's scored frames, None for its others; raises `BadResult` at the first that is bad.
+    """Yields the ids of a run's scored frames, None for others; raises `BadResult` at the first that is bad.
 
     What is read is summed up in `seen`, for `meaning_of`.
     """
@@ -59,7 +59,7 @@ def masks_of(results: Results, rules: Benchmark, run: Run, seen: list[Levels]) -
 
 
 def meaning_of(results: Results, seen: Sequence[Levels]) -> Meaning | None:
-    """What the values of all masks of a run mean; None: they are ids by the benchmark's rule.
+    """Returns what the values of all masks of a run mean; None: they are ids by the benchmark's rule.
 
     Raises:
         BadResult: they have no one meaning.
@@ -79,14 +79,14 @@ def meaning_of(results: Results, seen: Sequence[Levels]) -> Meaning | None:
 
 
 def maps_of(results: Results, run: Run) -> Iterator[Map | None]:
-    """The soft maps of a run's scored frames, likewise."""
+    """Yields the soft maps of a run's scored frames, likewise."""
     scored = frozenset(run.scored)
     for index in run.frames:
         yield read_map(results.map_path(run, index)) if index in scored else None
 
 
 def allowed_ids(rules: Benchmark, run: Run) -> frozenset[int] | int | None:
-    """The ids that a result may have, or the largest of them; None: any, as all are one object."""
+    """Returns the ids that a result may have, or the largest of them; None: any, as all are one object."""
     video = run.video
     if rules.objects == "merged":
         return None
@@ -94,14 +94,14 @@ def allowed_ids(rules: Benchmark, run: Run) -> frozenset[int] | int | None:
         return MOST_PROPOSALS
     if rules.objects == "entering":
         return frozenset(video.meaning().ids if video.meaning is not None else _ids_of(video))
-    truth = video.read_mask(run.first_mask or 0)
+    truth = video.read_mask(run.frames[0])
     return object_count(truth) if truth is not None else 0
 
 
 def read_result(
     results: Results, path: Path, allowed: frozenset[int] | int | None, seen: list[Levels]
 ) -> Ids:
-    """The ids of a result's mask, uint8 [h, w]; of merged objects any value but 0 is the object.
+    """Returns the ids of a result's mask, uint8 [h, w]; of merged objects any value but 0 is the object.
 
     What decides over all masks of a run together is appended to `seen`.
 
@@ -119,7 +119,7 @@ def read_result(
 
 
 def read_map(path: Path) -> Map:
-    """A soft map as 16 bits, uint16 [h, w]; 8-bit values are spread over them exactly (255 is 65535).
+    """Returns a soft map as 16 bits, uint16 [h, w]; 8-bit values are spread over them exactly (255 is 65535).
 
     Raises:
         BadResult: it is no grey PNG of 8 or 16 bits, or is damaged.
@@ -152,15 +152,15 @@ def _ids_of(video: Video) -> Iterator[int]:
 
 def _require_ids(mask: Levels, allowed: frozenset[int] | int | None, choice: Choice) -> None:
     """Raises `BadResult` where something is wrong with a mask by itself."""
-    path, found = str(mask.path), mask.counts.keys() - {0}
+    path, values = str(mask.path), mask.counts.keys() - {0}
     fault = None if choice == "ids" else encodings.file_fault(mask)
     if fault is not None:
         raise BadResult.of(fault)
     # Black and white, where there is one object: object 1.
-    if VOID in found and not (found == {VOID} and allowed in (None, frozenset([1]))):
+    if VOID in values and not (values == {VOID} and allowed in (None, frozenset([1]))):
         raise BadResult(Problem("void", path))
     if isinstance(allowed, int):
-        raise BadResult(Problem("ids", path, f"{max(found)}, but {allowed} is the largest allowed"))
-    if allowed is not None and not found - {VOID} <= allowed:
-        strange, ids = min(found - allowed), ", ".join(map(str, sorted(allowed))) or "none"
+        raise BadResult(Problem("ids", path, f"{max(values)}, but {allowed} is the largest allowed"))
+    if allowed is not None and not values - {VOID} <= allowed:
+        strange, ids = min(values - allowed), ", ".join(map(str, sorted(allowed))) or "none"
         raise BadResult(Problem("ids", path, f"{strange}, but those of the true masks are {ids}"))

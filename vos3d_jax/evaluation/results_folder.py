@@ -35,7 +35,7 @@ class Results:
     def find(
         cls, folder: str | Path, maps: str | Path | None = None, mask_values: Choice = None
     ) -> "Results":
-        """The results in a folder of masks, or in one that holds `masks` (and `maps`), as `main` writes it.
+        """Returns the results in a folder of masks, or in one with `masks` (and `maps`), as `main` writes it.
 
         Or that holds `Annotations`, as methods write YouTube-VOS', or `res`, as Codalab unpacks a submission.
 
@@ -54,23 +54,23 @@ class Results:
         return cls(folder, Path(maps) if maps else None, mask_values)
 
     def mask_path(self, run: Run, index: int) -> Path:
-        """The file of a frame's mask."""
+        """Returns the file of a frame's mask."""
         return existing(self.masks / run.folder, run.video.frame_names[index])
 
     def map_path(self, run: Run, index: int) -> Path:
-        """The file of a frame's soft map; only where there are maps."""
+        """Returns the file of a frame's soft map; only where there are maps."""
         return existing(self.maps / run.folder, run.video.frame_names[index])
 
 
 def existing(folder: Path, name: str) -> Path:
-    """The picture of a frame as it is called, in capitals or not; `<name>.png` where there is none."""
+    """Returns a frame's picture as it is called, in capitals or not; `<name>.png` where there is none."""
     usual = folder / f"{name}.png"
     others = (usual.with_name(name + ending) for ending in (".PNG", ".bmp", ".BMP"))
     return usual if usual.exists() else next((path for path in others if path.exists()), usual)
 
 
 def only_present(results: Results, runs: Sequence[Run]) -> tuple[list[Run], str]:
-    """The runs with the frames that have a mask, and what is left out in words.
+    """Returns the runs with the frames that have a mask, and what is left out in words.
 
     Raises:
         UserError: there is no mask of any of them, or a video that lacks some has masks of no frame: numbers
@@ -113,13 +113,12 @@ def check_files(results: Results, runs: Sequence[Run]) -> None:
     for path_of in filter(None, (results.mask_path, results.map_path if results.maps else None)):
         for run in runs:
             for index in run.scored:
-                problem = _header_problem(path_of(run, index), run.video.size)
-                problems += [problem] if problem else []
+                problems += _header_problem(path_of(run, index), run.video.size)
     refuse(problems + list(dict.fromkeys(strange)), runs)
 
 
 def map_bits(results: Results, runs: Sequence[Run]) -> str | None:
-    """How deep the maps are by the first one's header, "8 bits" or "16 bits"; None without maps."""
+    """Returns how deep the maps are by the first one's header, "8 bits" or "16 bits"; None without maps."""
     if results.maps is None:
         return None
     with opened(results.map_path(runs[0], runs[0].scored[0]), "a map") as image:
@@ -140,30 +139,26 @@ def _strange_names(folder: Path, run: Run) -> list[Problem]:
     sparse = any(after - before != 1 for before, after in itertools.pairwise(numbers))
     if sparse or not (folder / run.folder).is_dir():
         return []
-    found = listing.files_by_stem(folder / run.folder, listing.MASK_ENDINGS)
+    masks = listing.files_by_stem(folder / run.folder, listing.MASK_ENDINGS)
     known = frozenset(names)
-    if (run.label is not None or not run.video.frames_known) and known <= found.keys():
+    if (run.video.label is not None or not run.video.frames_known) and known <= masks.keys():
         return []
     frames = f"{run.video.name}, whose frames are {names[0]} to {names[-1]}"
-    return [Problem("name", str(found[name]), frames) for name in found if name not in known]
+    return [Problem("name", str(path), frames) for name, path in masks.items() if name not in known]
 
 
-def _header_problem(path: Path, size: tuple[int, int]) -> Problem | None:
+def _header_problem(path: Path, size: tuple[int, int]) -> list[Problem]:
     try:
-        kind, found = "PNG", png_size(path)
-        if found is None:
+        kind, there = "PNG", png_size(path)
+        if there is None:
             with opened(path, "a mask") as image:
-                kind, found = image.format, (image.height, image.width)
+                kind, there = image.format, (image.height, image.width)
     except FileNotFoundError:
-        for ending in _JPEG:
-            if path.with_suffix(ending).exists():
-                return Problem("JPEG", str(path.with_suffix(ending)))
-        return Problem("file", str(path))
+        photos = [path.with_suffix(ending) for ending in _JPEG if path.with_suffix(ending).exists()]
+        return [Problem("JPEG" if photos else "file", str((photos or [path])[0]))]
     except (UserError, OSError):
-        return Problem("damaged", str(path))
+        return [Problem("damaged", str(path))]
     if kind == "JPEG":
-        return Problem("JPEG", str(path))
-    if found != size:
-        sizes = f"{found[1]}x{found[0]} but its frame is {size[1]}x{size[0]}"
-        return Problem("size", str(path), sizes)
-    return None
+        return [Problem("JPEG", str(path))]
+    sizes = f"{there[1]}x{there[0]} but its frame is {size[1]}x{size[0]}"
+    return [Problem("size", str(path), sizes)] if there != size else []

@@ -6,13 +6,14 @@ protocols are those of the benchmarks' own tools and papers; each row of `benchm
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
+from vos3d_jax.constants import VOID
 from vos3d_jax.data.video import Video, annotated
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation.metrics import jumpcut_transfers
@@ -32,21 +33,49 @@ class Run:
         folder: where its masks are: <results>/<folder>/<frame>.png. The three distances of a JumpCut key
             frame share one, "bear/key016".
         video: where frames and true masks are.
-        frames: indices of the frames the method sees, in order.
-        first_mask: index of the frame whose true mask the method is given; None: it gets no hint.
+        frames: indices of the frames the method sees, in order, from the first that is given on.
+        given: indices of the frames whose true masks the method gets; (): it gets no hint.
         scored: indices of the frames whose masks are scored; each has a true mask.
-        label: the action that the clip shows (J-HMDB); None elsewhere.
         group: what means are taken over first: J-HMDB "split1", JumpCut "distance 8"; else "".
+        entering: objects that enter later are given, too, each in the first scored frame that has it.
     """
 
     name: str
     folder: str
     video: Video
     frames: range
-    first_mask: int | None
+    given: tuple[int, ...]
     scored: tuple[int, ...]
-    label: str | None = None
     group: str = ""
+    entering: bool = False
+
+    def given_masks(self) -> dict[int, UInt8[np.ndarray, "h w"]]:
+        """Returns what a method is given, ids by frame; of an object that enters later only itself.
+
+        Raises:
+            UserError: a frame has no true mask.
+        """
+        masks, known = {}, {0, VOID}
+        for index in (*self.given, *(self.scored if self.entering else ())):
+            truth = self.video.read_mask(index)
+            if truth is None:
+                raise UserError(f"{self.video.name} {self.video.frame_names[index]} has no true mask: add it")
+            ids = set(np.unique(truth).tolist()) - ({0, VOID} if index in self.given else known)
+            if ids:
+                masks[index] = np.where(np.isin(truth, list(ids)), truth, np.uint8(0))
+            known |= ids
+        return masks
+
+
+def of_one_answer(runs: Iterable[Run]) -> list[list[Run]]:
+    """Returns the runs in groups, each of one video with the same masks given, which have the same masks.
+
+    The first of a group sees all frames that the others do.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.folder, []).append(run)
+    return [sorted(group, key=lambda run: -len(run.frames)) for group in groups.values()]
 
 
 @dataclass(frozen=True)
@@ -69,7 +98,8 @@ class Benchmark:
             after they enter; "found", ids are proposals that are assigned to the true objects.
         void: pixels of the truth with id 255 do not count; otherwise they are foreground of merged objects
             and background of others.
-        first_mask: the method is given the true mask of the first frame that has one, which is not scored.
+        first_mask: a run gives the true mask of its first frame, the first that has one, and does not score
+            it.
         skips_absent: frames before the object is in the truth or in the result have no value.
         largest_region: only the largest connected region of a result counts (J-HMDB).
         short_edge: frames and truth are resized to this short side before anything; None: never.
@@ -116,30 +146,12 @@ class Benchmark:
         return bool(MAP_METRICS & set(self.metrics))
 
     def metrics_of(self, video: Video) -> frozenset[str]:
-        """What is measured of a video: T only where its mean counts it."""
+        """Returns what is measured of a video: T only where its mean counts it."""
         stable = not self.stable or video.name in self.stable
         return frozenset(self.metrics) - (frozenset() if stable else {"T"})
 
-    def in_part(self) -> "Benchmark":
-        """The benchmark of what there are masks of, whose results compare with none of the whole."""
-        return replace(
-            self, partial=True, protocol=f"{self.protocol}+partial", title=f"{self.title}, partial results"
-        )
-
-    def measuring(self, metrics: Sequence[str]) -> "Benchmark":
-        """The benchmark with some of its metrics only; results are those of all of them, of fewer figures.
-
-        Raises:
-            UserError: it does not measure one of them, or there are none.
-        """
-        unknown = [metric for metric in metrics if metric not in self.metrics]
-        if unknown or not metrics:
-            named = (unknown[0] if unknown else "") or "nothing"
-            raise UserError(f"{self.name} does not measure {named}: choose of {', '.join(self.metrics)}")
-        return replace(self, metrics=tuple(metric for metric in self.metrics if metric in metrics))
-
     def runs(self, video: Video) -> tuple[Run, ...]:
-        """The tasks that this benchmark sets on a video, whose frames and masks have the benchmark's size.
+        """Returns the tasks that this benchmark sets on a video, which has the benchmark's size there.
 
         Raises:
             UserError: the video is too short for the protocol, or has no true masks where it needs some.
@@ -149,38 +161,26 @@ class Benchmark:
         if self.frames == "transfers":
             return self._transfers(video)
         by_truth = self.frames.startswith("annotated")
-        candidates: Sequence[int] = annotated(video) if by_truth else range(video.length)
-        if by_truth and not candidates:
+        frames = annotated(video) if by_truth else tuple(range(video.length))
+        if not frames:
             raise UserError(
                 f"{video.name} has no true masks to score against: add some, or leave the video out"
             )
-        if self.frames.endswith("inner"):
-            candidates = candidates[1:-1]
-        first = None
-        if self.first_mask:
-            first = candidates[0] if by_truth else 0
-            candidates = [index for index in candidates if index > first]
-        if not candidates:
+        inner = self.frames.endswith("inner")
+        given = frames[:1] if self.first_mask else ()
+        scored = tuple(index for index in (frames[1:-1] if inner else frames) if index not in given)
+        if not scored:
             raise UserError(
                 f"{video.name} has {video.length} frames, of which {self.title} scores {self.rule}, so none: "
-                f"give at least {3 if self.frames.endswith('inner') else 2}"
+                f"give at least {3 if inner else 2}"
             )
-        part, _, rest = video.name.partition("/")
-        return (
-            Run(
-                name=video.name,
-                folder=video.name,
-                video=video,
-                frames=range(first or 0, video.length),
-                first_mask=first,
-                scored=tuple(candidates),
-                label=rest.partition("/")[0] if self.parts else None,
-                group=part if self.parts else "",
-            ),
-        )
+        seen = range(given[0] if given else 0, video.length)
+        group = video.name.partition("/")[0] if self.parts else ""
+        entering = self.objects == "entering"
+        return (Run(video.name, video.name, video, seen, given, scored, group, entering),)
 
     def is_complete(self, videos: Iterable[Video]) -> bool:
-        """Whether these videos are all of the benchmark, with all of their frames, at its own resolution."""
+        """Returns whether these videos are all of the benchmark, with all frames, at its own resolution."""
         by_name = {video.name: video for video in videos}
         lengths = sum(video.length for video in by_name.values())
         if self.length and lengths != self.length:
@@ -202,7 +202,7 @@ class Benchmark:
                 folder=f"{video.name}/key{key:03d}",
                 video=video,
                 frames=range(key, end + 1),
-                first_mask=key,
+                given=(key,),
                 scored=(end,),
                 group=f"distance {distance}",
             )
@@ -218,20 +218,16 @@ class Benchmark:
 
 
 def resized(video: Video, short_edge: int) -> Video:
-    """The video with its shorter side at `short_edge`, as 3DC-Seg has it: bilinear frames, nearest masks."""
+    """Returns the video with its shorter side at `short_edge`, as 3DC-Seg: bilinear frames, nearest masks."""
     size = short_edge_size(video.size, short_edge)
     return replace(
         video,
-        read_frame=functools.partial(_resized_frame, video, size),
-        read_mask=functools.partial(_resized_mask, video, size),
+        read_frame=functools.partial(_resized, video.read_frame, resize_bilinear, size),
+        read_mask=functools.partial(_resized, video.read_mask, resize_mask_nearest, size),
         size=size,
     )
 
 
-def _resized_frame(video: Video, size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w 3"]:
-    return resize_bilinear(video.read_frame(index), size)
-
-
-def _resized_mask(video: Video, size: tuple[int, int], index: int) -> UInt8[np.ndarray, "h w"] | None:
-    mask = video.read_mask(index)
-    return None if mask is None else resize_mask_nearest(mask, size)
+def _resized(read: Callable, resize: Callable, size: tuple[int, int], index: int) -> np.ndarray | None:
+    picture = read(index)
+    return None if picture is None else resize(picture, size)

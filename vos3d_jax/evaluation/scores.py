@@ -7,8 +7,9 @@ moves DAVIS-2016 by half a point.
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, Literal
 
 from vos3d_jax.errors import UserError
@@ -26,13 +27,15 @@ _MEAN_ONLY = ("T", "error")  # no tool gives their recall and decay: 0.5 means n
 
 
 def statistics_of(metric: str) -> tuple[str, ...]:
-    """Which statistics of a metric's values are reported."""
+    """Returns which statistics of a metric's values are reported."""
     return _PARTS[:1] if metric in _MEAN_ONLY else _PARTS
 
 
 @dataclass(frozen=True)
 class Row:
     """The values of one scored unit: a sequence, one object of it, or one transfer of JumpCut.
+
+    It is made of what JSON has, too: lists become tuples, and None a NaN.
 
     Attributes:
         name: "bear", "dogs-jump_2" (object 2), "bear key016+8".
@@ -48,17 +51,23 @@ class Row:
     name: str
     sequence: str
     group: str
-    size: tuple[int, int]
-    frames: tuple[str, ...]
-    series: Mapping[str, tuple[float, ...]]
-    defects: tuple[str, ...] = ()
+    size: Sequence[int]
+    frames: Sequence[str]
+    series: Mapping[str, Sequence[float | None]]
+    defects: Sequence[str] = ()
 
     def __post_init__(self):
-        series = {metric: tuple(map(_plain, values)) for metric, values in self.series.items()}
-        object.__setattr__(self, "series", series)
+        height, width = self.size
+        series = {metric: tuple(map(_number, values)) for metric, values in dict(self.series).items()}
+        vars(self).update(
+            size=(int(height), int(width)),
+            frames=tuple(self.frames),
+            series=series,
+            defects=tuple(self.defects),
+        )
 
     def statistics(self, metric: str) -> Statistics:
-        """Mean, recall and decay of a metric over the frames."""
+        """Returns mean, recall and decay of a metric over the frames."""
         return statistics(
             self.series[metric],
             decay_edges="8-bit" if "decay_8bit" in self.defects else "wide",
@@ -68,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a method reached in a benchmark.
+    """What a method reached in a benchmark; made as a `Row` is.
 
     Attributes:
         benchmark: a row of `benchmarks.BENCHMARKS`.
@@ -96,19 +105,21 @@ class Scores:
     average: Literal["sequences", "objects", "groups"]
     complete: bool
     method: str
-    metrics: tuple[str, ...]
-    rows: tuple[Row, ...]
-    figures: Mapping[str, float]
-    notes: tuple[str, ...] = ()
-    defects: tuple[str, ...] = ()
+    metrics: Sequence[str]
+    rows: Sequence[Row]
+    figures: Mapping[str, float | None]
+    notes: Sequence[str] = ()
+    defects: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        figures = {name: _plain(value) for name, value in self.figures.items()}
-        object.__setattr__(self, "figures", figures)
+        figures = {name: _number(value) for name, value in dict(self.figures).items()}
+        vars(self).update(figures=figures, provenance=dict(self.provenance))
+        for name in ("metrics", "rows", "notes", "defects"):
+            vars(self)[name] = tuple(getattr(self, name))
 
     def statistics(self, metric: str) -> Statistics:
-        """The headline mean, recall and decay of a metric; NaN where it has none."""
+        """Returns the headline mean, recall and decay of a metric; NaN where it has none."""
         return Statistics(*(self.figures.get(f"{metric} {name}", math.nan) for name in _PARTS))
 
     @property
@@ -135,16 +146,13 @@ class Scores:
         return "; ".join(parts)
 
     def to_json(self) -> str:
-        """The text of scores.json: all figures for readers, and all that `from_json` needs; NaN is null."""
+        """Returns the text of scores.json: figures for readers, all that `from_json` needs; NaN is null."""
         stored = {name: value for name, value in vars(self).items() if name not in ("rows", "provenance")}
         stored["subject"] = self.subject
         stored["provenance"] = self.provenance
         stored["rows"] = [
             {
-                "name": row.name,
-                "sequence": row.sequence,
-                "group": row.group,
-                "size": row.size,
+                **{name: getattr(row, name) for name in ("name", "sequence", "group", "size")},
                 "statistics": {
                     metric: {name: getattr(row.statistics(metric), name) for name in statistics_of(metric)}
                     for metric in row.series
@@ -158,38 +166,19 @@ class Scores:
 
     @classmethod
     def from_json(cls, text: str, source: str = "scores.json") -> "Scores":
-        """The object that `to_json` wrote.
+        """Returns the object that `to_json` wrote.
 
         Raises:
             UserError: the text is no such file; `source` names it.
         """
         try:
             stored = json.loads(text)
-            defects = tuple(stored["defects"])
-            rows = tuple(
-                Row(
-                    name=entry["name"],
-                    sequence=entry["sequence"],
-                    group=entry["group"],
-                    size=(int(entry["size"][0]), int(entry["size"][1])),
-                    frames=tuple(entry["frames"]),
-                    series={
-                        metric: tuple(map(_number, values)) for metric, values in entry["series"].items()
-                    },
-                    defects=defects,
-                )
+            names = ("name", "sequence", "group", "size", "frames", "series")
+            rows = [
+                Row(**{name: entry[name] for name in names}, defects=stored["defects"])
                 for entry in stored["rows"]
-            )
-            names = ("benchmark", "title", "protocol", "rule", "average", "complete", "method")
-            return cls(
-                rows=rows,
-                defects=defects,
-                metrics=tuple(stored["metrics"]),
-                figures={name: _number(value) for name, value in stored["figures"].items()},
-                notes=tuple(stored["notes"]),
-                provenance=dict(stored["provenance"]),
-                **{name: stored[name] for name in names},
-            )
+            ]
+            return cls(**{name.name: stored[name.name] for name in fields(cls)} | {"rows": rows})
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{source} is no scores.json of this program ({type(error).__name__}: {error}): score again"
@@ -216,7 +205,7 @@ def require_comparable(first: Scores, second: Scores) -> None:
 
 
 def other_frames(name: str) -> UserError:
-    """The error of two results of which only one scores some frames of `name`, or at another size."""
+    """Returns the error of two results of which only one scores some frames of `name`, or at another size."""
     return UserError(
         f"the two results do not score the same frames of {name!r} at the same size: score both sets of "
         "masks on the same data"
@@ -224,7 +213,7 @@ def other_frames(name: str) -> UserError:
 
 
 def is_comparable(first: Scores, second: Scores) -> bool:
-    """Whether `require_comparable` lets the two stand in one table."""
+    """Returns whether `require_comparable` lets the two stand in one table."""
     try:
         require_comparable(first, second)
     except UserError:
@@ -246,15 +235,11 @@ def require_same_protocol(first: tuple[str, str], second: tuple[str, str]) -> No
             )
 
 
-def _plain(value: float) -> float:
-    """A float; every NaN is the same object, so that equal results compare as equal."""
-    return math.nan if math.isnan(value) else float(value)
-
-
 def _number(value: float | None) -> float:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    """A float, of None (as JSON has it) NaN, which is one object, so that equal results compare as equal."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{value!r} is no number")
-    return math.nan if value is None else float(value)
+    return math.nan if value is None or math.isnan(value) else float(value)
 
 
 def _without_nan(value: Any) -> Any:

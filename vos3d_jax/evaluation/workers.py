@@ -25,10 +25,10 @@ import cv2
 import vos3d_jax
 from vos3d_jax import files, runtime
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import measuring, parts, result_masks
-from vos3d_jax.evaluation.parts import Part
+from vos3d_jax.evaluation import measuring, result_masks, run_measures
 from vos3d_jax.evaluation.problems import BadResult, Problem, refuse
 from vos3d_jax.evaluation.results_folder import Results
+from vos3d_jax.evaluation.run_measures import RunMeasures
 from vos3d_jax.evaluation.runs import MAP_METRICS, Benchmark, Run
 from vos3d_jax.media.encodings import Levels
 
@@ -52,7 +52,7 @@ class Job:
     work_dir: Path | None
 
 
-def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | None) -> list[Part]:
+def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | None) -> list[RunMeasures]:
     """The parts of all jobs, in their order, whatever finishes first.
 
     Args:
@@ -64,7 +64,7 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
         UserError: a mask, map or true mask cannot be scored; a process died.
     """
     runs = [job.run for job in jobs]
-    done: list[Part | Problem | None] = [None] * len(jobs)
+    done: list[RunMeasures | Problem | None] = [None] * len(jobs)
     with _results_of(perform, jobs, workers) as found:
         for count, (index, result) in enumerate(found, 1):
             done[index] = result
@@ -72,19 +72,19 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
                 break
             if progress is not None:
                 progress(count, len(jobs), len(jobs[index].run.scored))
-    bad = [index for index, result in enumerate(done) if not isinstance(result, Part)]
+    bad = [index for index, result in enumerate(done) if not isinstance(result, RunMeasures)]
     if bad:
         with _results_of(_problems, [jobs[index] for index in bad], workers) as found:
             by_job = dict(found)
         refuse([problem for index in sorted(by_job) for problem in by_job[index]], runs)
-    return [part for part in done if isinstance(part, Part)]
+    return [part for part in done if isinstance(part, RunMeasures)]
 
 
-def perform(job: Job) -> Part | Problem:
+def perform(job: Job) -> RunMeasures | Problem:
     """The part of one job, from an earlier scoring where that has it; or what is wrong with its results."""
     place = None if job.work_dir is None else job.work_dir / f"{_key(job)}{_ENDING}"
     if place is not None and place.is_file():
-        part = parts.from_bytes(place.read_bytes())
+        part = run_measures.from_bytes(place.read_bytes())
         if part is not None and part.truth == measuring.truth_fingerprint(job.rules, job.run):
             return part
     maps = result_masks.maps_of(job.results, job.run) if job.results.maps is not None else None
@@ -96,7 +96,7 @@ def perform(job: Job) -> Part | Problem:
     except BadResult as error:
         return error.problem
     if place is not None:
-        files.write(place, parts.to_bytes(part))
+        files.write(place, run_measures.to_bytes(part))
     return part
 
 

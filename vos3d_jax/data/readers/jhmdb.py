@@ -3,6 +3,7 @@
 Jhuang et al., ICCV 2013. Names of clips hold characters such as @ ( [ !, so no pattern is ever made of them.
 """
 
+import dataclasses
 import functools
 import logging
 from pathlib import Path
@@ -83,7 +84,7 @@ def _video(root: Path, label: str, clip: str) -> Video:
         _log.warning("%s %s: %d masks have no frame and are left out", _TITLE, name, count - len(masks))
     video = listing.make_video(name, {stem: frames[stem] for stem in masks}, masks, _puppet_mask)
     listing.require_mask_size(path, (height, width), video.size)
-    return video
+    return dataclasses.replace(video, label=label)
 
 
 def _mask_shape(path: Path) -> tuple[int, int, int]:

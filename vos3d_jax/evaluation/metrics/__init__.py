@@ -41,6 +41,7 @@ from vos3d_jax.evaluation.metrics.objects import (
     ObjectScores,
     entering,
     object_count,
+    object_ious,
     pair_scores,
     semi_supervised,
     unsupervised,
@@ -58,7 +59,6 @@ from vos3d_jax.evaluation.metrics.protocols import (
     jumpcut_error,
     jumpcut_transfers,
     merged_ious,
-    object_ious,
 )
 from vos3d_jax.evaluation.metrics.regions import region_counts, region_similarity
 from vos3d_jax.evaluation.metrics.saliency import Saliency, image_saliency, mean_saliency

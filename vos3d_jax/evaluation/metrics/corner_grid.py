@@ -108,13 +108,13 @@ class _Grid:
         self._vertical, self._horizontal = vertical, horizontal
 
     def around(self, junction: int) -> list[int]:
-        """The elements to the right of a junction, below, to the left and above."""
+        """Returns the elements to the right of a junction, below, to the left and above."""
         below, above = np.searchsorted(self._vertical, (junction, junction - self.width))
         beside = np.searchsorted(self._horizontal, (junction, junction - 1)) + self.vertical_count
         return [int(beside[0]), int(below), int(beside[1]), int(above)]
 
     def follow(self, element: int, steps: list[int]) -> list[int]:
-        """The elements from this one on along `steps` (`after` or `before`), to a junction or all round."""
+        """Returns the elements from this one along `steps` (`after`, `before`) to a junction or all round."""
         chain = []
         while element >= 0 and not self.visited[element]:
             self.visited[element] = 1

@@ -15,7 +15,7 @@ from vos3d_jax.constants import VOID
 from vos3d_jax.evaluation.metrics import bitmaps
 from vos3d_jax.evaluation.metrics.contours import BoundaryCounts, boundary_radius, j_and_f_of
 from vos3d_jax.evaluation.metrics.foreground import check_sizes
-from vos3d_jax.evaluation.metrics.regions import intersection_over_union
+from vos3d_jax.evaluation.metrics.regions import intersection_over_union, region_similarity
 from vos3d_jax.evaluation.metrics.series import Statistics, statistics
 
 Labels = UInt8[np.ndarray, "h w"]
@@ -70,6 +70,21 @@ def semi_supervised(
         values.append(_same_ids(result, truth, range(1, objects + 1)))
     j, f = np.moveaxis(np.array(values, np.float64).reshape(-1, objects, 2), 2, 0)
     return [_scores(k + 1, k + 1, j[:, k], f[:, k]) for k in range(objects)]
+
+
+def object_ious(
+    frames: Iterable[tuple[Labels, Labels]], objects: int, name: str = "the result"
+) -> list[list[float]]:
+    """Returns IoU of objects 1..`objects` (equal ids), one list of frames each: RGMP on SegTrack v2.
+
+    Arguments and errors as `semi_supervised`.
+    """
+    ious: list[list[float]] = [[] for _ in range(objects)]
+    for result, truth in frames:
+        _check_ids(result, objects, name)
+        for label, values in enumerate(ious, 1):
+            values.append(region_similarity(result == label, truth == label))
+    return ious
 
 
 def entering(
@@ -205,7 +220,7 @@ class _Masks:
             self.near[k, *around] = near[0]
 
     def compare(self, mine: int, other: "_Masks", its: int) -> tuple[float, float]:
-        """(J, F) of a mask of this map and one of the other; beyond the largest id, masks are empty."""
+        """Returns (J, F) of a mask of this map and one of the other; beyond the largest id they are empty."""
         (area, length), (its_area, its_length) = self._size(mine), other._size(its)
         intersection = matched = its_matched = 0
         if area and its_area:

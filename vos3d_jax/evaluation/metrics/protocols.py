@@ -41,15 +41,6 @@ def merged_ious(frames: Iterable[tuple[Mask, Mask]]) -> list[float]:
     return [region_similarity(result, truth) for result, truth in frames]
 
 
-def object_ious(frames: Iterable[tuple[Mask, Mask]], objects: int) -> list[list[float]]:
-    """Returns the IoU of objects 1..`objects` (equal ids), one list of frames each. RGMP on SegTrack v2."""
-    ious: list[list[float]] = [[] for _ in range(objects)]
-    for result, truth in frames:
-        for index, values in enumerate(ious):
-            values.append(region_similarity(result == index + 1, truth == index + 1))
-    return ious
-
-
 def jumpcut_error(result: Mask, truth: Mask) -> float:
     """Returns wrong pixels over the object's true area, in percent: may exceed 100; NaN without an object.
 

@@ -1,7 +1,7 @@
 """What the scoring of one run leaves: the values of its frames, and sums for measures over a whole data set.
 
-`to_bytes` and `from_bytes` keep a part exactly, so that a scoring that goes on after a kill ends with the
-same result.
+`to_bytes` and `from_bytes` keep it exactly, so that a scoring that goes on after a kill ends with the same
+result.
 """
 
 import dataclasses
@@ -18,8 +18,6 @@ from vos3d_jax.evaluation.scores import Row
 from vos3d_jax.media.arrays import DAMAGE
 from vos3d_jax.media.encodings import Meaning
 
-_MEANINGS = ("truth_meaning", "result_meaning")
-
 Ids = UInt8[np.ndarray, "h w"]
 Map = UInt16[np.ndarray, "h w"]
 Box = tuple[int, int, int, int]
@@ -30,7 +28,7 @@ SALIENCY = [entry.name for entry in dataclasses.fields(metrics.Saliency)]
 
 
 @dataclass(frozen=True)
-class Part:
+class RunMeasures:
     """What one run contributes.
 
     Attributes:
@@ -62,54 +60,38 @@ class Part:
     entering: tuple[tuple[str, str, bool], ...] = ()
 
 
-def to_bytes(part: Part) -> bytes:
-    """A part as the bytes of a file."""
-    kept = {
-        "rows": [dataclasses.asdict(row) for row in part.rows],
-        "boxes": part.boxes,
-        **{name: getattr(part, name) for name in ("truth", "results", "images", "pixels", "entering")},
-        **{name: (found := getattr(part, name)) and dataclasses.asdict(found) for name in _MEANINGS},
-    }
+def to_bytes(measures: RunMeasures) -> bytes:
+    """Returns the measures as the bytes of a file."""
+    kept = dataclasses.asdict(measures)
+    arrays = {name: kept.pop(name) for name in ("saliency", "levels")}
     data = io.BytesIO()
-    text = np.frombuffer(json.dumps(kept).encode(), np.uint8)
-    np.savez_compressed(data, text=text, saliency=part.saliency, levels=part.levels)
+    np.savez_compressed(data, text=np.frombuffer(json.dumps(kept).encode(), np.uint8), **arrays)
     return data.getvalue()
 
 
-def from_bytes(data: bytes) -> Part | None:
-    """The part that `to_bytes` kept; None if the bytes are damaged."""
+def from_bytes(data: bytes) -> RunMeasures | None:
+    """Returns the measures that `to_bytes` kept; None if the bytes are damaged."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = dict(file)
         kept = json.loads(arrays.pop("text").tobytes())
-        rows = tuple(
-            Row(
-                **{name: row[name] for name in ("name", "sequence", "group")},
-                size=tuple(row["size"]),
-                frames=tuple(row["frames"]),
-                series={metric: tuple(values) for metric, values in row["series"].items()},
-                defects=tuple(row["defects"]),
-            )
-            for row in kept.pop("rows")
-        )
-        boxes = tuple((name, found and tuple(found), tuple(true)) for name, found, true in kept.pop("boxes"))
-        pixels = tuple(kept.pop("pixels"))
-        entering = tuple(map(tuple, kept.pop("entering")))
-        meanings = {name: _meaning(kept.pop(name)) for name in _MEANINGS}
-        return Part(rows=rows, boxes=boxes, pixels=pixels, entering=entering, **meanings, **kept, **arrays)
+        kept["rows"] = tuple(Row(**row) for row in kept["rows"])
+        kept["boxes"] = tuple((name, box and tuple(box), tuple(true)) for name, box, true in kept["boxes"])
+        kept["pixels"] = tuple(kept["pixels"])
+        kept["entering"] = tuple(map(tuple, kept["entering"]))
+        for name in ("truth_meaning", "result_meaning"):
+            if kept[name] is not None:
+                kept[name] = Meaning(**{**kept[name], "ids": tuple(kept[name]["ids"])})
+        return RunMeasures(**kept, **arrays)
     except DAMAGE:
         return None
 
 
-def _meaning(kept: dict | None) -> Meaning | None:
-    return kept and Meaning(kept["rule"], tuple(kept["ids"]), kept["void"])
-
-
-def mean_saliency(parts: Iterable[Part]) -> metrics.Saliency | None:
-    """The means of PySODMetrics' measures over all images of these parts; None without images."""
-    measured = [part for part in parts if part.images]
-    if not measured:
+def mean_saliency(measures: Iterable[RunMeasures]) -> metrics.Saliency | None:
+    """Returns the means of PySODMetrics' measures over all images of these runs; None without images."""
+    with_maps = [one for one in measures if one.images]
+    if not with_maps:
         return None
-    mean = sum(part.saliency for part in measured) / sum(part.images for part in measured)
+    mean = sum(one.saliency for one in with_maps) / sum(one.images for one in with_maps)
     numbers, curves = mean[: len(SALIENCY) - 4], mean[len(SALIENCY) - 4 :].reshape(4, -1)
     return metrics.Saliency(**dict(zip(SALIENCY, [*map(float, numbers), *curves], strict=True)))
