@@ -18,7 +18,7 @@ _SECTORS = 12
 
 
 def j_and_f(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """(J, F) of two masks by the steps of the 2017 toolkit."""
+    """Returns (J, F) of two masks by the steps of the 2017 toolkit."""
     mask, truth = mask.astype(bool), truth.astype(bool)
     union = np.sum(mask | truth)
     j = np.sum(mask & truth) / union if union else 1.0
@@ -35,12 +35,12 @@ def j_and_f(mask: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 
 def instability(first: np.ndarray, second: np.ndarray) -> float:
-    """T of two masks by the steps of the toolkits (Matlab variant); both have an outline."""
+    """Returns T of two masks by the steps of the toolkits (Matlab variant); both have an outline."""
     return matched([samples(longest(outlines(mask))) for mask in (first, second)])
 
 
 def matched(contours: list[np.ndarray]) -> float:
-    """T of two sampled outlines."""
+    """Returns T of two sampled outlines."""
     a, b = (_histograms(contour) for contour in contours)
     a, b = a[:, None], b[None]
     costs = 0.5 * ((a - b) ** 2 / (a + b + np.spacing(1))).sum(2)
@@ -58,12 +58,12 @@ def matched(contours: list[np.ndarray]) -> float:
 
 
 def longest(curves: list[np.ndarray]) -> np.ndarray:
-    """The curve with most points, the first of several."""
+    """Returns the curve with most points, the first of several."""
     return max(curves, key=len)
 
 
 def outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """The simplified outlines [n, 2] of a mask, (row, column), the last point repeats the first."""
+    """Returns the simplified outlines [n, 2] of a mask, (row, column), the last point repeats the first."""
     around = _elements(mask != 0)
     junctions = sorted(corner for corner, others in around.items() if len(others) > 2)
     pieces, visited = [], set()
@@ -88,7 +88,7 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def samples(points: np.ndarray) -> np.ndarray:
-    """Points at most 3 pixels apart along a polygon, its corners among them, [n, 2]."""
+    """Returns points at most 3 pixels apart along a polygon, its corners among them, [n, 2]."""
     found = [points[0]]
     for start, end in zip(points, points[1:], strict=False):
         parts = max(math.ceil(np.linalg.norm(end - start) / 3), 1)

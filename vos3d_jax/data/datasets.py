@@ -43,7 +43,7 @@ _GENERATED = ("moving_shapes",)
 def load(
     name: str, split: str, *, data_dir: str | Path | None = None, resolution: str | None = None, **options
 ) -> list[Video]:
-    """The videos of a data set's split.
+    """Returns the videos of a data set's split.
 
     Args:
         name: a row of `DATASETS`.

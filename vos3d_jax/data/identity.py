@@ -14,7 +14,7 @@ def identity(video: Video) -> str:
     changes a file without changing its size is only found in these two.
 
     Raises:
-      UserError: a file cannot be read.
+        UserError: a file cannot be read.
     """
     height, width = video.size
     masks = "" if video.annotated is None else f", {len(video.annotated)} masks"

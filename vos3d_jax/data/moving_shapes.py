@@ -27,7 +27,7 @@ _FINE = 4  # outlines are drawn this many times finer, then averaged: soft edges
 
 
 def videos(split: str, *, count: int, length: int, size: tuple[int, int], seed: int = 0) -> list[Video]:
-    """`count` videos of `length` frames of `size` (height, width); `split` is "train", "val" or "stills".
+    """Returns `count` videos of `length` frames of `size` (height, width); a `split` of `SPLITS`.
 
     Frames are uint8 RGB, masks uint8 with ids 0 (background) to at most 3. Video k is the same whatever
     `count` is, and its first frames are the same whatever `length` is.
@@ -38,7 +38,7 @@ def videos(split: str, *, count: int, length: int, size: tuple[int, int], seed: 
 def render(
     split: str, index: int, time: int, size: tuple[int, int], seed: int = 0
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """The frame and the mask of one video at one time, drawn anew."""
+    """Returns the frame and the mask of one video at one time, drawn anew."""
     scene = _scene(SPLITS[split], index, size[0] / size[1], seed)
     unit = min(size)
     y, x = np.meshgrid(

@@ -47,7 +47,7 @@ def synthesise(
     clip_length: int,
     rng: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w"]]:
-    """A clip whose first frame is the picture, with the mask (ids) that moves along."""
+    """Returns a clip whose first frame is the picture, with the mask (ids) that moves along."""
     frames, masks = [frame], [mask]
     for _ in range(clip_length - 1):
         frame, mask = _step(settings, frame, mask, rng)
@@ -63,7 +63,7 @@ def affine_map(
     rotation: float = 0.0,
     shear: float = 0.0,
 ) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """Where each pixel of the moved picture comes from: the source column and row of every pixel.
+    """Returns where each pixel of the moved picture comes from: the source column and row of every pixel.
 
     The picture is sheared, scaled and rotated (degrees; clockwise on the screen) about its centre, then
     shifted by `translation` (x, y) in pixels; `scale` is (x, y).
@@ -87,7 +87,7 @@ def affine_map(
 def elastic_map(
     size: tuple[int, int], strength: float, sigma: float, rng: np.random.Generator
 ) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """Where each pixel of a picture deformed by smoothed noise comes from: the source column and row."""
+    """Returns where each pixel of a picture deformed by smoothed noise is from: source column and row."""
     x, y = np.meshgrid(np.arange(size[1]), np.arange(size[0]))
     noise = rng.uniform(-1, 1, (2, *size)).astype(np.float32)
     shift_x, shift_y = (strength * cv2.GaussianBlur(n, (0, 0), sigma) for n in noise)

@@ -50,14 +50,14 @@ class Video:
 
 
 def annotated(video: Video) -> tuple[int, ...]:
-    """The indices of the frames that have a mask, in order."""
+    """Returns the indices of the frames that have a mask, in order."""
     if video.annotated is not None:
         return video.annotated
     return tuple(index for index in range(video.length) if video.read_mask(index) is not None)
 
 
 def excerpt(video: Video, first: int, count: int) -> Video:
-    """The `count` frames of the video from frame `first` on, as a video of the same name."""
+    """Returns the `count` frames of the video from frame `first` on, as a video of the same name."""
     known = video.annotated
     return replace(
         video,

@@ -53,7 +53,7 @@ class Job:
 
 
 def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | None) -> list[RunMeasures]:
-    """The parts of all jobs, in their order, whatever finishes first.
+    """Returns the parts of all jobs, in their order, whatever finishes first.
 
     Args:
         jobs: what to score.
@@ -81,7 +81,7 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
 
 
 def perform(job: Job) -> RunMeasures | Problem:
-    """The part of one job, from an earlier scoring where that has it; or what is wrong with its results."""
+    """Returns the part of one job, of an earlier scoring if it has it; or what is wrong with the results."""
     place = None if job.work_dir is None else job.work_dir / f"{_key(job)}{_ENDING}"
     if place is not None and place.is_file():
         part = run_measures.from_bytes(place.read_bytes())

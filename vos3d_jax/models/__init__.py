@@ -20,7 +20,7 @@ SYSTEMS: dict[str, type] = {
 
 
 def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:
-    """A network with random weights, the same ones for the same `seed` on every machine.
+    """Returns a network with random weights, the same ones for the same `seed` on every machine.
 
     Args:
         system: a key of `SYSTEMS`.
@@ -34,7 +34,7 @@ def build_model(system: str, *, seed: int = 0, **arguments: Any) -> nnx.Module:
 
 
 def network_class(system: str, arguments: Mapping[str, Any]) -> type:
-    """The class of `system`, which has arguments of these names.
+    """Returns the class of `system`, which has arguments of these names.
 
     Raises:
         UserError: for an unknown system or argument.
@@ -50,5 +50,5 @@ def network_class(system: str, arguments: Mapping[str, Any]) -> type:
 
 
 def model_card(model: nnx.Module) -> dict[str, Any]:
-    """{"system", "arguments"}: what `build_model(card["system"], **card["arguments"])` needs."""
+    """Returns {"system", "arguments"}: what `build_model(card["system"], **card["arguments"])` needs."""
     return {"system": model.system, "arguments": model.arguments}

@@ -11,7 +11,7 @@ from vos3d_jax import models
 
 
 def abstract_model(system: str, **arguments: Any) -> nnx.Module:
-    """The network of `build_model` with shapes in place of arrays; its `arguments` are complete.
+    """Returns the network of `build_model` with shapes in place of arrays; its `arguments` are complete.
 
     Raises:
         UserError: as `build_model`.

@@ -30,7 +30,7 @@ def remembered(model: nnx.Module) -> dict[str, Any]:
 
 
 def describe(model: nnx.Module) -> str:
-    """Three lines: the system and its arguments, the size, where the weights are from.
+    """Returns three lines: the system and its arguments, the size, where the weights are from.
 
     Of the arguments those that are not the published ones are named. `flax.nnx.display(model)` shows every
     layer.

@@ -13,12 +13,12 @@ FIRST, REST = "first", "rest"
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """{"encoder/stage1/rest/reduce/kernel": leaf}: the nested dict `tree` with its keys joined, sorted."""
+    """Returns {"encoder/stage1/rest/reduce/kernel": leaf}: the dict `tree` with its keys joined, sorted."""
     return dict(_leaves(tree, ""))
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `flatten`."""
+    """Returns the inverse of `flatten`."""
     tree: dict[str, Any] = {}
     for path, leaf in flat.items():
         *parents, name = path.split("/")
@@ -30,7 +30,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unstack(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """{"encoder/stage1/0/reduce/kernel": array}: one entry per block of the pure dict `tree` of a model.
+    """Returns {"encoder/stage1/0/reduce/kernel": array}: one entry a block of a model's pure dict `tree`.
 
     Blocks are in order, 2 before 10. Slices of numpy arrays are views.
     """
@@ -48,7 +48,7 @@ def unstack(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stack(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested dict with stacked blocks (numpy arrays) that `unstack` came from: its exact inverse.
+    """Returns the nested dict with stacked blocks (numpy arrays) that `unstack` came from: its exact inverse.
 
     Raises:
         ValueError: when a block is missing between others, or blocks have entries of different shapes.

@@ -25,10 +25,10 @@ class ComparedTensor:
     """One tensor of the model, or one that only the file has.
 
     Attributes:
-      path: ours, unstacked; "" for `ONLY_FILE`.
-      name: in the file.
-      status: `EQUAL` bit by bit, `DIFFERENT`, `SHAPE`, `ONLY_MODEL` or `ONLY_FILE`.
-      difference: largest absolute difference; NaN where the values cannot be compared.
+        path: ours, unstacked; "" for `ONLY_FILE`.
+        name: in the file.
+        status: `EQUAL` bit by bit, `DIFFERENT`, `SHAPE`, `ONLY_MODEL` or `ONLY_FILE`.
+        difference: largest absolute difference; NaN where the values cannot be compared.
     """
 
     path: str
@@ -42,9 +42,10 @@ class Comparison:
     """A model and a file.
 
     Attributes:
-      tensors: all of the model's in the order of tables, then what only the file has.
-      settings: {argument: (of the model, of the file)} where tensors do not show that functions differ: what
-        a state dict does not hold (epsilon, strides) is as the file's authors had it, unless it was set.
+        tensors: all of the model's in the order of tables, then what only the file has.
+        settings: {argument: (of the model, of the file)} where tensors do not show that functions differ:
+            what a state dict does not hold (epsilon, strides) is as the file's authors had it, unless it was
+            set.
     """
 
     tensors: list[ComparedTensor]
@@ -59,7 +60,7 @@ def compare(folder: str | os.PathLike, path: str | os.PathLike, *, root: str | N
     Values of other floating types are compared after the conversion to float32.
 
     Raises:
-      UserError: no model, no checkpoint, or one of another network.
+        UserError: no model, no checkpoint, or one of another network.
     """
     variables, card = storage.load_variables(folder)
     checkpoint = open_checkpoint(path, root=root)

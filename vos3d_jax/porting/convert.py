@@ -44,19 +44,19 @@ def convert(
     root: str | None = None,
     overwrite: bool = False,
 ) -> Plan:
-    """Writes the network of a published file to `folder` and returns what became of every tensor.
+    """Returns what became of every tensor of a published file, whose network it writes to `folder`.
 
     Args:
-      path: the file, of any container that `open_checkpoint` reads.
-      folder: for `storage.load_model`; where the same was converted before, nothing is written.
-      into: "dcseg" makes a backbone file the encoder of a segmentation network with random decoder.
-      settings: arguments that the file cannot show, instead of the source's own.
-      allow: patterns of names or of our paths whose problems are accepted.
-      root: the wrapper that holds the weights, for a file of several.
-      overwrite: replace another converted model that `folder` holds, once the new one is complete.
+        path: the file, of any container that `open_checkpoint` reads.
+        folder: for `storage.load_model`; where the same was converted before, nothing is written.
+        into: "dcseg" makes a backbone file the encoder of a segmentation network with random decoder.
+        settings: arguments that the file cannot show, instead of the source's own.
+        allow: patterns of names or of our paths whose problems are accepted.
+        root: the wrapper that holds the weights, for a file of several.
+        overwrite: replace another converted model that `folder` holds, once the new one is complete.
 
     Raises:
-      UserError: all problems of the file in one line; `folder` holds another model. Nothing is written then.
+        UserError: all problems of the file in one line; `folder` holds another model. Nothing is written.
     """
     if not os.fspath(folder):
         raise UserError("the name of the folder to write is empty: give one")
@@ -82,8 +82,8 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
     repeat a tensor and hold other values, and elements of ours that were never written, are problems, too.
 
     Raises:
-      UserError: a problem of the plan or of the values which is not allowed, or a network far larger than
-        its file.
+        UserError: a problem of the plan or of the values which is not allowed, or a network far larger than
+            its file.
     """
     plans.refuse(checkpoint, plan)
     refuse_inflated(checkpoint, plan)
@@ -159,7 +159,7 @@ def refuse_inflated(checkpoint: Checkpoint, plan: Plan) -> None:
 
 
 def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> dict[str, Any]:
-    """The model card: system, all arguments, and where the weights come from."""
+    """Returns the model card: system, all arguments, and where the weights come from."""
     source = rules.SOURCES[plan.recognised.source]
     arguments = targets.arguments(plan.system, plan.arguments)
     return {

@@ -36,14 +36,14 @@ def export(
     """Returns the tensors by name, and whose names these are, that it wrote for PyTorch users.
 
     Args:
-      folder: a training workdir or a ported model.
-      path: the new file, `.safetensors`, or `.pth` as `torch.load(weights_only=True)` opens it.
-      naming: whose words to use, one of `NAMINGS`; None takes those that the weights came with,
-        else the usual ones of the system.
-      overwrite: replace a file that is there already and holds something else.
+        folder: a training workdir or a ported model.
+        path: the new file, `.safetensors`, or `.pth` as `torch.load(weights_only=True)` opens it.
+        naming: whose words to use, one of `NAMINGS`; None takes those that the weights came with,
+            else the usual ones of the system.
+        overwrite: replace a file that is there already and holds something else.
 
     Raises:
-      UserError: no model there, a suffix or naming that does not fit, or another file is there already.
+        UserError: no model there, a suffix or naming that does not fit, or another file is there already.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
@@ -72,7 +72,7 @@ def forgotten(path: str | os.PathLike, folder: str | os.PathLike) -> dict[str, A
     A state dict does not show epsilon or strides: `convert` takes those of the authors, unless they are set.
 
     Raises:
-      UserError: as `plan.make` and `storage.load_card`.
+        UserError: as `plan.make` and `storage.load_card`.
     """
     made = plan.make(open_checkpoint(path))
     again = targets.arguments(made.system, made.arguments)
@@ -80,15 +80,15 @@ def forgotten(path: str | os.PathLike, folder: str | os.PathLike) -> dict[str, A
 
 
 def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:
-    """{name in PyTorch: array with PyTorch's axes}, views of `variables`; a second name is the same object.
+    """Returns {name in PyTorch: array with PyTorch's axes}, views of `variables`; aliases are one object.
 
     Args:
-      variables: {"params", "batch_stats"} as `storage.load_variables` gives them.
-      card: its `system` and `arguments`.
-      naming: one of `NAMINGS`.
+        variables: {"params", "batch_stats"} as `storage.load_variables` gives them.
+        card: its `system` and `arguments`.
+        naming: one of `NAMINGS`.
 
     Raises:
-      UserError: files with that naming hold no such network.
+        UserError: files with that naming hold no such network.
     """
     if naming not in NAMINGS:
         raise UserError(f"there are no names {naming!r}: choose from {', '.join(NAMINGS)}")
@@ -106,7 +106,7 @@ def state_dict(variables: Mapping[str, Any], card: Mapping[str, Any], naming: st
 
 
 def default_naming(card: Mapping[str, Any]) -> str:
-    """The words that the weights came with if the system is still the same, else the system's usual ones."""
+    """Returns the words that the weights came with if the system is the same, else its usual ones."""
     came_with, system = card.get("source", {}).get("kind"), card["system"]
     if came_with in rules.SOURCES and system in rules.SOURCES[came_with].systems.values():
         return came_with
@@ -116,7 +116,7 @@ def default_naming(card: Mapping[str, Any]) -> str:
 
 
 def naming_arguments(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a card that choose names: backbone, separation, bridge, refinement, classes."""
+    """Returns a card's arguments that choose names: backbone, separation, bridge, refinement, classes."""
     given = {"backbone": backbone_of(card["system"], card["arguments"]), **card["arguments"]}
     choosing = ("backbone", "separation", "bridge", "refinement", "classes")
     return {name: given[name] for name in choosing if name in given}

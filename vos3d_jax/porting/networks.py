@@ -20,10 +20,10 @@ class Network:
     """What porting knows of one of `models.SYSTEMS`.
 
     Attributes:
-      namings: {backbone: whose names its weights usually have (a key of `rules.SOURCES`)}, for all that it
-        can have; the first is that of a network with no such argument.
-      part: what a file of a backbone alone fills, as the beginning of paths; None: it takes no such file.
-      kept: arguments of that file's own network which hold for this one, too.
+        namings: {backbone: whose names its weights usually have (a key of `rules.SOURCES`)}, for all that it
+            can have; the first is that of a network with no such argument.
+        part: what a file of a backbone alone fills, as the beginning of paths; None: it takes no such file.
+        kept: arguments of that file's own network which hold for this one, too.
     """
 
     namings: Mapping[str, str]
@@ -58,8 +58,8 @@ def published_shapes(system: str, given: Mapping[str, Any]) -> Shapes | None:
     """Returns {unstacked path: shape}, blocks in order; None unless a network of that size is published.
 
     Args:
-      system: a key of `models.SYSTEMS`.
-      given: arguments that it can have; any number of classes is known.
+        system: a key of `models.SYSTEMS`.
+        given: arguments that it can have; any number of classes is known.
     """
     values = {name: given.get(name, default) for name, default in _data()["defaults"].get(system, {}).items()}
     classes = values.pop("classes", None)

@@ -32,13 +32,13 @@ class Row:
     """One tensor of the file, or one that the network needs and the file does not have.
 
     Attributes:
-      name: in the file, without wrapper and prefix; "" for what is random because no file of the kind has it.
-      status: one of `STATUSES`.
-      path: ours, unstacked; "" where there is none.
-      shape: in the file; None where it is missing.
-      expected: PyTorch's shape of our tensor; None where there is none.
-      note: why, in words.
-      allowed: a problem that the user accepts.
+        name: in the file, without wrapper and prefix; "" for what is random as no file of the kind has it.
+        status: one of `STATUSES`.
+        path: ours, unstacked; "" where there is none.
+        shape: in the file; None where it is missing.
+        expected: PyTorch's shape of our tensor; None where there is none.
+        note: why, in words.
+        allowed: a problem that the user accepts.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Plan:
     """What becomes of a file.
 
     Attributes:
-      recognised: what the file is.
-      system: the network that is filled.
-      arguments: all that is known of its arguments; the rest has the system's defaults.
-      rows: one per name.
+        recognised: what the file is.
+        system: the network that is filled.
+        arguments: all that is known of its arguments; the rest has the system's defaults.
+        rows: one per name.
     """
 
     recognised: Recognised
@@ -82,7 +82,7 @@ class Plan:
         return [row.path for row in self.rows if row.path and row.status not in (USED, BROKEN)]
 
     def counts(self) -> dict[str, int]:
-        """{status: rows}, for what occurs."""
+        """Returns {status: rows}, for what occurs."""
         counted = collections.Counter(row.status for row in self.rows)
         return {status: counted[status] for status in STATUSES if status in counted}
 
@@ -97,13 +97,13 @@ def make(
     """Returns what converting `checkpoint` would do.
 
     Args:
-      checkpoint: an opened file; only names, shapes and types are looked at, and the input constants.
-      into: a system whose encoder the file fills ("dcseg" for a backbone); None takes what the file is.
-      settings: arguments that the file cannot show (epsilon, strides), instead of the source's own.
-      allow: patterns (`fc.*`) of names or of our paths whose problems are accepted.
+        checkpoint: an opened file; only names, shapes and types are looked at, and the input constants.
+        into: a system whose encoder the file fills ("dcseg" for a backbone); None takes what the file is.
+        settings: arguments that the file cannot show (epsilon, strides), instead of the source's own.
+        allow: patterns (`fc.*`) of names or of our paths whose problems are accepted.
 
     Raises:
-      UserError: nothing known, no network for it here, or no head and no `into`.
+        UserError: nothing known, no network for it here, or no head and no `into`.
     """
     recognised = recognise(checkpoint.path, checkpoint.shapes, checkpoint.roots)
     system, arguments = _target(checkpoint, recognised, into)
@@ -128,7 +128,7 @@ def make(
 
 
 def with_allowed(rows: Sequence[Row], patterns: Sequence[str]) -> tuple[Row, ...]:
-    """The rows, with those problems accepted whose name or path a pattern matches."""
+    """Returns the rows, with those problems accepted whose name or path a pattern matches."""
 
     def allowed(row: Row) -> bool:
         texts = [text for text in (row.name, row.path) if text]

@@ -25,10 +25,10 @@ class Recognised:
     """What a file is.
 
     Attributes:
-      source: a key of `rules.SOURCES`.
-      system: what it becomes by itself; None when it has no classification head and is no whole network.
-      backbone: "csn", "resnet", "r2plus1d", or "image" (2D).
-      arguments: of that system, as far as names, shapes and the source tell.
+        source: a key of `rules.SOURCES`.
+        system: what it becomes by itself; None when it has no classification head and is no whole network.
+        backbone: "csn", "resnet", "r2plus1d", or "image" (2D).
+        arguments: of that system, as far as names, shapes and the source tell.
     """
 
     source: str
@@ -46,12 +46,12 @@ def recognise(path: object, shapes: Shapes, roots: Sequence[str] = ()) -> Recogn
     """Returns what the tensors of these names and shapes are.
 
     Args:
-      path: of the file, for messages.
-      shapes: {name without wrapper and prefix: shape}.
-      roots: keys of the file under which other weights lie, for messages.
+        path: of the file, for messages.
+        shapes: {name without wrapper and prefix: shape}.
+        roots: keys of the file under which other weights lie, for messages.
 
     Raises:
-      UserError: nothing known, or a network whose size is not built here; says what was seen.
+        UserError: nothing known, or a network whose size is not built here; says what was seen.
     """
     name = source_of(shapes)
     if name is None:

@@ -21,11 +21,11 @@ _ALIGNMENT = 64  # bytes: jax uses arrays that begin there as they are, without 
 
 
 def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """{unstacked path: shape} of the network's parameters and statistics, in the order of tables.
+    """Returns {unstacked path: shape} of the network's parameters and statistics, in the order of tables.
 
     Args:
-      system: a key of `models.SYSTEMS`.
-      given: arguments that it can have, as `arguments` finds out.
+        system: a key of `models.SYSTEMS`.
+        given: arguments that it can have, as `arguments` finds out.
     """
     if (known := published_shapes(system, given)) is not None:
         return known
@@ -39,7 +39,7 @@ def shapes(system: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def allocate(system: str, given: Mapping[str, Any]) -> Variables:
-    """{"params", "batch_stats"}: float32 arrays as `storage` keeps them, every element `CANARY`."""
+    """Returns {"params", "batch_stats"}: float32 arrays as `storage` keeps them, every element `CANARY`."""
     import jax
 
     def array(leaf: Any) -> np.ndarray:
@@ -54,7 +54,7 @@ def allocate(system: str, given: Mapping[str, Any]) -> Variables:
 
 
 def views(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """{unstacked path: view into the arrays of `variables`}: what is written there is written in them."""
+    """Returns {unstacked path: view into the arrays of `variables`}: writing there writes in them."""
     from vos3d_jax.models import stacking
 
     return {path: leaf for kind in variables.values() for path, leaf in stacking.unstack(kind).items()}
@@ -66,19 +66,19 @@ def bits(array: np.ndarray) -> np.ndarray:
 
 
 def arguments(system: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of the network, with the system's own values where none is given.
+    """Returns all arguments of the network, with the system's own values where none is given.
 
     Raises:
-      UserError: the system does not have such arguments.
+        UserError: the system does not have such arguments.
     """
     return _model(system, json.dumps(dict(given), sort_keys=True)).arguments
 
 
 def abstract(system: str, given: Mapping[str, Any]) -> Variables:
-    """{"params", "batch_stats"}: pure dicts of shapes and dtypes, without any weight in memory.
+    """Returns {"params", "batch_stats"}: pure dicts of shapes and dtypes, without any weight in memory.
 
     Raises:
-      UserError: the system does not have such arguments.
+        UserError: the system does not have such arguments.
     """
     from flax import nnx
 

@@ -27,12 +27,12 @@ def write_pth(path: str | os.PathLike, tensors: Mapping[str, Any]) -> None:
     """Writes a state dict that `torch.load(path, weights_only=True)` opens.
 
     Args:
-      path: the file to write; one that is there is replaced.
-      tensors: name -> numpy array, or lazy tensor (`shape`, `dtype`, `numpy()`), which is read when its turn
-        comes. Names whose values are the same object share one storage, as tied weights do.
+        path: the file to write; one that is there is replaced.
+        tensors: name -> numpy array, or lazy tensor (`shape`, `dtype`, `numpy()`), read when its turn comes.
+            Names whose values are the same object share one storage, as tied weights do.
 
     Raises:
-      UserError: a dtype that torch's archive has no name for, or the file cannot be written.
+        UserError: a dtype that torch's archive has no name for, or the file cannot be written.
     """
     kinds = {np.dtype(dtype): kind for kind, dtype in TORCH_DTYPES.items()}
     _check(tensors, kinds)
@@ -62,12 +62,12 @@ def write_safetensors(
     """Writes tensors as safetensors; names of one object are each written in full, the format has no aliases.
 
     Args:
-      path: the file to write; one that is there is replaced.
-      tensors: name -> numpy array, or lazy tensor, which is read when its turn comes.
-      metadata: free texts for the header.
+        path: the file to write; one that is there is replaced.
+        tensors: name -> numpy array, or lazy tensor, which is read when its turn comes.
+        metadata: free texts for the header.
 
     Raises:
-      UserError: a dtype that the format has no name for here, or the file cannot be written.
+        UserError: a dtype that the format has no name for here, or the file cannot be written.
     """
     names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_DTYPES.items()}
     _check(tensors, names)

@@ -23,12 +23,12 @@ def load(path: str, system: str, variables: Mapping[str, Any]) -> tuple[Variable
     """Returns `variables` with the weights of `path`, and a line that says what came and what is random.
 
     Args:
-      path: a folder that `storage.load_model` opens, or a checkpoint that `porting.convert` reads.
-      system: of the network that `variables` belong to.
-      variables: its random {"params", "batch_stats"}.
+        path: a folder that `storage.load_model` opens, or a checkpoint that `porting.convert` reads.
+        system: of the network that `variables` belong to.
+        variables: its random {"params", "batch_stats"}.
 
     Raises:
-      UserError: nothing there, another network's encoder, or a file with problems.
+        UserError: nothing there, another network's encoder, or a file with problems.
     """
     found, title = _folder(path) if Path(path).is_dir() else _file(path, system)
     flat = {kind: stacking.unstack(tree) for kind, tree in variables.items()}

@@ -19,7 +19,7 @@ def segmentation_loss(
     bootstrap: bool = False,
     ignore: Bool[Array, "b t h2 w2"] | Integer[Array, "b t h2 w2"] | None = None,
 ) -> Float[Array, ""]:
-    """The mean loss over all pixels, float32 at least.
+    """Returns the mean loss over all pixels, float32 at least.
 
     Args:
         logits: resized (trilinear) to the mask's height and width where they differ.
@@ -54,7 +54,7 @@ def clip_iou(
     mask: Integer[Array, "b t h2 w2"],
     ignore: Bool[Array, "b t h2 w2"] | Integer[Array, "b t h2 w2"] | None = None,
 ) -> Float[Array, ""]:
-    """Intersection over union of foreground (any id but 0), each clip as one volume, mean over the clips.
+    """Returns the IoU of foreground (any id but 0), each clip as one volume, mean over the clips.
 
     1 for a clip where neither prediction nor mask has foreground. Pixels where `ignore` is not 0 count for
     neither.

@@ -27,16 +27,16 @@ def rate_factors(params: dict[str, Any], stage: Stage) -> dict[str, np.ndarray]:
     a parameter of no group has factor 1, and a stacked array has a factor for each of its blocks.
 
     Args:
-      params: nested dicts, equal blocks stacked; only the shapes matter, so they may be traced.
-      stage: of `optimiser.groups` the first counts whose pattern is found in the unstacked path. Where its
-        batch norm is frozen, scales and biases of norms have factor 0 before all groups.
+        params: nested dicts, equal blocks stacked; only the shapes matter, so they may be traced.
+        stage: of `optimiser.groups` the first counts whose pattern is found in the unstacked path. Where its
+            batch norm is frozen, scales and biases of norms have factor 0 before all groups.
 
     Returns:
-      float32 factors that broadcast with their parameters: of shape [], or [n, 1, ...] for n stacked blocks;
-      0 is frozen.
+        float32 factors that broadcast with their parameters: of shape [], or [n, 1, ...] for n stacked
+        blocks; 0 is frozen.
 
     Raises:
-      ValueError: equal blocks with a gap between their numbers, which are no model's.
+        ValueError: equal blocks with a gap between their numbers, which are no model's.
     """
     groups = [*([_NORM] if stage.batch_norm == "frozen" else []), *stage.optimiser.groups]
     shapes = jax.tree.map(lambda param: np.broadcast_to(np.float32(0), param.shape), params)

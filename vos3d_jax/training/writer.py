@@ -17,12 +17,12 @@ class Writer:
     """Writes named scalars and lines of text; a resumed run overwrites what came after its checkpoint.
 
     Args:
-      workdir: an existing folder.
-      step: the step the run stands at; lines of later steps are dropped from `metrics.jsonl`.
-      seconds: how far apart lines are where the output is no terminal.
+        workdir: an existing folder.
+        step: the step the run stands at; lines of later steps are dropped from `metrics.jsonl`.
+        seconds: how far apart lines are where the output is no terminal.
 
     Raises:
-      UserError: the files cannot be written.
+        UserError: the files cannot be written.
     """
 
     def __init__(self, workdir: Path, step: int, seconds: float):

@@ -39,7 +39,7 @@ def confidence_interval(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Interval:
-    """The percentile bootstrap interval of the mean of one value a sequence.
+    """Returns the percentile bootstrap interval of the mean of one value a sequence.
 
     With one value, low and high are NaN: nothing is known about others.
 
@@ -70,7 +70,7 @@ def paired_test(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> PairedTest:
-    """Compares two results on the same sequences, in the same order.
+    """Returns the comparison of two results on the same sequences, in the same order.
 
     The p-value is that of the sign-flip (randomisation) test, two-sided: if it made no difference which
     result is which, how often would the mean difference be at least as large? Exact for up to 16 sequences.
@@ -98,7 +98,7 @@ def paired_test(
 
 
 def holm(p_values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """The p-values of tests made together, corrected by Holm's step-down method (Scand. J. Statist. 6, 1979).
+    """Returns p-values of tests made together, corrected by Holm's method (Scand. J. Statist. 6, 1979).
 
     That one of them falls below a level by chance alone is then no likelier than the level, however the
     tests depend on each other.

@@ -27,7 +27,7 @@ _PER_SEQUENCE = ("Sequence", "J-Mean", "F-Mean")
 
 
 def write_csv(scores: Scores, folder: str | Path) -> list[Path]:
-    """Writes the csv files of a result into `folder` and returns their paths.
+    """Returns the paths of the csv files of a result that it writes into `folder`.
 
     - `figures.csv`: every headline figure in full precision, with its interval.
     - `rows.csv`: every sequence, object or transfer: J&F, and mean, recall and decay over its frames.

@@ -26,12 +26,12 @@ def open_checkpoint(path: str | os.PathLike, *, root: str | None = None) -> Chec
     the file asks for.
 
     Args:
-      path: the file.
-      root: the path of keys under which the weights lie, for a file that holds several ("state_dict_ema",
-        "ema.module"), or what their names begin with ("ema_model"); None finds them.
+        path: the file.
+        root: the path of keys under which the weights lie, for a file that holds several ("state_dict_ema",
+            "ema.module"), or what their names begin with ("ema_model"); None finds them.
 
     Raises:
-      UserError: one line that names the file, what is wrong with it, and what to do.
+        UserError: one line that names the file, what is wrong with it, and what to do.
     """
     file = FileBytes(path)
     with file:

@@ -22,7 +22,7 @@ class FileBytes:
     """A regular file: `path` and `size` in bytes. As a context manager it keeps the file open.
 
     Raises:
-      UserError: there is no such file, it cannot be read, or it is not a regular file.
+        UserError: there is no such file, it cannot be read, or it is not a regular file.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -60,7 +60,7 @@ class FileBytes:
         """Fills `buffer` (of bytes) from `offset`.
 
         Raises:
-          UserError: the file ends before, was changed since this object was made, or cannot be read.
+            UserError: the file ends before, was changed since this object was made, or cannot be read.
         """
         if self._open is not None:
             return self._fill(self._open, offset, buffer)
@@ -106,11 +106,11 @@ class Chunk:
     """A run of bytes that a checkpoint holds: a range of the file, or a few bytes kept in memory.
 
     Args:
-      file: that holds it; None for bytes in memory.
-      offset: where the range begins in the file.
-      length: of the range, in bytes of the file.
-      content: the bytes themselves, for a short run.
-      latin1: the range is UTF-8 text whose characters are the bytes (`_codecs.encode(text, "latin1")`).
+        file: that holds it; None for bytes in memory.
+        offset: where the range begins in the file.
+        length: of the range, in bytes of the file.
+        content: the bytes themselves, for a short run.
+        latin1: the range is UTF-8 text whose characters are the bytes (`_codecs.encode(text, "latin1")`).
     """
 
     __slots__ = ("file", "offset", "length", "content", "latin1", "_nbytes")

@@ -26,11 +26,11 @@ class Storage:
     """Elements of one type, one after the other, in `chunk`.
 
     Args:
-      key: tells this storage from the others of its file.
-      chunk: where the bytes are.
-      dtype: of the elements, in native byte order.
-      swapped: the bytes are big-endian.
-      crc: CRC-32 that the bytes must have; 0 where the file says none.
+        key: tells this storage from the others of its file.
+        chunk: where the bytes are.
+        dtype: of the elements, in native byte order.
+        swapped: the bytes are big-endian.
+        crc: CRC-32 that the bytes must have; 0 where the file says none.
     """
 
     __slots__ = ("key", "chunk", "dtype", "swapped", "crc")
@@ -127,7 +127,7 @@ class LazyTensor:
         read-only.
 
         Raises:
-          UserError: the file was changed or removed since it was opened, or its checksum is wrong.
+            UserError: the file was changed or removed since it was opened, or its checksum is wrong.
         """
         axes = [
             (1, 0) if stride == 0 or size == 1 else (size, stride)
@@ -146,16 +146,16 @@ class Checkpoint(Mapping[str, LazyTensor]):
     """The tensors of a file by name, without the wrapper and the prefix they had in the file.
 
     Attributes:
-      path: the file.
-      container: "torch zip", "torch legacy", "numpy pickle" or "safetensors".
-      tensors: name -> tensor, in the file's order; the checkpoint itself is the same mapping.
-      root: the key under which the tensors lie ("model", "model.state_dict"); "" for the top.
-      prefix: what was taken off the front of the names ("module._orig_mod.").
-      roots: other keys of the file under which weights lie ("ema.module").
-      siblings: the other keys beside the tensors' wrapper, as text.
-      others: keys among the tensors whose value is no tensor.
-      placeholders: classes of strangers whose objects were skipped, as "module.name".
-      metadata: the free texts of a safetensors file.
+        path: the file.
+        container: "torch zip", "torch legacy", "numpy pickle" or "safetensors".
+        tensors: name -> tensor, in the file's order; the checkpoint itself is the same mapping.
+        root: the key under which the tensors lie ("model", "model.state_dict"); "" for the top.
+        prefix: what was taken off the front of the names ("module._orig_mod.").
+        roots: other keys of the file under which weights lie ("ema.module").
+        siblings: the other keys beside the tensors' wrapper, as text.
+        others: keys among the tensors whose value is no tensor.
+        placeholders: classes of strangers whose objects were skipped, as "module.name".
+        metadata: the free texts of a safetensors file.
     """
 
     path: Path
@@ -203,11 +203,11 @@ def view(
     """Returns the tensor, or what is wrong with it: every number here comes from a stranger.
 
     Args:
-      storage: where the elements lie.
-      offset: of the first element.
-      shape: sizes of the axes.
-      strides: steps of the axes, in elements.
-      numel: elements that may be reached; None for all of the storage.
+        storage: where the elements lie.
+        offset: of the first element.
+        shape: sizes of the axes.
+        strides: steps of the axes, in elements.
+        numel: elements that may be reached; None for all of the storage.
     """
     numel = storage.numel if numel is None else numel
     if not are_sizes(shape):
@@ -236,7 +236,7 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def are_sizes(values: object) -> bool:
-    """Whether a stranger's value is a tuple of sizes, at most `MOST_AXES` and each below `LARGEST_SIZE`."""
+    """Returns whether a stranger's value is a tuple of at most `MOST_AXES` sizes below `LARGEST_SIZE`."""
     if not isinstance(values, tuple) or len(values) > MOST_AXES:
         return False
     for value in values:  # not `all(...)`: this is asked three times a tensor

@@ -20,13 +20,13 @@ class NumpyPickle:
     """An open pickle: `value` is the object in it, `tensor` reads what its arrays refer to.
 
     Args:
-      file: that is read, open.
-      value: what the pickle holds.
-      placeholders: classes that were skipped in it.
-      position: where the pickle ended.
+        file: that is read, open.
+        value: what the pickle holds.
+        placeholders: classes that were skipped in it.
+        position: where the pickle ended.
 
     Raises:
-      UserError: bytes follow the pickle.
+        UserError: bytes follow the pickle.
     """
 
     container = "numpy pickle"

@@ -95,7 +95,7 @@ def resolve(module: str, name: str) -> Global:
     """Returns what a global becomes.
 
     Raises:
-      Refused: it is not in the table.
+        Refused: it is not in the table.
     """
     full = f"{module}.{name}"
     if (known := _KNOWN.get(full)) is not None:

@@ -41,7 +41,7 @@ class Safetensors:
     """An open file: `value` maps names to entries, `tensor` reads what they describe.
 
     Raises:
-      UserError: the header is too long, malformed, or does not describe the bytes that follow.
+        UserError: the header is too long, malformed, or does not describe the bytes that follow.
     """
 
     container = "safetensors"

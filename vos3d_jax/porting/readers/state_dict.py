@@ -31,12 +31,12 @@ def checkpoint(file: FileBytes, reader: Any, root: str | None) -> Checkpoint:
     """Returns the checkpoint that `reader` (one of the containers' classes) holds.
 
     Args:
-      file: that is read.
-      reader: has `value`, `types` (classes of tensors in it), `tensor`, `container`, `placeholders`.
-      root: the wrapper to take ("ema.module"); None finds it.
+        file: that is read.
+        reader: has `value`, `types` (classes of tensors in it), `tensor`, `container`, `placeholders`.
+        root: the wrapper to take ("ema.module"); None finds it.
 
     Raises:
-      UserError: there are no tensors, or some cannot be read; all problems are named.
+        UserError: there are no tensors, or some cannot be read; all problems are named.
     """
     path = printable(file.path)
     keys, mapping = _find(reader.value, reader.types, root, path)

@@ -17,11 +17,11 @@ class TorchLegacy:
     """An open stream: `value` is the object in it, `tensor` reads what its tensors refer to.
 
     Args:
-      file: that is read, open.
-      start: where the second pickle begins, after the magic number.
+        file: that is read, open.
+        start: where the second pickle begins, after the magic number.
 
     Raises:
-      UserError: it is cut short, malformed, or asks for code to be run.
+        UserError: it is cut short, malformed, or asks for code to be run.
     """
 
     container = "torch legacy"

@@ -45,8 +45,8 @@ class StorageIds:
         """Returns the storage of a persistent id, a tuple of 5 (zip) or 6 (legacy) items.
 
         Raises:
-          Refused: it is no storage, or its key could name another file.
-          Malformed: it is no such tuple.
+            Refused: it is no storage, or its key could name another file.
+            Malformed: it is no such tuple.
         """
         if not isinstance(identifier, tuple) or not identifier:
             raise Malformed("a persistent id that is no tuple")
@@ -76,8 +76,8 @@ def tensor(
     """Returns the tensor over its storage, or what is wrong with it.
 
     Args:
-      reference: the tensor as pickled.
-      storage_of: gives the storage of a known type, or what is wrong with it.
+        reference: the tensor as pickled.
+        storage_of: gives the storage of a known type, or what is wrong with it.
     """
     stored = reference.storage
     if isinstance(stored, StorageReference) and stored.kind not in DTYPES:

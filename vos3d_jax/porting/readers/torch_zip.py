@@ -39,7 +39,7 @@ class TorchZip:
     """An open archive: `value` is the object in it, `tensor` reads what its tensors refer to.
 
     Raises:
-      UserError: it is cut short, damaged, compressed, TorchScript, or asks for code to be run.
+        UserError: it is cut short, damaged, compressed, TorchScript, or asks for code to be run.
     """
 
     container = "torch zip"

@@ -33,10 +33,10 @@ class Machine:
     """Runs one pickle after the other from a range of a file.
 
     Args:
-      file: that is read, open.
-      start: where the first pickle begins.
-      end: where the range ends.
-      persistent: what a persistent id becomes; None where there may be none.
+        file: that is read, open.
+        start: where the first pickle begins.
+        end: where the range ends.
+        persistent: what a persistent id becomes; None where there may be none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Machine:
         """Returns the value of the next pickle.
 
         Raises:
-          UserError: it asks for something to be imported or run, is malformed, too large, or cut short.
+            UserError: it asks for something to be imported or run, is malformed, too large, or cut short.
         """
         self._stack: list = []
         self._marks: list[list] = []

@@ -30,14 +30,14 @@ _CAFFE2_LEAVES = {"kernel": "_w", "scale": "_s", "bias": "_b", "mean": "_rm", "v
 def torch_names(
     paths: Iterable[str], source: str, arguments: Mapping[str, Any] | None = None, *, strict: bool = True
 ) -> dict[str, str]:
-    """{our path: name in the files of `source`}, in the order of `paths`.
+    """Returns {our path: name in the files of `source`}, in the order of `paths`.
 
     Args:
-      paths: unstacked paths of one network, or of some of its modules.
-      source: a key of `SOURCES`.
-      arguments: of the network (backbone, separation, bridge, refinement, classes): say which tables hold.
-        What is missing is the published choice; the separation shows in the paths.
-      strict: False leaves out paths that this kind of file has no tensor for.
+        paths: unstacked paths of one network, or of some of its modules.
+        source: a key of `SOURCES`.
+        arguments: of the network (backbone, separation, bridge, refinement, classes): say which tables hold.
+            What is missing is the published choice; the separation shows in the paths.
+        strict: False leaves out paths that this kind of file has no tensor for.
 
     Raises:
         KeyError: for such a path.
@@ -58,7 +58,7 @@ def torch_names(
 def to_torch(
     path: str, array: Shaped[np.ndarray, "..."], *, planar: bool = False
 ) -> Shaped[np.ndarray, "..."]:
-    """Our array with PyTorch's axes: convolutions [o, i, t, h, w], linear layers [o, i].
+    """Returns our array with PyTorch's axes: convolutions [o, i, t, h, w], linear layers [o, i].
 
     A transposed convolution is [i, o, t, h, w] there. Where a source is `planar` (of images), a convolution
     with one tap in time is [o, i, h, w].
@@ -68,14 +68,14 @@ def to_torch(
 
 
 def torch_shape(path: str, shape: Sequence[int], *, planar: bool = False) -> tuple[int, ...]:
-    """The shape that `to_torch` gives an array of `shape`."""
+    """Returns the shape that `to_torch` gives an array of `shape`."""
     if path.endswith("/kernel"):
         shape = (*(shape[axis] for axis in _channels(path)), *shape[:-2])
     return (*shape[:2], *shape[3:]) if planar and _is_planar(shape) else tuple(shape)
 
 
 def from_torch(path: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-    """The inverse of `to_torch`: convolutions [t, h, w, i, o], those of images with t = 1, linear [i, o]."""
+    """Returns the inverse of `to_torch`: convolutions [t, h, w, i, o], images with t = 1, linear [i, o]."""
     array = array[:, :, None] if array.ndim == 4 else array
     return np.moveaxis(array, (0, 1), _channels(path)) if path.endswith("/kernel") else array
 

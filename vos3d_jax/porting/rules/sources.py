@@ -26,20 +26,20 @@ class WeightSource:
     """One kind of file.
 
     Attributes:
-      title: what `inspect` calls it.
-      sign: whether a file of these names and shapes is of this kind.
-      licence: of the files that its authors published; of others nothing is known.
-      systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
-      encoders: the tables of its encoders: a value of `ENCODERS`.
-      head: of the classes that a backbone was trained on: its name, "{classes}" for their number.
-      bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
-      others: the table of what else it has.
-      planar: its convolutions are of images; ours have an axis of time with one tap before.
-      unused: (pattern of names, why they are not needed).
-      aliases: (pattern, prefix): such a name repeats the one of prefix and the pattern's group.
-      constants: {argument: name}: buffers whose values are arguments of ours.
-      settings: arguments that the state dict does not show, as its authors had them, by backbone; those of
-        a separation come beside.
+        title: what `inspect` calls it.
+        sign: whether a file of these names and shapes is of this kind.
+        licence: of the files that its authors published; of others nothing is known.
+        systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
+        encoders: the tables of its encoders: a value of `ENCODERS`.
+        head: of the classes that a backbone was trained on: its name, "{classes}" for their number.
+        bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
+        others: the table of what else it has.
+        planar: its convolutions are of images; ours have an axis of time with one tap before.
+        unused: (pattern of names, why they are not needed).
+        aliases: (pattern, prefix): such a name repeats the one of prefix and the pattern's group.
+        constants: {argument: name}: buffers whose values are arguments of ours.
+        settings: arguments that the state dict does not show, as its authors had them, by backbone; those of
+            a separation come beside.
     """
 
     title: str
@@ -57,7 +57,7 @@ class WeightSource:
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def table(self, arguments: Mapping[str, Any]) -> Table:
-        """{our module: (convolution, its norm)} for a network of these arguments; {}: there is none."""
+        """Returns {our module: (convolution, its norm)} for these arguments; {}: there is none."""
         backbone = arguments.get("backbone", "csn")
         kind = arguments.get("separation", "ir") if backbone == "csn" else backbone
         if (encoder := self.encoders.get(kind)) is None:
@@ -77,7 +77,7 @@ class WeightSource:
         return f"if these are the authors' weights: {self.licence}"
 
     def is_head(self, name: str) -> bool:
-        """Whether a tensor of that name is of the classes that a backbone was trained on."""
+        """Returns whether a tensor of that name is of the classes that a backbone was trained on."""
         return self.head is not None and self._head.fullmatch(name) is not None
 
     @functools.cached_property
@@ -85,16 +85,16 @@ class WeightSource:
         return re.compile(re.escape(self.head).replace(r"\{classes\}", r"\d+") + r"[._]\w+")
 
     def is_live(self, name: str) -> bool:
-        """Whether a tensor of that name is in the function of such a file (a parameter of ours)."""
+        """Returns whether a tensor of that name is in the function of such a file (a parameter of ours)."""
         known = self.why_unused(name) or self.alias_of(name) or name in self.constants.values()
         return not known
 
     def why_unused(self, name: str) -> str | None:
-        """Why the function does not need a tensor of that name; None when it is not known to be unused."""
+        """Returns why the function needs no tensor of that name; None: it is not known to be unused."""
         return next((why for pattern, why in self.unused if pattern.fullmatch(name)), None)
 
     def alias_of(self, name: str) -> str | None:
-        """The live name that `name` repeats, if it is an alias."""
+        """Returns the live name that `name` repeats, if it is an alias."""
         for pattern, prefix in self.aliases:
             if match := pattern.fullmatch(name):
                 return prefix + match[1]
