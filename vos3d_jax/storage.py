@@ -249,8 +249,12 @@ def _checksums(tree: Any) -> dict[str, int]:
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
+
+    def crc(array: Any) -> int:
+        return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
     with ThreadPoolExecutor() as threads:  # zlib and numpy let others run meanwhile
-        return dict(zip(leaves, threads.map(_crc_of_array, leaves.values()), strict=True))
+        return dict(zip(leaves, threads.map(crc, leaves.values()), strict=True))
 
 
 def newest_whole(
@@ -363,10 +367,6 @@ def _checked(
     card = json.loads(json.dumps({**card, "version": vos3d_jax.__version__, "checksums": sums}))
     card["crc"] = _crc(card)
     return items, card
-
-
-def _crc_of_array(array: Any) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
 def _crc(card: dict[str, Any]) -> int:

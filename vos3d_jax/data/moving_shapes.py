@@ -41,9 +41,7 @@ def render(
     """Returns the frame and the mask of one video at one time, drawn anew."""
     scene = _scene(SPLITS[split], index, size[0] / size[1], seed)
     unit = min(size)
-    y, x = np.meshgrid(
-        np.arange(size[0]) - (size[0] - 1) / 2, np.arange(size[1]) - (size[1] - 1) / 2, indexing="ij"
-    )
+    y, x = np.meshgrid(*(np.arange(side) - (side - 1) / 2 for side in size), indexing="ij")
     pixels = np.stack([x, y], -1).astype(np.float32) / unit
     frame = _look_up(scene.background, pixels, *scene.camera.at(time)).astype(np.float32)
     mask = np.zeros(size, np.uint8)
@@ -125,9 +123,8 @@ def _scene(split: int, index: int, aspect: float, seed: int) -> _Scene:
     spots = rng.uniform() < 0.35
     background = _texture(rng, _palette(rng, hue, saturation))
     if spots:
-        background = _spotted(
-            rng, background, _palette(rng, hue + rng.uniform(0.2, 0.8), saturation + 0.3)[1]
-        )
+        colour = _palette(rng, hue + rng.uniform(0.2, 0.8), saturation + 0.3)[1]
+        background = _spotted(rng, background, colour)
     camera = _Motion(
         centre=rng.uniform(-1, 1, 2),
         drift=_direction(rng) * rng.uniform(0.0, 0.025),
@@ -139,11 +136,7 @@ def _scene(split: int, index: int, aspect: float, seed: int) -> _Scene:
         zoom=rng.uniform(0.0, 0.15),
     )
     count = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
-    half = (
-        np.array([0.5 / min(aspect, 1), 0.5 * max(aspect, 1)])
-        if aspect < 1
-        else np.array([0.5, 0.5 * aspect])
-    )
+    half = np.array([0.5 / min(aspect, 1), 0.5 * max(aspect, 1)])
     objects = tuple(_draw_object(rng, hue, saturation, count, half) for _ in range(count))
     return _Scene(background, camera, objects)
 
@@ -235,9 +228,8 @@ def _look_up(
 ) -> np.ndarray:
     """The texture as seen at `pixels` [h, w, 2] (short edges from the frame's centre) when it lies so."""
     turn = (_rotation(angle) / zoom * _DETAIL).astype(np.float32)
-    origin = np.mod(
-        -turn @ centre, _TILE
-    )  # kept small: float32 maps would lose their fraction in long videos
+    # Kept small: float32 maps would lose their fraction in long videos.
+    origin = np.mod(-turn @ centre, _TILE)
     place = (pixels @ turn.T + origin).astype(np.float32)
     return cv2.remap(tile, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 

@@ -106,7 +106,9 @@ def evaluate(
             run=trained_in and report.find_training(trained_in),
         )
         workers.remove_parts(unfinished / _PARTS)
-        _replace(folder, unfinished)
+        _remove(folder)
+        with files.writing(folder):
+            unfinished.rename(folder)
         return _show(folder, say)
 
 
@@ -171,13 +173,6 @@ def _is_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether an evaluation is of a step before the present one; weights without a step have no order."""
     steps = before.get("step"), now["step"]
     return all(isinstance(step, int) for step in steps) and steps[0] < steps[1]
-
-
-def _replace(folder: Path, unfinished: Path) -> None:
-    """A finished evaluation takes the place of an old one; a broken one never does."""
-    _remove(folder)
-    with files.writing(folder):
-        unfinished.rename(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -39,7 +39,8 @@ def describe(model: nnx.Module) -> str:
     own = [
         f"{name}={value!r}"
         for name, value in model.arguments.items()
-        if published[name].default is not None and _plain(published[name].default) != value
+        if (default := published[name].default) is not None
+        and (list(default) if isinstance(default, tuple) else default) != value
     ]
     counts = {}
     for kind in (nnx.Param, nnx.BatchStat):
@@ -51,7 +52,3 @@ def describe(model: nnx.Module) -> str:
         f"  {counts[nnx.Param]:,} parameters and {counts[nnx.BatchStat]:,} running statistics of batch norm\n"
         f"  weights: {origin}"
     )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
