@@ -86,11 +86,11 @@ _EVALUATIONS = ("fbms.py", "visal.py")
         ),
         (
             "--config.stages[0].data[0].augmentation.short_edge=64",
-            lambda config: config.stages[0].data[0].augmentation.short_edge == 64,
+            lambda config: config.stages[0].data[0].sample.augmentation.short_edge == 64,
         ),
         (
             "--config.stages[0].data[0].augmentation.crop_size=(32,32)",
-            lambda config: config.stages[0].data[0].augmentation.crop_size == (32, 32),
+            lambda config: config.stages[0].data[0].sample.augmentation.crop_size == (32, 32),
         ),
     ],
 )

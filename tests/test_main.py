@@ -57,7 +57,7 @@ def test_one_command_trains_scores_and_draws_and_a_second_one_scores_what_is_the
     page = read_page((run / "evaluation" / "report.html").read_text())
     for part in (
         "IoU on training clips",
-        "J on held-out frames",
+        "Score on held-out frames",
         "untrained network",
         "finetune",
         "optimiser",

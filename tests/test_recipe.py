@@ -14,7 +14,7 @@ def _values(**changes):
 def test_plain_values_become_frozen_data_classes():
     config = recipe.parse(_values(seed=3))
     assert config.seed == 3 and config.stages[0].size == (32, 32)
-    assert config.stages[0].data[0].augmentation.short_edge is None
+    assert config.stages[0].data[0].sample.augmentation.short_edge is None
     assert config.stages[0].optimiser.learning_rate == 0.01
 
 

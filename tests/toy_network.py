@@ -8,7 +8,6 @@ from flax import nnx
 
 from vos3d_jax import models, recipe
 from vos3d_jax.inference.registry import PREDICTORS
-from vos3d_jax.training import tasks
 
 
 class Toy(nnx.Module):
@@ -58,7 +57,6 @@ def _conv(x, kernel):
 def register(patch: pytest.MonkeyPatch) -> None:
     """Makes "toy" a known system until `patch` is undone."""
     patch.setitem(models.SYSTEMS, "toy", Toy)
-    patch.setitem(tasks.TASKS, "toy", tasks.clip_segmentation)
     patch.setitem(PREDICTORS, "toy", PREDICTORS["dcseg"])
 
 

@@ -9,6 +9,7 @@ import importlib.util
 import re
 import types
 import typing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
 
 from vos3d_jax.errors import UserError
+from vos3d_jax.schema import keys
 
 
 def load(arguments: list[str], schema: type | None = None) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def load(arguments: list[str], schema: type | None = None) -> dict[str, Any]:
     path = find(name)
     config = _run(path, variant)
     if schema is not None:
-        _complete(config, schema)
+        _complete(config, schema, arguments)
     line = ["main", *(argument for argument in arguments if argument is not given[0])]
     values = flags.FlagValues()
     try:
@@ -75,11 +77,14 @@ def _folder() -> Path:
     return own if own.is_dir() else package.parent / "configs"
 
 
-def _complete(values: ConfigDict, schema: type) -> None:
-    """Adds the defaults of the data class `schema` to `values`, at every depth."""
-    hints = typing.get_type_hints(schema)
-    for item in dataclasses.fields(schema):
-        key, hint = item.name, hints[item.name]
+def _complete(values: ConfigDict, schema: type, overrides: Sequence[str], where: str = "--config") -> None:
+    """Adds the defaults of the data class `schema` to `values`, at every depth.
+
+    A mapping is checked by whom it is for: it gets the keys that `overrides` name, to be read as literals.
+    """
+    inside = [one.removeprefix(f"{where}.") for one in overrides if one.startswith(f"{where}.")]
+    given = dict(values.items()) | {key: value for key, _, value in (one.partition("=") for one in inside)}
+    for key, (hint, item) in keys(schema, given, where.lstrip("-")).items():
         may_be_none = typing.get_origin(hint) is types.UnionType  # `X | None` is the only one
         if may_be_none:
             hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
@@ -90,21 +95,25 @@ def _complete(values: ConfigDict, schema: type) -> None:
             if default is dataclasses.MISSING:
                 continue
             values[key] = dataclasses.asdict(default) if dataclasses.is_dataclass(default) else default
-        value = values[key]
+        value, place = values[key], f"{where}.{key}"
         if value is None and may_be_none:
             # None alone has no type that a flag could be read as.
             values[key] = config_dict.placeholder(typing.get_origin(hint) or hint)
         elif dataclasses.is_dataclass(hint) and isinstance(value, ConfigDict):
-            _complete(value, hint)
+            _complete(value, hint, overrides, place)
+        elif typing.get_origin(hint) is Mapping and isinstance(value, ConfigDict):
+            for name in re.findall(rf"^{key}\.(\w+)", "\n".join(inside), re.MULTILINE):
+                if name not in value:
+                    value[name] = config_dict.placeholder(object)
         elif typing.get_origin(hint) is tuple and isinstance(value, tuple | list):
             part = typing.get_args(hint)[0]
             if dataclasses.is_dataclass(part):
                 # ml_collections leaves dicts within tuples as they are.
                 value = tuple(ConfigDict(one) if isinstance(one, dict) else one for one in value)
                 values[key] = value
-                for one in value:
+                for index, one in enumerate(value):
                     if isinstance(one, ConfigDict):
-                        _complete(one, part)
+                        _complete(one, part, overrides, f"{place}[{index}]")
 
 
 def _run(path: Path, variant: str) -> ConfigDict:

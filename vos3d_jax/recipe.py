@@ -4,6 +4,8 @@ A config file is plain Python for people; here it becomes frozen data classes, s
 value is found before anything is loaded or compiled.
 """
 
+import dataclasses
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,9 +14,7 @@ from typing import Any, Literal
 
 from vos3d_jax import schema
 from vos3d_jax.constants import STRIDE
-from vos3d_jax.data.augmentation import Augmentation
-from vos3d_jax.data.sampling import ClipSampling
-from vos3d_jax.data.synthesis import Synthesis
+from vos3d_jax.data.samples import SAMPLES, Clip, Sample
 from vos3d_jax.errors import UserError
 from vos3d_jax.inference import clips
 
@@ -25,28 +25,23 @@ _Options = Mapping[str, Any]
 class Data:
     """One part of a stage's data mixture.
 
+    A config sets the fields of `sample` beside the others: `kind` says which there are.
+
     Attributes:
-      name: a row of `data.datasets.DATASETS`.
-      split: which videos of it.
-      kind: "video" (clips are cut from the video) or "still" (clips are made from its single frames).
-      sparse: frames may be without a mask. Then a sample is a frame that has one: a still, or, of "video", a
-        clip that holds it at a random place; the other frames of the clip count where they have masks.
-      weight: the share of this part in the mixture, relative to the others.
-      options: further arguments of the reader.
-      sampling: which frames make a clip, for videos.
-      augmentation: how frames become clips of the stage's size.
-      synthesis: how a still becomes a clip.
+        name: a row of `data.datasets.DATASETS`.
+        split: which videos of it.
+        kind: how samples are made of them: a row of `data.samples.SAMPLES`.
+        weight: the share of this part in the mixture, relative to the others.
+        options: further arguments of the reader.
+        sample: the row with its own options.
     """
 
     name: str
     split: str = "train"
-    kind: Literal["video", "still"] = "video"
+    kind: str = "clip"
     weight: float = 1.0
-    sparse: bool = False
     options: _Options = field(default_factory=dict)
-    sampling: ClipSampling = ClipSampling()
-    augmentation: Augmentation = Augmentation()
-    synthesis: Synthesis = Synthesis()
+    sample: Sample = field(default=Clip(), metadata={"rows": SAMPLES, "named_by": "kind"})
 
     def __post_init__(self):
         if not self.weight > 0:
@@ -100,20 +95,14 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Arguments of `losses.segmentation_loss`."""
-
-    kind: Literal["cross_entropy", "binary_last"] = "cross_entropy"
-    bootstrap: bool = False
-
-
-@dataclass(frozen=True)
 class Stage:
     """One stage of training.
 
     Attributes:
       size: (height, width) of the clips the network sees, both divisible by 32; (0, 0) takes the size that
         most frames of the data have at their short edge, each side rounded to the nearest multiple of 32.
+      task: what is learnt: a row of `training.tasks.TASKS`.
+      loss: the task's own options, which it checks.
       batch_norm: "frozen" (running statistics; scale and bias not trained) or "train" (batch statistics).
       precision: what the network computes in; parameters and losses are float32.
     """
@@ -125,7 +114,8 @@ class Stage:
     batch_size: int
     steps: int
     optimiser: Optimiser
-    loss: Loss = Loss()
+    task: str = "clip"
+    loss: _Options = field(default_factory=dict)
     batch_norm: Literal["frozen", "train"] = "frozen"
     precision: Literal["float32", "bfloat16"] = "float32"
 
@@ -140,7 +130,7 @@ class Stage:
                 f"stage {self.name}: size is {self.size}: both sides must be multiples of {STRIDE}, or both 0"
             )
         for part in self.data:
-            crop = part.augmentation.crop_size
+            crop = part.sample.augmentation.crop_size
             if crop and not all(0 < ours <= room for ours, room in zip(crop, self.size, strict=True)):
                 raise UserError(
                     f"stage {self.name}: data {part.name} has crop_size {crop}: it must fit into the stage's"
@@ -278,6 +268,15 @@ def parse(values: Mapping[str, Any], kind: type = Config, where: str = "config")
     """Returns the data class `kind` made of plain `values` (dicts, tuples, numbers, strings).
 
     Raises:
-      UserError: an unknown or missing key, or a value of another type; it names the key by its path.
+        UserError: an unknown or missing key, or a value of another type; it names the key by its path.
     """
     return schema.parse(values, kind, where)
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Returns the JSON values that `parse` makes `config` of."""
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    parts = [part for stage in values["stages"] for part in stage["data"]]
+    for part in [*parts, values["evaluation"]["data"]]:
+        part |= part.pop("sample")
+    return values

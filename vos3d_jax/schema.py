@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from vos3d_jax.errors import UserError, nearest
@@ -17,6 +17,24 @@ _SIMPLE = {
 }
 
 
+def keys(kind: type, values: Any, where: str) -> dict[str, tuple[Any, Field]]:
+    """Returns what a mapping of the data class `kind` may hold: key -> (type, field).
+
+    These are the names of its fields; but one whose metadata has `rows`, name -> data class, stands for the
+    fields of that row which the key `named_by` of `values` names.
+
+    Raises:
+        UserError: there is no such row.
+    """
+    hints, found = typing.get_type_hints(kind), {}
+    for item in fields(kind):
+        if item.metadata:
+            found |= keys(_row(kind, item, values, where), {}, where)
+        else:
+            found[item.name] = hints[item.name], item
+    return found
+
+
 def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
     """Returns the data class `kind` made of plain `values` (dicts, tuples, numbers, strings).
 
@@ -24,16 +42,27 @@ def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
         UserError: an unknown or missing key, or a value of another type; it names the key by its path, which
             begins with `where`.
     """
-    hints = typing.get_type_hints(kind)
-    known = {item.name: item for item in fields(kind)}
+    known = keys(kind, values, where)
     for key in values:
         if key not in known:
             hint = nearest(key, known) or f"known are {', '.join(known)}"
             raise UserError(f"{where}.{key} is not a known key: {hint}")
-    for key, item in known.items():
+    for key, (_, item) in known.items():
         if item.default is MISSING and item.default_factory is MISSING and key not in values:
             raise UserError(f"{where}.{key} is missing: set it")
-    return kind(**{key: _convert(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+    made = {key: _convert(value, known[key][0], f"{where}.{key}") for key, value in values.items()}
+    for item in (one for one in fields(kind) if one.metadata):
+        row = _row(kind, item, values, where)
+        made[item.name] = row(**{one.name: made.pop(one.name) for one in fields(row) if one.name in made})
+    return kind(**made)
+
+
+def _row(kind: type, item: Field, values: Any, where: str) -> type:
+    rows, key = item.metadata["rows"], item.metadata["named_by"]
+    name = values.get(key, getattr(kind, key))
+    if name not in list(rows):
+        raise UserError(f"{where}.{key} is {name!r}: expected one of {', '.join(map(repr, rows))}")
+    return rows[name]
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:

@@ -7,8 +7,10 @@ from PIL import Image
 
 from vos3d_jax.data import datasets, moving_shapes
 from vos3d_jax.data.augmentation import Augmentation
-from vos3d_jax.data.pipeline import Source, batches, read
-from vos3d_jax.data.sampling import ClipSampling
+from vos3d_jax.data.footage import read_pair
+from vos3d_jax.data.pipeline import Source, batches
+from vos3d_jax.data.samples import Clip, Still
+from vos3d_jax.data.samples.clip import ClipSampling
 from vos3d_jax.data.synthesis import Synthesis
 from vos3d_jax.errors import UserError
 
@@ -21,8 +23,8 @@ def _sources(**changes):
     videos = moving_shapes.videos("train", count=3, length=6, size=(36, 70))
     stills = moving_shapes.videos("stills", count=5, length=1, size=(36, 70))
     sources = [
-        Source(videos, weight=1.0, sampling=ClipSampling(gap=5), augmentation=LIVELY),
-        Source(stills, weight=3.0, kind="still", augmentation=LIVELY, synthesis=GENTLE),
+        Source(videos, Clip(sampling=ClipSampling(gap=5), augmentation=LIVELY), weight=1.0),
+        Source(stills, Still(augmentation=LIVELY, synthesis=GENTLE), weight=3.0),
     ]
     return [dataclasses.replace(source, **changes) for source in sources]
 
@@ -46,7 +48,7 @@ def _picture(**changes):
 def _still(name, frame, mask):
     """A source of one picture that can be recognised in the batches."""
     video = _picture(name=name, read_frame=lambda _: frame, read_mask=lambda _: mask)
-    return Source([video], kind="still", augmentation=Augmentation(short_edge=None))
+    return Source([video], Still(augmentation=Augmentation(short_edge=None)))
 
 
 def test_a_batch_holds_clips_and_ids_of_the_size_asked_for():
@@ -90,7 +92,7 @@ def test_every_frame_is_the_start_of_one_sample_an_epoch():
         read_frame=lambda time: times[time],
         read_mask=lambda time: np.zeros(SIZE, np.uint8),
     )
-    source = Source([video], sampling=ClipSampling(gap=1), augmentation=Augmentation(short_edge=None))
+    source = Source([video], Clip(sampling=ClipSampling(gap=1), augmentation=Augmentation(short_edge=None)))
     starts = [int(batch["clip"][0, 0, 0, 0, 0]) for batch in _take(21, [source], batch_size=1, clip_length=1)]
     epochs = [starts[:7], starts[7:14], starts[14:]]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
@@ -103,10 +105,10 @@ def test_frames_are_decoded_once_while_the_cache_has_room():
     counted = dataclasses.replace(
         video, read_frame=lambda time: (reads.append(time), video.read_frame(time))[1]
     )
-    _take(10, [Source([counted], augmentation=LIVELY)])
+    _take(10, [Source([counted], Clip(augmentation=LIVELY))])
     assert sorted(reads) == [0, 1, 2, 3, 4]
     reads.clear()
-    _take(3, [Source([counted], augmentation=LIVELY, cache_megabytes=0)])
+    _take(3, [Source([counted], Clip(augmentation=LIVELY), cache_megabytes=0)])
     assert len(reads) == 3 * 2 * 4
 
 
@@ -124,7 +126,7 @@ def test_an_unreadable_frame_is_named(tmp_path):
     videos = datasets.load("davis2016", "train", data_dir=tmp_path)
     for threads in (0, 2):
         with pytest.raises(UserError, match="00002.jpg"):
-            _take(4, [Source(videos, augmentation=Augmentation(short_edge=None))], num_threads=threads)
+            _take(4, [Source(videos, Clip(augmentation=Augmentation(short_edge=None)))], num_threads=threads)
 
 
 def test_errors_of_a_decoder_carry_video_and_frame():
@@ -133,20 +135,18 @@ def test_errors_of_a_decoder_carry_video_and_frame():
 
     video = _picture(name="pond", read_frame=fail)
     with pytest.raises(UserError, match=r"pond frame 00000 cannot be read \(broken data stream\)"):
-        read(video, 0)
+        read_pair(video, 0)
 
 
 def test_a_frame_without_its_mask_or_with_one_of_another_size_is_named():
     video = _picture(name="pond", read_mask=lambda time: None)
     with pytest.raises(UserError, match="pond frame 00000 has no mask"):
-        read(video, 0)
+        read_pair(video, 0)
     video = dataclasses.replace(video, read_mask=lambda time: np.zeros((32, 60), np.uint8))
     with pytest.raises(UserError, match="pond frame 00000 is 64x32 but its mask is 60x32"):
-        read(video, 0)
+        read_pair(video, 0)
 
 
-def test_a_source_without_frames_and_an_unknown_kind_are_refused():
-    with pytest.raises(UserError, match=r"source 0 \(video\) holds no frames"):
+def test_a_source_without_frames_is_refused():
+    with pytest.raises(UserError, match="source 0 holds no frames:"):
         _take(1, [Source([])])
-    with pytest.raises(UserError, match="choose one of video, still"):
-        Source([], kind="image")

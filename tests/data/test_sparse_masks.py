@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from vos3d_jax.data import pipeline
 from vos3d_jax.data.augmentation import Augmentation, augment
-from vos3d_jax.data.sampling import RULES, ClipSampling
+from vos3d_jax.data.samples import Clip, Still
+from vos3d_jax.data.samples.clip import RULES, ClipSampling
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
@@ -55,7 +56,7 @@ def take(source, count=6, **settings):
 def test_a_clip_around_a_frame_holds_it_in_order_and_within_the_video(rule, length, clip_length, gap, seed):
     rng = np.random.default_rng(seed)
     frame = int(rng.integers(length))
-    times = ClipSampling(rule=rule, gap=gap).draw_around(length, frame, clip_length, rng)
+    times = ClipSampling(rule=rule, gap=gap).frames_around(length, frame, clip_length, rng)
     assert len(times) == clip_length and frame in times and times == sorted(times)
     assert 0 <= times[0] and times[-1] < length
 
@@ -63,14 +64,14 @@ def test_a_clip_around_a_frame_holds_it_in_order_and_within_the_video(rule, leng
 def test_a_frame_with_a_mask_stands_at_every_place_of_the_clips_around_it():
     rng = np.random.default_rng(0)
     sampling = ClipSampling(rule="code", gap=4)
-    places = {sampling.draw_around(40, 20, 4, rng).index(20) for _ in range(100)}
+    places = {sampling.frames_around(40, 20, 4, rng).index(20) for _ in range(100)}
     assert places == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_every_clip_has_a_mask_and_frames_without_one_are_void(known):
     settings = Augmentation(short_edge=None, flip=0.5, scale=(1.0, 1.3))
-    for batch in take(pipeline.Source([video(known=known)], sparse=True, augmentation=settings)):
+    for batch in take(pipeline.Source([video(known=known)], Clip(sparse=True, augmentation=settings))):
         for clip, masks in zip(batch["clip"], batch["mask"], strict=True):
             for frame, mask in zip(clip, masks, strict=True):
                 if int(frame[0, 0, 0]) in WITH_MASK:
@@ -81,7 +82,7 @@ def test_every_clip_has_a_mask_and_frames_without_one_are_void(known):
 
 
 def test_stills_are_the_frames_that_have_a_mask():
-    source = pipeline.Source([video()], sparse=True, kind="still", augmentation=Augmentation(short_edge=None))
+    source = pipeline.Source([video()], Still(sparse=True, augmentation=Augmentation(short_edge=None)))
     seen = {int(clip[0, 0, 0, 0]) for batch in take(source) for clip in batch["clip"]}
     assert seen == set(WITH_MASK)
 
@@ -99,9 +100,9 @@ def test_trap_a_frame_without_a_mask_is_void_in_the_padding_too_and_moves_no_cro
 
 def test_without_the_option_a_frame_without_mask_is_refused_with_the_option_named():
     with pytest.raises(UserError, match="v frame . has no mask: .*sparse=True"):
-        take(pipeline.Source([video(with_mask=())], augmentation=Augmentation(short_edge=None)), 30)
+        take(pipeline.Source([video(with_mask=())], Clip(augmentation=Augmentation(short_edge=None))), 30)
 
 
 def test_videos_without_any_mask_are_refused():
     with pytest.raises(UserError, match="no frames with a mask"):
-        take(pipeline.Source([video(with_mask=())], sparse=True))
+        take(pipeline.Source([video(with_mask=())], Clip(sparse=True)))

@@ -68,16 +68,16 @@ def test_a_run_shows_held_out_scores_and_pictures_in_tensorboard_and_says_them(t
     config = _config(every=6)
     loop.train(config, tmp_path, _quick_score(config))
     events = _events(tmp_path)
-    scores = {step: value for step, tag, value in events if tag == "J"}
+    scores = {step: value for step, tag, value in events if tag == "score"}
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert scores == pytest.approx({line["step"]: line["J"] for line in lines if "J" in line})
+    assert scores == pytest.approx({line["step"]: line["score"] for line in lines if "score" in line})
     assert list(scores) == [6, 12] and {step for step, tag, _ in events if tag == "loss"} == set(range(1, 13))
     pictures = {(step, tag): picture.size for step, tag, picture in events if tag.startswith("held_out/")}
     names = [video.name for video in benchmark_data.load_for(config).videos]
     assert set(pictures) == {(step, f"held_out/{name}") for step in (6, 12) for name in names}
     assert all(width > 3 * 320 for width, _ in pictures.values())  # frame, truth and mask side by side
     output = capsys.readouterr().out
-    assert f"held-out J {scores[6]:.3f} at step 6" in output and output.count("compiling for clips") == 1
+    assert f"held-out score {scores[6]:.3f} at step 6" in output and output.count("compiling for clips") == 1
 
 
 def test_scoring_all_frames_during_training_gives_the_j_of_the_evaluation(tmp_path, monkeypatch):

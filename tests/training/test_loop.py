@@ -11,6 +11,8 @@ import pytest
 import toy_network
 
 from vos3d_jax import cards, files, storage
+from vos3d_jax.data.augmentation import Augmentation
+from vos3d_jax.data.samples import Clip, Still
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import loop, sources
 from vos3d_jax.training.checkpoints import Checkpoints
@@ -137,7 +139,7 @@ def test_what_moves_nothing_may_change_between_two_starts(whole_run):
     ("changes", "message"),
     [
         ({"system": "dcseg", "model": {"depth": 27}}, "depth=27"),
-        ({"system": "csn_classifier"}, "no system 'csn_classifier' that can be trained: use dcseg"),
+        ({"system": "csn_classifier"}, "a csn_classifier cannot be trained at the task 'clip'"),
         ({"init_from": "nowhere.pth"}, "nowhere.pth cannot be read"),
     ],
 )
@@ -166,11 +168,11 @@ def test_scores_during_training_rank_the_checkpoints_and_the_best_is_named(tmp_p
     evaluation = {"benchmark": "moving_shapes", "data": toy_network.VAL, "every": 5}
     config = toy_network.config(evaluation=evaluation)
     last = loop.train(config, tmp_path, lambda model: (next(scores), {}))
-    scored = {line["step"]: line["J"] for line in _lines(tmp_path) if "J" in line}
+    scored = {line["step"]: line["score"] for line in _lines(tmp_path) if "score" in line}
     assert scored == {5: 0.1, 10: 0.9, 12: 0.2}  # the last step too, so that it is ranked
     card = storage.load_card(tmp_path, "best")
     assert card["step"] == 10 and card["score"] == 0.9
-    assert "best held-out J was 0.900 at step 10" in capsys.readouterr().out
+    assert "best held-out score was 0.900 at step 10" in capsys.readouterr().out
     best = storage.load_model(tmp_path, "best")
     assert any(np.any(one != other) for one, other in zip(_weights(best), _weights(last), strict=True))
 
@@ -179,7 +181,9 @@ def test_every_part_of_a_mixture_becomes_a_source():
     stage = toy_network.stage(data=[toy_network.STILLS, {**toy_network.VIDEOS, "weight": 3.0}])
     config = toy_network.config(stages=[stage])
     still, video = sources.load_sources(config, config.stages[0])
-    assert (still.kind, len(still.videos)) == ("still", 6) and (video.weight, len(video.videos)) == (3.0, 2)
+    assert (still.sample, len(still.videos)) == (Still(augmentation=Augmentation(short_edge=None)), 6)
+    assert (video.sample, len(video.videos)) == (Clip(augmentation=Augmentation(short_edge=None)), 2)
+    assert video.weight == 3.0
 
 
 _TINY = """
@@ -251,5 +255,5 @@ def test_killed_in_both_stages_and_started_again_the_run_finishes_and_loses_litt
         assert stopped - 2 <= back <= stopped
     steps = [line["step"] for line in _lines(workdir) if "loss" in line]
     assert steps == list(range(1, 81))
-    assert [line["step"] for line in _lines(workdir) if "J" in line] == list(range(8, 81, 8))
+    assert [line["step"] for line in _lines(workdir) if "score" in line] == list(range(8, 81, 8))
     assert (workdir / "evaluation" / "scores.json").exists()

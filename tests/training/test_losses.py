@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vos3d_jax.recipe import Data, Optimiser, Stage
 from vos3d_jax.training.losses import clip_iou, segmentation_loss
-from vos3d_jax.training.tasks import TASKS
+from vos3d_jax.training.tasks.clip import ClipSegmentation
 
 KINDS = {"bce": "binary_last", "ce": "cross_entropy"}
 
@@ -112,8 +111,7 @@ def test_void_pixels_count_neither_for_the_iou_nor_against_it():
         def __call__(self, clip):
             return clip
 
-    stage = Stage("x", (Data("x"),), (32, 32), 1, 1, 1, Optimiser(0.1))
-    _, metrics = TASKS["dcseg"](Echo(), {"clip": jnp.asarray(logits), "mask": mask}, stage)
+    _, metrics = ClipSegmentation()(Echo(), {"clip": jnp.asarray(logits), "mask": mask})
     assert float(metrics["iou"]) == pytest.approx(1 / 2)
 
 
@@ -132,11 +130,10 @@ def test_frames_without_a_mask_do_not_thin_the_loss_of_those_that_have_one():
     rng = np.random.default_rng(0)
     logits = jnp.asarray(rng.normal(size=(2, 4, 6, 5, 2)), jnp.float32)
     mask = rng.integers(0, 2, (2, 4, 6, 5)).astype(np.uint8)
-    stage = Stage("x", (Data("davis2016"),), (32, 32), 4, 2, 1, Optimiser(1.0))
 
     def loss(logits, mask):
-        batch = {"clip": None, "mask": jnp.asarray(mask)}
-        return float(TASKS["dcseg"](_Constant(logits), batch, stage)[0])
+        batch = {"clip": jnp.zeros(mask.shape), "mask": jnp.asarray(mask)}
+        return float(ClipSegmentation()(_Constant(logits), batch)[0])
 
     sparse = mask.copy()
     sparse[:, 1:] = 255

@@ -10,7 +10,9 @@ import toy_network
 from PIL import Image
 
 from vos3d_jax import configuration, recipe, storage
+from vos3d_jax.data.augmentation import Augmentation
 from vos3d_jax.data.pipeline import Source
+from vos3d_jax.data.samples import Clip
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmark_data, evaluate, quick_score
@@ -47,7 +49,9 @@ def _config(variant, data_dir):
             steps=2,
             clip_length=2,
             data=tuple(
-                dataclasses.replace(part, augmentation=dataclasses.replace(part.augmentation, short_edge=32))
+                dataclasses.replace(
+                    part, sample=dataclasses.replace(part.sample, augmentation=Augmentation(short_edge=32))
+                )
                 for part in stage.data
             ),
         )
@@ -62,7 +66,7 @@ def _config(variant, data_dir):
 def test_every_variant_is_a_config_of_a_network(variant):
     config = recipe.parse(configuration.load([f"--config=folder.py{variant}"], recipe.Config))
     abstract_model(config.system, **config.model)
-    assert all(part.sparse == ("sparse" in variant) for stage in config.stages for part in stage.data)
+    assert all(part.sample.sparse == ("sparse" in variant) for stage in config.stages for part in stage.data)
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are():
@@ -81,7 +85,7 @@ def test_own_videos_are_trained_on_and_scored_on_the_one_held_out(tmp_path, monk
         config, data, model, storage.load_card(run), run, say=lambda line: None, trained_in=run
     )
     assert [row.name for row in scores.rows] == ["v2"] and len(scores.rows[0].frames) == 6
-    assert "J on held-out frames" in (run / "evaluation" / "report.html").read_text()
+    assert "Score on held-out frames" in (run / "evaluation" / "report.html").read_text()
 
 
 def test_where_some_frames_have_masks_sparse_trains_and_the_plain_config_names_it(tmp_path, capsys):
@@ -158,7 +162,7 @@ def _source(*sizes, short_edge=96):
         Video("v", frames, lambda index: None, lambda index: None, size, ("0",) * frames)
         for size, frames in sizes
     ]
-    return Source(videos, augmentation=recipe.Augmentation(short_edge=short_edge))
+    return Source(videos, Clip(augmentation=Augmentation(short_edge=short_edge)))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def _train(config, index=0, steps=1):
     mesh = sharding.make_mesh(recipe.Mesh())
     stage = config.stages[index]
     before = jax.device_get(state.begin_stage(state.random_state(config), stage))
-    step = state.make_step(config, stage, mesh)
-    batch = jax.device_put(toy_network.batch(), sharding.batch(mesh))
+    batch = sharding.put(toy_network.batch(), mesh)
+    step = state.make_step(config, stage, mesh, batch)
     now, losses = jax.device_put(before, sharding.replicated(mesh)), []
     for _ in range(steps):
         now, metrics = step(now, batch, np.float32(config.stages[index].optimiser.learning_rate))
@@ -55,8 +55,8 @@ def test_the_state_given_to_the_step_is_consumed():
     config = toy_network.config()
     mesh = sharding.make_mesh(recipe.Mesh())
     first = jax.device_put(state.random_state(config), sharding.replicated(mesh))
-    batch = jax.device_put(toy_network.batch(), sharding.batch(mesh))
-    state.make_step(config, config.stages[0], mesh)(first, batch, np.float32(0.1))
+    batch = sharding.put(toy_network.batch(), mesh)
+    state.make_step(config, config.stages[0], mesh, batch)(first, batch, np.float32(0.1))
     assert first.params["head"]["kernel"].is_deleted()
 
 

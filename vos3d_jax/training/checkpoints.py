@@ -13,7 +13,8 @@ from vos3d_jax import files, storage
 from vos3d_jax.errors import UserError
 from vos3d_jax.training.state import State
 
-METRIC = "J"
+SCORE = "score"
+_MODEL = ("params", "batch_stats")  # the fields of a state that are the network
 
 
 class Checkpoints:
@@ -29,13 +30,13 @@ class Checkpoints:
         files.make_folder(self._folder)
         self._seconds = seconds
         self._last = time.monotonic()
-        best = checkpoint_managers.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False)
+        best = checkpoint_managers.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
         self._manager = storage.open_manager(
             self._folder,
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(
                 [checkpoint_managers.LatestN(2), best]
             ),
-            best_fn=_metric,
+            best_fn=_score,
             best_mode="max",
             cleanup_tmp_directories=True,
         )
@@ -66,9 +67,11 @@ class Checkpoints:
         def read(step: int) -> tuple[State, dict[str, Any]]:
             card = storage.read_card(self._manager, step)
             wanted = template(step)
-            model = storage.read_item(self._manager, step, "model", _model_item(wanted), card)
-            training = storage.read_item(self._manager, step, "training", _training_item(wanted), card)
-            return _join(wanted, model, training), card
+            items = {
+                name: storage.read_item(self._manager, step, name, item, card)
+                for name, item in _items(wanted).items()
+            }
+            return _state(wanted, items), card
 
         result = storage.newest_whole(self._manager, steps, read)
         if result is None:
@@ -85,7 +88,7 @@ class Checkpoints:
         best = self._manager.best_step()
         steps = [] if best is None else [best]
         card = storage.newest_whole(self._manager, steps, lambda step: storage.read_card(self._manager, step))
-        return card and (best, card["score"])
+        return card and (best, card[SCORE])
 
     @property
     def due(self) -> bool:
@@ -97,13 +100,10 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        items = {"model": _model_item(state), "training": _training_item(state)}
-        ranked = {} if score is None else {"score": score}
-        arguments = storage.save_arguments(items, {**card, "step": step, **ranked})
+        ranked = {} if score is None else {SCORE: score}
+        arguments = storage.save_arguments(_items(state), {**card, "step": step, **ranked})
         with storage.saving(self._folder):
-            self._manager.save(
-                step, args=arguments, metrics=None if score is None else {METRIC: score}, force=True
-            )
+            self._manager.save(step, args=arguments, metrics=ranked or None, force=True)
         self._last = time.monotonic()
 
     def wait(self) -> None:
@@ -120,22 +120,24 @@ class Checkpoints:
             )
 
 
-def _metric(metrics: dict[str, float] | None) -> float | None:
-    return metrics.get(METRIC) if metrics else None
+def _score(metrics: dict[str, float] | None) -> float | None:
+    """The figure that ranks; runs begun before it had this name have a mean J."""
+    return metrics.get(SCORE, metrics.get("J")) if metrics else None
 
 
-def _model_item(state: State) -> dict[str, Any]:
-    return {"params": state.params, "batch_stats": state.batch_stats}
+def _items(state: State) -> dict[str, dict[str, Any]]:
+    """The network, and the other fields flat by path: a checkpoint then knows none of Optax's own classes."""
+    leaves = jax.tree_util.tree_leaves_with_path(_rest(state))
+    training = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {"model": {name: getattr(state, name) for name in _MODEL}, "training": training}
 
 
-def _training_item(state: State) -> dict[str, Any]:
-    """Flat by path: a checkpoint then does not depend on Optax's own classes."""
-    rest = {"step": state.step, "optimiser": state.optimiser}
-    leaves = jax.tree_util.tree_leaves_with_path(rest)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+def _state(wanted: State, items: dict[str, dict[str, Any]]) -> State:
+    """The inverse of `_items`, in the structure of `wanted`."""
+    leaves = [items["training"][name] for name in _items(wanted)["training"]]
+    rest = jax.tree.unflatten(jax.tree.structure(_rest(wanted)), leaves)
+    return wanted._replace(**items["model"], **rest)
 
 
-def _join(wanted: State, model: dict[str, Any], training: dict[str, Any]) -> State:
-    structure = jax.tree.structure({"step": wanted.step, "optimiser": wanted.optimiser})
-    rest = jax.tree.unflatten(structure, [training[name] for name in _training_item(wanted)])
-    return State(rest["step"], model["params"], model["batch_stats"], rest["optimiser"])
+def _rest(state: State) -> dict[str, Any]:
+    return {name: value for name, value in state._asdict().items() if name not in _MODEL}

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,8 +26,8 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.progress import duration
 from vos3d_jax.recipe import Config
-from vos3d_jax.training import optimisers, sharding, sources, summary, workdirs
-from vos3d_jax.training.checkpoints import Checkpoints
+from vos3d_jax.training import optimisers, sharding, sources, summary, tasks, workdirs
+from vos3d_jax.training.checkpoints import SCORE, Checkpoints
 from vos3d_jax.training.state import (
     State,
     Step,
@@ -44,31 +45,43 @@ Metrics = Mapping[str, jax.Array | float]
 Score = Callable[[nnx.Module], tuple[float, Mapping[str, UInt8[np.ndarray, "_h _w 3"]]]]
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What is the same in all stages of a run."""
+
+    config: Config
+    mesh: jax.sharding.Mesh
+    checkpoints: Checkpoints
+    writer: Writer
+    score: Score | None
+
+
 def train(
     config: Config, workdir: Path, score: Score | None = None, scored_on: Sequence[Video] = ()
 ) -> nnx.Module:
     """Returns the network after all stages; goes on where the newest checkpoint in `workdir` stands.
 
     Args:
-      config: the run.
-      workdir: its folder, made if missing.
-      score: what a network says about held-out frames, asked as the config's evaluation says; its value ranks
-        checkpoints.
-      scored_on: the videos that `score` is of: the run belongs to them, too.
+        config: the run.
+        workdir: its folder, made if missing.
+        score: what a network says about held-out frames, asked as the config's evaluation says; its value
+            ranks checkpoints.
+        scored_on: the videos that `score` is of: the run belongs to them, too.
 
     Raises:
-      UserError: no stages, data missing, no such network, sizes that do not divide over the devices, a
-        workdir of another config or other data, of a run that goes on, or one that cannot be written (all
-        before anything compiles); a loss that is no number.
-      SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
+        UserError: no stages, data missing, no such network or task, sizes that do not divide over the
+            devices, a workdir of another config or other data, of a run that goes on, or one that cannot be
+            written (all before anything compiles); a metric that is no finite number.
+        SystemExit: after SIGTERM or SIGINT, with 128 + the signal, when the step is finished and saved.
     """
     config.require_stages()
+    config = tasks.with_losses(config)
     mesh = sharding.make_mesh(config.mesh)
     mixtures = [sources.load_sources(config, stage) for stage in config.stages]
     config = sources.with_sizes(config, mixtures)
     for stage in config.stages:
         sharding.check(stage, mesh)
-    network(config, config.stages[0])  # an impossible one must not claim the workdir
+        network(config, stage)  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
     begun = None if workdirs.is_claimed(workdir) else first_state(config)
     workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
@@ -88,88 +101,75 @@ def train(
             )
             if int(state.step) == config.total_steps:
                 writer.text("training is finished already")
+            run = _Run(config, mesh, checkpoints, writer, score)
             while int(state.step) < config.total_steps:
-                state = _train_stage(state, config, mesh, mixtures, checkpoints, writer, score, recent)
+                state = _train_stage(run, state, mixtures[config.stage_at(int(state.step))], recent)
             best = checkpoints.best()
             if best and best[0] < config.total_steps:
                 writer.text(
-                    f"best held-out J was {best[1]:.3f} at step {best[0]}; to evaluate that network, add"
+                    f"best held-out score was {best[1]:.3f} at step {best[0]}; to evaluate that network, add"
                     f" --mode=evaluate --step=best --checkpoint={workdir} --workdir=OTHER"
                 )
     return model_of(jax.device_get(state), config)
 
 
-def _train_stage(
-    state: State,
-    config: Config,
-    mesh: jax.sharding.Mesh,
-    mixtures: Sequence[Sequence[pipeline.Source]],
-    checkpoints: Checkpoints,
-    writer: Writer,
-    score: Score | None,
-    recent: list[Metrics],
-) -> State:
+def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], recent: list[Metrics]) -> State:
     """The state at the end of the stage that it is in, ready for the next one, and saved.
 
-    `recent` holds the metrics of the steps since the last line that was logged.
+    `mixture` is its data; `recent` holds the metrics of the steps since the last line that was logged.
     """
+    config, mesh, checkpoints, writer = run.config, run.mesh, run.checkpoints, run.writer
     index = config.stage_at(int(state.step))
     stage, first = config.stages[index], config.first_step(index)
     last = first + stage.steps
     batches = pipeline.batches(
-        mixtures[index],
+        mixture,
         batch_size=stage.batch_size,
         clip_length=stage.clip_length,
         size=stage.size,
         seed=_seed(config.seed, index),
         start_step=int(state.step) - first,
     )
-    batches = (jax.device_put(batch, sharding.batch(mesh)) for batch in batches)
-    card = {
-        **models.model_card(network(config, config.stages[-1])),
-        "config": config.name,
-        "stage": stage.name,
-        "trained": {
-            "steps": config.total_steps,
-            "data": sorted({part.name for one in config.stages[: index + 1] for part in one.data}),
-            "init_from": config.init_from,
-        },
-        "inference": {**config.evaluation.predictor, "trained_edge": min(stage.size)},
-    }
+    card = _card(config, index)
     schedule = optimisers.schedule(stage.optimiser, stage.steps)
-    batch = next(batches)
-    run = _compile(make_step(config, stage, mesh), state, batch, stage.name, writer)
+    batch = sharding.put(next(batches), mesh)
+    train_step = _compile(make_step(config, stage, mesh, batch), state, batch, stage.name, writer)
 
-    meter = Meter()
+    meter, before = Meter(), None
     with _Stop() as stop:
         for step in range(int(state.step) + 1, last + 1):
             rate = np.float32(schedule(step - first - 1))
-            state, metrics = run(state, batch, rate)
+            state, metrics = train_step(state, batch, rate)
             recent.append(metrics)
             start = time.monotonic()
-            batch = next(batches) if step < last else None
-            meter.add(time.monotonic() - start, device_was_busy=not metrics["loss"].is_ready())
-            jax.block_until_ready(metrics)
+            batch = sharding.put(next(batches), mesh) if step < last else None
+            meter.add(time.monotonic() - start, device_was_busy=not _is_ready(metrics))
+            jax.block_until_ready(before)  # this step may go on while the next one is sent
+            before = metrics
 
             if step % config.log_steps == 0 or step == last:
                 values = _means(recent)
-                _check(values["loss"], step)
+                _check(values, step)
                 recent.clear()
                 speed, waited = meter.report()
-                values |= {
+                rates = {
                     "learning_rate": float(rate),
                     "clips_per_second": speed * stage.batch_size,
                     "data_wait": waited,
                 }
-                writer.scalars(step, {"stage": stage.name, **values})
-                done = f"{stage.name} {step - first}/{stage.steps}"
-                writer.progress(_line(done, values, (last - step) / speed), step == last)
+                writer.scalars(step, {"stage": stage.name, **values, **rates})
+                line = (
+                    f"{stage.name} {step - first}/{stage.steps}  {_shown(values)}  rate {rate:.2e}"
+                    f"  {speed * stage.batch_size:.2f} clips/s  waiting for data {waited:.0%}"
+                    f"  stage ends in {duration((last - step) / speed)}"
+                )
+                writer.progress(line, step == last)
 
             every, value = config.score_every, None
-            if score is not None and every and (step % every == 0 or step == config.total_steps):
-                value = _look(state, config, score, writer, meter)
+            if run.score is not None and every and (step % every == 0 or step == config.total_steps):
+                value = _look(run, state, meter)
             if step < last and (value is not None or checkpoints.due or stop.signal):
-                _check(float(metrics["loss"]), step)
+                _check(_plain(metrics), step)
                 checkpoints.save(state, {**card, "recent": [_plain(one) for one in recent]}, value)
             if stop.signal:
                 break
@@ -188,23 +188,39 @@ def _train_stage(
     return state
 
 
-def _look(state: State, config: Config, score: Score, writer: Writer, meter: Meter) -> float:
+def _card(config: Config, index: int) -> dict[str, Any]:
+    """What a checkpoint of stage `index` says of the network."""
+    stages = config.stages[: index + 1]
+    return {
+        **models.model_card(network(config, config.stages[-1])),
+        "config": config.name,
+        "stage": stages[-1].name,
+        "trained": {
+            "steps": config.total_steps,
+            "data": sorted({part.name for one in stages for part in one.data}),
+            "init_from": config.init_from,
+        },
+        "inference": {**config.evaluation.predictor, "trained_edge": min(stages[-1].size)},
+    }
+
+
+def _look(run: _Run, state: State, meter: Meter) -> float:
     """The held-out figure of the network as it stands, recorded with its pictures."""
-    step, start = int(state.step), time.monotonic()
+    step, start, writer = int(state.step), time.monotonic(), run.writer
     writer.text(f"scoring held-out frames at step {step}")
-    value, pictures = score(model_of(jax.device_get(state), config))
-    writer.scalars(step, {"J": value})
+    value, pictures = run.score(model_of(jax.device_get(state), run.config))
+    writer.scalars(step, {SCORE: value})
     writer.pictures(step, {f"held_out/{name}": picture for name, picture in pictures.items()})
     seconds = time.monotonic() - start
     meter.leave_out(seconds)
-    writer.text(f"held-out J {value:.3f} at step {step} ({seconds:.1f} s)")
+    writer.text(f"held-out score {value:.3f} at step {step} ({seconds:.1f} s)")
     return value
 
 
-def _compile(step: Step, state: State, batch: dict[str, Any], name: str, writer: Writer) -> Step:
-    shape = "x".join(map(str, batch["clip"].shape))
+def _compile(step: Step, state: State, batch: dict[str, jax.Array], name: str, writer: Writer) -> Step:
+    shapes = ", ".join(f"{key} {'x'.join(map(str, array.shape))}" for key, array in batch.items())
     start = time.monotonic()
-    with compiling(f"the training step of stage {name} for clips of {shape}", writer.text):
+    with compiling(f"the training step of stage {name} for batches of {shapes}", writer.text):
         compiled = step.lower(state, batch, np.float32(0)).compile()
     runtime.release_memory()
     writer.text(f"compiled in {duration(time.monotonic() - start)}")
@@ -225,19 +241,20 @@ def _plain(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _check(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise UserError(
-            f"the loss is {loss} at step {step}: lower the stage's learning rate, or set its clip_norm"
-        )
+def _is_ready(metrics: Mapping[str, jax.Array]) -> bool:
+    return all(value.is_ready() for value in metrics.values())
 
 
-def _line(done: str, values: dict[str, float], left: float) -> str:
-    return (
-        f"{done}  loss {values['loss']:.4f}  iou {values['iou']:.3f}  rate {values['learning_rate']:.2e}"
-        f"  {values['clips_per_second']:.2f} clips/s  waiting for data {values['data_wait']:.0%}"
-        f"  stage ends in {duration(left)}"
-    )
+def _shown(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:#.4g}" for name, value in metrics.items())
+
+
+def _check(metrics: Mapping[str, float], step: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"the {name} is {value} at step {step}: lower the stage's learning rate, or set its clip_norm"
+            )
 
 
 class _Stop:

@@ -4,7 +4,10 @@ What used to be `pjit` is `jax.jit` with explicit shardings. XLA makes the halo 
 along `space` by itself, for plain `lax` convolutions.
 """
 
+from collections.abc import Mapping
+
 import jax
+import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vos3d_jax.constants import STRIDE
@@ -47,9 +50,23 @@ def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def batch(mesh: jax.sharding.Mesh) -> NamedSharding:
-    """Returns the sharding of clips [b, t, h, w, 3] and masks [b, t, h, w]."""
-    return NamedSharding(mesh, PartitionSpec("data", None, "space"))
+def of_batch(
+    batch: Mapping[str, jax.Array | np.ndarray], mesh: jax.sharding.Mesh
+) -> dict[str, NamedSharding]:
+    """Returns the sharding of each array of a batch, all of which begin with the axis of its samples.
+
+    Pictures, [b, t, h, w, ...], are cut along `data` and, by rows, along `space`; what has a lower rank (a
+    label [b], boxes [b, t, 4]) along `data` alone.
+    """
+    pictures, others = PartitionSpec("data", None, "space"), PartitionSpec("data")
+    return {
+        name: NamedSharding(mesh, pictures if array.ndim >= 4 else others) for name, array in batch.items()
+    }
+
+
+def put(batch: Mapping[str, np.ndarray], mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
+    """Returns the batch on the devices of `mesh`."""
+    return jax.device_put(dict(batch), of_batch(batch, mesh))
 
 
 def implementation(mesh: jax.sharding.Mesh) -> str:

@@ -22,18 +22,7 @@ def load_videos(config: Config, part: Data) -> list[Video]:
 
 def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
     """Returns the data mixture of `stage` for `pipeline.batches`."""
-    return [
-        pipeline.Source(
-            videos=load_videos(config, part),
-            weight=part.weight,
-            sparse=part.sparse,
-            kind=part.kind,
-            sampling=part.sampling,
-            augmentation=part.augmentation,
-            synthesis=part.synthesis,
-        )
-        for part in stage.data
-    ]
+    return [pipeline.Source(load_videos(config, part), part.sample, part.weight) for part in stage.data]
 
 
 def identities(
@@ -67,6 +56,6 @@ def _usual_size(mixture: Sequence[pipeline.Source]) -> tuple[int, int]:
     frames: collections.Counter[tuple[int, int]] = collections.Counter()
     for source in mixture:
         for video in source.videos:
-            frames[source.augmentation.resized(video.size)] += video.length
+            frames[source.sample.augmentation.resized(video.size)] += video.length
     usual = max(frames, key=lambda size: (frames[size], size))
     return tuple(max(STRIDE, round(side / STRIDE) * STRIDE) for side in usual)

@@ -45,11 +45,12 @@ def describe(
             f" {count_parameters(trained):,} parameters trained"
         )
         for part, source in zip(stage.data, mixture, strict=True):
-            frames = sum(video.length for video in source.videos)
-            unit = "stills" if part.kind == "still" else f"frames in {len(source.videos)} videos"
-            if part.sparse:
-                unit += f", {sum(len(annotated(video)) for video in source.videos)} with a mask"
-            lines.append(f"          {part.name} {part.split}: {frames} {unit}, weight {part.weight:g}")
+            frames = f"{sum(video.length for video in source.videos)} frames in {len(source.videos)} videos"
+            if part.sample.sparse:
+                frames += f", {sum(len(annotated(video)) for video in source.videos)} with a mask"
+            lines.append(
+                f"          {part.name} {part.split} ({part.kind}): {frames}, weight {part.weight:g}"
+            )
     step = int(state.step)
     if resumed:
         name = config.stages[config.stage_at(step)].name

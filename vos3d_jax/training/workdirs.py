@@ -1,6 +1,5 @@
 """The folder of a run belongs to one config and its data, as `config.json` and `data.json` say."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
-from vos3d_jax.recipe import Config
+from vos3d_jax.recipe import Config, plain
 from vos3d_jax.training.sources import HELD_OUT
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
@@ -36,7 +35,7 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
         are named).
     """
     files.make_folder(workdir)
-    ours = json.loads(json.dumps(dataclasses.asdict(config)))
+    ours = plain(config)
     known = _read(workdir / "data.json") or {}
     _refuse(workdir, "other data", "the data", _other_videos(known, data, config.evaluation.data.name))
     if theirs := _read(workdir / "config.json"):
@@ -83,7 +82,7 @@ def _other_videos(
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    theirs = {"init_from": "", **theirs}  # runs begun before there was such a key
+    theirs = _as_written_today(theirs)
     ranked = all(one["evaluation"].get("every", 0) != 0 for one in (theirs, ours))
     theirs, ours = (dict(_leaves(_fixed(one, ranked))) for one in (theirs, ours))
     missing = "nothing"
@@ -92,6 +91,16 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
         for key in sorted(theirs.keys() | ours.keys())
         if theirs.get(key, missing) != ours.get(key, missing)
     ]
+
+
+def _as_written_today(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a run that an older version may have begun, when some keys were not, or had no use."""
+    for stage in config["stages"]:
+        stage.setdefault("task", "clip")
+        for part in stage["data"]:
+            part.pop({"video": "synthesis", "still": "sampling"}.get(part["kind"]), None)
+            part["kind"] = "clip" if part["kind"] == "video" else part["kind"]
+    return {"init_from": "", **config}
 
 
 def _fixed(config: dict[str, Any], ranked: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from vos3d_jax.evaluation.report.charts import Chart, lines
 
 _POINTS = 120  # of a curve: each is the mean of its share of the lines
-_CURVES = (("loss", "Loss"), ("iou", "IoU on training clips"), ("J", "J on held-out frames"))
+_CURVES = (("loss", "Loss"), ("iou", "IoU on training clips"), ("score", "Score on held-out frames"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from golden_files import load_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vos3d_jax.data.sampling import RULES, ClipSampling, code_clip, code_window, locate, paper_clip
+from vos3d_jax.data.samples.clip import RULES, ClipSampling, code_clip, paper_clip
 from vos3d_jax.errors import UserError
 
 CASES = load_json("3dcseg/pipeline_golden.json")["training_sampling_code"]
@@ -16,8 +16,6 @@ DRAWS = 4000
 )
 def test_the_code_rule_draws_as_the_released_sampler_does(case):
     arguments = case["length"], case["start"], case["clip_length"], case["gap"]
-    window = code_window(*arguments)
-    assert (window[0], window[-1]) == (case["min"], case["max"])
     rng = np.random.default_rng(0)
     clips = np.array([code_clip(*arguments, rng) for _ in range(DRAWS)])
     assert clips.shape == (DRAWS, case["clip_length"])
@@ -59,19 +57,12 @@ def test_every_clip_is_sorted_inside_the_video_and_repeats_nothing_but_its_paddi
     rule, length, start, clip_length, gap, seed
 ):
     start = int(start * length)
-    clip = ClipSampling(rule, gap).draw(length, start, clip_length, np.random.default_rng(seed))
+    clip = ClipSampling(rule, gap).frames(length, start, clip_length, np.random.default_rng(seed))
     assert len(clip) == clip_length and clip == sorted(clip)
     assert start <= clip[0] and clip[-1] < length
     padding = start if rule == "code" else length - 1
     drawn = [frame for frame in clip if frame != padding]
     assert len(drawn) == len(set(drawn))
-
-
-def test_samples_are_numbered_video_by_video():
-    lengths = [3, 1, 2]
-    assert [locate(lengths, index) for index in range(6)] == [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (2, 1)]
-    with pytest.raises(IndexError):
-        locate(lengths, 6)
 
 
 def test_an_unknown_rule_or_gap_is_refused():
