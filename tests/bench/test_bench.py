@@ -5,7 +5,7 @@ import pytest
 
 from vos3d_jax import bench
 from vos3d_jax.bench import layers, network, report, timing
-from vos3d_jax.models.csn import BLOCKS
+from vos3d_jax.constants import BLOCKS
 
 
 @pytest.mark.parametrize("size, gmac", [((128, 224), 10.58 + 149.59), ((64, 96), 2.27 + 32.05)])
@@ -15,11 +15,11 @@ def test_the_layers_add_up_to_the_published_networks_multiply_adds(size, gmac):
     assert total == pytest.approx(gmac, abs=0.01 * gmac)
 
 
-@pytest.mark.parametrize("depth", BLOCKS)
+@pytest.mark.parametrize("depth", BLOCKS["csn"])
 def test_the_layers_are_those_of_the_depth(depth):
     found = layers.published(32, 64, depth)
     assert all(layer.count > 0 for layer in found)
-    assert sum(layer.count for layer in found if layer.depthwise) == sum(BLOCKS[depth])
+    assert sum(layer.count for layer in found if layer.depthwise) == sum(BLOCKS["csn"][depth])
 
 
 def test_functions_run_in_turn_and_slow_ones_once_more():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vos3d_jax import command, files
 from vos3d_jax.command_line import Parser
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.errors import UserError
 
 _EXAMPLE = """\
@@ -31,7 +32,6 @@ def _run(arguments: list[str]) -> None:
     if options.threads is not None:
         # XLA sizes its pool by the CPUs that the process may use when jax starts.
         _use_threads(options.threads)
-    _check_depth(options.depth)
     from vos3d_jax.bench import layers, network, report, timing
 
     timing.start(options.threads or len(os.sched_getaffinity(0)))
@@ -77,29 +77,19 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not (options.layers or options.network):
         options.layers = options.network = True
+    if options.depth not in BLOCKS["csn"]:
+        raise UserError(f"--depth {options.depth}: the encoder has {', '.join(map(str, BLOCKS['csn']))}")
     for height, width in options.size or ():
         if options.network and (height % 4 or width % 4):
             raise UserError(f"--size {height}x{width}: the network is measured at multiples of 4")
-    for file in (options.json, options.markdown):
-        if file:
-            _try_writing(file)
+    for file in filter(None, (options.json, options.markdown)):
+        # Now, not after minutes of measuring; and the file stays as it is.
+        there = file.exists() or file.is_symlink()
+        with files.writing(file):
+            file.open("a").close()
+        if not there:
+            file.unlink()
     return options
-
-
-def _check_depth(depth: int) -> None:
-    from vos3d_jax.models.csn import BLOCKS
-
-    if depth not in BLOCKS:
-        raise UserError(f"--depth {depth}: the encoder has {', '.join(map(str, BLOCKS))}")
-
-
-def _try_writing(file: Path) -> None:
-    """Raises UserError now, not after minutes of measuring; leaves the file as it is."""
-    there = file.exists() or file.is_symlink()
-    with files.writing(file):
-        file.open("a").close()
-    if not there:
-        file.unlink()
 
 
 def _size(text: str) -> tuple[int, int]:

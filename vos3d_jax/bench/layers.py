@@ -1,5 +1,6 @@
 """Each convolution form on each layer shape of the published network (ir-CSN, GC3D, RF3D)."""
 
+import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -10,8 +11,8 @@ import numpy as np
 
 from vos3d_jax.bench import timing
 from vos3d_jax.bench.timing import torch
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models import convolution
-from vos3d_jax.models.csn import BLOCKS
 
 FRAMES = 8
 
@@ -55,7 +56,9 @@ def published(height: int, width: int, depth: int = 152) -> list[Layer]:
     cube, two = (3, 3, 3), (2, 2, 2)
     layers = [Layer("stem", 1, clip, 3, 64, (3, 7, 7), (1, 2, 2))]
     size, inputs, sizes = pooled, 64, []
-    for stage, (width_, blocks) in enumerate(zip((64, 128, 256, 512), BLOCKS[depth], strict=True), start=1):
+    for stage, (width_, blocks) in enumerate(
+        zip((64, 128, 256, 512), BLOCKS["csn"][depth], strict=True), start=1
+    ):
         before, stride = size, (1, 1, 1) if stage == 1 else two
         size = before if stage == 1 else half(before)
         layers += [
@@ -130,7 +133,7 @@ def _values(layer, dtype):
 
 def _milliseconds(functions):
     times = timing.alternate(functions, seconds=0.5)
-    return {name: 1e3 * timing.median(values) for name, values in times.items()}
+    return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
 
 def _forms(layer, x, kernel, gradients) -> dict[str, Callable]:

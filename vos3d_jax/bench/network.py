@@ -1,5 +1,6 @@
 """The whole network: forward and training step, beside plain lax and beside PyTorch with the same weights."""
 
+import statistics
 from collections.abc import Callable
 
 import jax
@@ -62,7 +63,7 @@ def _compare(task, functions, gmac, say):
     times = timing.alternate(functions, seconds=_SECONDS, once=once)
     rows = []
     for name, values in times.items():
-        seconds = timing.median(values)
+        seconds = statistics.median(values)
         first, memory, output = firsts[name]
         rows.append(
             {

@@ -1,8 +1,8 @@
-"""The bench's tables, in the terminal and as the markdown of docs/performance.md."""
+"""The bench's tables, in the terminal and as the markdown of docs/performance.md; a row is {column: text}."""
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -10,12 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-_LAYER_COLUMNS = ("layer", "times", "input", "channels", "kernel", "GMAC", "auto", "ms", "GFLOP/s", "of peak")
-_SHORT_COLUMNS = ("layer", "auto", "ms", "lax", "PyTorch", "best other", "its ms")
+_TRAINING = " (training)"
 _WORDS = {"layer", "auto", "best other", "task", "system"}  # columns of words: from the left
-_NETWORK_COLUMNS = (
-    "task", "system", "seconds", "of PyTorch's", "GFLOP/s", "compile s", "memory MB", "error", "runs",
-)  # fmt: skip
 
 
 def show_machine(machine: dict) -> None:
@@ -42,17 +38,17 @@ def progress() -> Iterator[Callable[[str], None]]:
 def show_layers(size: tuple[int, int], rows: list[dict]) -> None:
     """Prints one row a layer, in 80 columns; the markdown has all forms."""
     title = f"layers, 8x{size[0]}x{size[1]}"
-    _print(title, _SHORT_COLUMNS, [_short_cells(row["name"], row["chosen"], row["forward"]) for row in rows])
+    _print(title, [_short_row(row["name"], row["chosen"], row["forward"]) for row in rows])
     trained = [row for row in rows if "training" in row]
     if trained:
-        cells = [_short_cells(row["name"], row["chosen_training"], row["training"]) for row in trained]
-        _print(f"{title}, forward and gradients", _SHORT_COLUMNS, cells)
+        short = [_short_row(row["name"], row["chosen_training"], row["training"]) for row in trained]
+        _print(f"{title}, forward and gradients", short)
 
 
 def show_network(size: tuple[int, int], rows: list[dict]) -> None:
     """Prints one row a task and system, and below what was left out."""
     measured = [row for row in rows if row["seconds"] is not None]
-    _print(f"network, 8x{size[0]}x{size[1]}", _NETWORK_COLUMNS, _network_cells(measured))
+    _print(f"network, 8x{size[0]}x{size[1]}", _network_rows(measured))
     for row in rows:
         if row["seconds"] is None:
             Console().print(f"{row['task']}, {row['system']}: {row['note']}", highlight=False)
@@ -60,18 +56,24 @@ def show_network(size: tuple[int, int], rows: list[dict]) -> None:
 
 def markdown(result: dict) -> str:
     """Returns all tables of a run."""
-    parts = [_machine_line(result["machine"])]
     peak = result["machine"]["matmul_peak"]
-    for entry in result["network"]:
-        parts += [_title("Network", entry), _markdown(_NETWORK_COLUMNS, _network_cells(entry["rows"]))]
-    for entry in result["layers"]:
-        parts += [_title("Layers", entry), _markdown(*_layer_table(entry["rows"], peak))]
+    tables = [("Network", entry, _network_rows(entry["rows"])) for entry in result["network"]]
+    tables += [
+        ("Layers", entry, [_layer_row(row, peak) for row in entry["rows"]]) for entry in result["layers"]
+    ]
+    parts = [_machine_line(result["machine"])]
+    for title, entry, rows in tables:
+        columns = sorted(_columns(rows), key=lambda column: column.endswith(_TRAINING))
+        cells = [[row.get(column, "") for column in columns] for row in rows]
+        height, width = entry["size"]
+        parts += [f"### {title}, 8x{height}x{width}", markdown_table(columns, cells)]
     return "\n\n".join(parts) + "\n"
 
 
-def _title(what, entry):
-    height, width = entry["size"]
-    return f"### {what}, 8x{height}x{width}"
+def markdown_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Returns a table in markdown."""
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
 def _machine_line(machine):
@@ -83,84 +85,78 @@ def _machine_line(machine):
     )
 
 
-def _layer_table(rows, peak):
-    others = list(dict.fromkeys(name for row in rows for name in row["forward"]))
-    training = [f"{name} (training)" for row in rows for name in row.get("training", {})]
-    training = list(dict.fromkeys(training))
-    return (*_LAYER_COLUMNS, *others, *training), [_layer_cells(row, peak, others, training) for row in rows]
-
-
-def _layer_cells(row, peak, others, training):
+def _layer_row(row, peak):
     chosen = row["forward"][row["chosen"]]
     rate = 2e3 * row["gmac"] / chosen
-    times = row["forward"]
-    trained = {f"{name} (training)": value for name, value in row.get("training", {}).items()}
-    return [
-        row["name"],
-        str(row["count"]),
-        "x".join(map(str, row["size"])),
-        f"{row['inputs']}->{row['outputs']}",
-        "x".join(map(str, row["kernel"])) + ("" if max(row["stride"]) == 1 else " /2"),
-        f"{row['gmac']:.3f}",
-        row["chosen"],
-        f"{chosen:.2f}",
-        f"{rate:.0f}",
-        "" if peak is None else f"{rate / peak:.0%}",
-        *[f"{times[name]:.2f}" if name in times else "" for name in others],
-        *[f"{trained[name]:.2f}" if name in trained else "" for name in training],
-    ]
+    times = row["forward"] | {f"{name}{_TRAINING}": value for name, value in row.get("training", {}).items()}
+    return {
+        "layer": row["name"],
+        "times": str(row["count"]),
+        "input": "x".join(map(str, row["size"])),
+        "channels": f"{row['inputs']}->{row['outputs']}",
+        "kernel": "x".join(map(str, row["kernel"])) + ("" if max(row["stride"]) == 1 else " /2"),
+        "GMAC": f"{row['gmac']:.3f}",
+        "auto": row["chosen"],
+        "ms": f"{chosen:.2f}",
+        "GFLOP/s": f"{rate:.0f}",
+        "of peak": "" if peak is None else f"{rate / peak:.0%}",
+        **{name: f"{value:.2f}" for name, value in times.items()},
+    }
 
 
-def _short_cells(name, chosen, times):
+def _short_row(name, chosen, times):
     others = {form: value for form, value in times.items() if form not in (chosen, "lax", "PyTorch")}
     best = min(others, key=others.get, default="")
-    shown = [_short(times.get(form)) for form in (chosen, "lax", "PyTorch")]
-    return [name, chosen, *shown, best, _short(others.get(best))]
+    milliseconds = {"ms": times[chosen], "lax": times.get("lax"), "PyTorch": times.get("PyTorch")}
+    return {
+        "layer": name,
+        "auto": chosen,
+        **{column: _three_digits(value) for column, value in milliseconds.items()},
+        "best other": best,
+        "its ms": _three_digits(others.get(best)),
+    }
 
 
-def _short(value):
-    """Three digits, and none of a time over 100 ms after the point."""
-    if value is None:
-        return ""
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+def _three_digits(value):
+    """The milliseconds; none of a time over 100 after the point."""
+    return "" if value is None else f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def _network_cells(rows):
+def _network_rows(rows):
     torch = {row["task"]: row["seconds"] for row in rows if row["system"] == "PyTorch"}
     return [
-        [row["task"], f"{row['system']}: {row['note']}", *[""] * (len(_NETWORK_COLUMNS) - 2)]
+        {"task": row["task"], "system": f"{row['system']}: {row['note']}"}
         if row["seconds"] is None
-        else [
-            row["task"],
-            row["system"],
-            f"{row['seconds']:.3f}",
-            f"{row['seconds'] / torch[row['task']]:.3f}" if row["task"] in torch else "",
-            f"{row['gflops']:.0f}",
-            f"{row['compile_seconds']:.1f}",
-            f"{row['memory_mb']:.0f}",
-            f"{row['error']:.1e}" if row["error"] is not None else "",
-            str(row["runs"]),
-        ]
+        else {
+            "task": row["task"],
+            "system": row["system"],
+            "seconds": f"{row['seconds']:.3f}",
+            "of PyTorch's": f"{row['seconds'] / torch[row['task']]:.3f}" if row["task"] in torch else "",
+            "GFLOP/s": f"{row['gflops']:.0f}",
+            "compile s": f"{row['compile_seconds']:.1f}",
+            "memory MB": f"{row['memory_mb']:.0f}",
+            "error": f"{row['error']:.1e}" if row["error"] is not None else "",
+            "runs": str(row["runs"]),
+        }
         for row in rows
     ]
 
 
-def _print(title, columns, cells):
+def _columns(rows):
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _print(title, rows):
     """Prints a table without its empty columns."""
     table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0, title_justify="left")
-    kept = [place for place in range(len(columns)) if any(row[place] for row in cells)]
-    for place in kept:
-        if columns[place] in _WORDS:
-            table.add_column(columns[place], no_wrap=True)
+    columns = [column for column in _columns(rows) if any(row.get(column) for row in rows)]
+    for column in columns:
+        if column in _WORDS:
+            table.add_column(column, no_wrap=True)
         else:
-            table.add_column(columns[place].replace(" ", "\n"), justify="right")  # narrow heads
-    for row in cells:
-        table.add_row(*(row[place] for place in kept))
+            table.add_column(column.replace(" ", "\n"), justify="right")  # narrow heads
+    for row in rows:
+        table.add_row(*(row.get(column, "") for column in columns))
     console = Console()
     console.print()
     console.print(table)
-
-
-def _markdown(columns, cells):
-    lines = [columns, ["---"] * len(columns), *cells]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -70,16 +70,16 @@ def _run(arguments: list[str]) -> None:
     videos = benchmark_data.load(benchmarks.find(_BENCHMARK), options.data_dir).videos
     with tempfile.TemporaryDirectory() as folder:
         results = options.results or _disturbed_results(videos, Path(folder) / "results")
-        found = {"metrics": measure_metrics(videos, results)}
-        _print_metrics(found["metrics"])
-        found["scoring"] = measure_scoring(videos, results, options.data_dir, Path(folder))
-    print("\n" + "\n".join(f"{name:<52}{value:>10.4g}" for name, value in found["scoring"].items()))
+        times = measure_metrics(videos, results)
+        _print_metrics(times)
+        rates = measure_scoring(videos, results, options.data_dir, Path(folder))
+    print("\n" + "\n".join(f"{name:<52}{value:>10.4g}" for name, value in rates.items()))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+        options.json.write_text(json.dumps({"metrics": times, "scoring": rates}, indent=1))
 
 
 def measure_metrics(videos: Sequence[Video], results: Path) -> dict[str, list[list[float]]]:
-    """Milliseconds of one core: for each pair of masks what its plain form and ours take.
+    """Returns milliseconds of one core: for each pair of masks what its plain form and ours take.
 
     T: also samples of the outlines, and what the outlines alone take in the plain form and ours: the toolkits
     have these in C++, so that a plain form in Python is at a disadvantage there.
@@ -94,39 +94,24 @@ def measure_metrics(videos: Sequence[Video], results: Path) -> dict[str, list[li
         truth = [video.read_mask(index) for index in range(video.length)]
         masks = [_read(results, video, index) for index in range(video.length)]
         for mask, true in zip(masks, truth, strict=True):
-            times = _in_turn(
-                [partial(plain.j_and_f, mask, true), partial(metrics.j_and_f, mask, true)], _ROUNDS, 1e-12
-            )
-            rows["J and F"].append(times)
+            both = [partial(plain.j_and_f, mask, true), partial(metrics.j_and_f, mask, true)]
+            rows["J and F"].append(_in_turn(both, _ROUNDS, 1e-12))
         for name, frames in (("T of truth", truth), ("T of results", masks)):
-            shapes = [metrics.outline_shape(frame) for frame in frames]
-            for index in range(video.length - 1):
-                if shapes[index] is None or shapes[index + 1] is None:
+            shaped = [(frame, metrics.outline_shape(frame)) for frame in frames]
+            for (first, before), (second, after) in itertools.pairwise(shaped):
+                if before is None or after is None:
                     continue
                 # In a sequence, each mask's shape serves two pairs: a pair costs one shape and one matching.
-                pair = _in_turn(
-                    [
-                        partial(plain.instability, frames[index], frames[index + 1]),
-                        partial(_instability, shapes[index], frames[index + 1]),
-                    ],
-                    1,
-                    5e-3,  # of equally cheap paths, either may be taken
-                )
-                walked = _in_turn(
-                    [
-                        partial(plain.outlines, frames[index + 1]),
-                        partial(metrics.outlines, frames[index + 1]),
-                    ],
-                    1,
-                )
-                samples = (len(shapes[index].samples) + len(shapes[index + 1].samples)) / 2
-                rows[name].append([*pair, samples, *walked])
+                both = [partial(plain.instability, first, second), partial(_instability, before, second)]
+                pair = _in_turn(both, 1, 5e-3)  # of equally cheap paths, either may be taken
+                walked = _in_turn([partial(plain.outlines, second), partial(metrics.outlines, second)], 1)
+                rows[name].append([*pair, (len(before.samples) + len(after.samples)) / 2, *walked])
     os.sched_setaffinity(0, cores)
     return rows
 
 
 def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, folder: Path) -> dict[str, float]:
-    """Frames a second from files, with J, F and T, and the share of what reading the masks alone allows."""
+    """Returns frames a second from files, with J, F and T, and the share of what reading alone allows."""
     from vos3d_jax.evaluation import metrics, scoring
 
     files = [(results, video, index) for video in videos for index in range(1, video.length - 1)]
@@ -139,8 +124,8 @@ def measure_scoring(videos: Sequence[Video], results: Path, data_dir: Path, fold
     def stability() -> None:
         in_order = (mask for mask, _ in masks)
         for video in videos:
-            found = itertools.islice(in_order, video.length - 2)
-            metrics.temporal_instability(found, first_truth=video.read_mask(0))
+            scored = itertools.islice(in_order, video.length - 2)
+            metrics.temporal_instability(scored, first_truth=video.read_mask(0))
 
     parts = [
         partial(scoring.score, results, _BENCHMARK, data_dir, workers=1),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vos3d_jax.bench import report
 from vos3d_jax.errors import UserError
 
 _PROCESSES = (1, 2)
@@ -43,7 +44,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What a table calls it."""
+        """Returns what a table calls it."""
         objects = f"{self.objects} object{'s' if self.objects > 1 else ''}"
         total = self.sequences * self.frames
         return f"{self.benchmark}, {self.size[0]}p, {objects}, {total} frames"
@@ -67,7 +68,7 @@ CASES = (
 def measure(
     python: str, rounds: int, say: Callable[[str], None], cases: Sequence[Case] = CASES
 ) -> list[dict]:
-    """Medians of the commands' seconds, one row a case and number of processes.
+    """Returns medians of the commands' seconds, one row a case and number of processes.
 
     Args:
         python: the interpreter that has vos-benchmark.
@@ -118,12 +119,12 @@ def measure(
 
 
 def markdown(rows: Sequence[dict]) -> str:
-    """The table of docs/performance.md: seconds of the peer and ours, and how many times as fast ours is."""
+    """Returns the table of docs/performance.md: seconds of the peer and ours, and their ratios."""
     heads = (
         "data", "processes", "vos-benchmark: processor s", "wall s", "ours: processor s", "wall s",
         "times as fast: processor", "wall", "with report.html: processor", "wall",
     )  # fmt: skip
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    table = []
     for row in rows:
         (peer_cpu, peer_wall), (cpu, wall), (full_cpu, full_wall) = (
             row[name] for name in ("peer", "ours", "with report")
@@ -132,8 +133,8 @@ def markdown(rows: Sequence[dict]) -> str:
         cells = [row["case"], str(row["processes"])]
         cells += [f"{value:.2f}" for value in (peer_cpu, peer_wall, cpu, wall)]
         cells += [f"**{ratio:.1f}**" if place < 2 else f"{ratio:.1f}" for place, ratio in enumerate(ratios)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        table.append(cells)
+    return report.markdown_table(heads, table)
 
 
 def write_case(case: Case, root: Path) -> None:
@@ -162,7 +163,7 @@ def write_case(case: Case, root: Path) -> None:
 
 
 def folders(root: Path) -> list[Path]:
-    """The folders of the true masks and of the results that `write_case` wrote."""
+    """Returns the folders of the true masks and of the results that `write_case` wrote."""
     return [root / "data" / "Annotations" / "480p", root / "results"]
 
 
@@ -213,8 +214,7 @@ def _medians(times: Sequence[Sequence[float]]) -> tuple[float, ...]:
 
 
 def _require_peer(python: str) -> None:
-    found = subprocess.run([python, "-c", "import vos_benchmark.benchmark"], capture_output=True)
-    if found.returncode:
+    if subprocess.run([python, "-c", "import vos_benchmark.benchmark"], capture_output=True).returncode:
         raise UserError(
             f"{python} has no vos-benchmark: give it one (pip install vos-benchmark), or name another with "
             "--peer_python"

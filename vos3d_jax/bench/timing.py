@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -59,7 +58,7 @@ def matmul_peak() -> float:
 
 
 def on_cpu_with_torch() -> bool:
-    """Whether PyTorch is here and jax computes on the CPU."""
+    """Returns whether PyTorch is here and jax computes on the CPU."""
     return torch is not None and jax.default_backend() == "cpu"
 
 
@@ -88,11 +87,6 @@ def silent(text: str) -> None:
     """Says nothing: the default where a measurement tells what it does next."""
 
 
-def median(times: list[float]) -> float:
-    """Returns the median in seconds."""
-    return statistics.median(times)
-
-
 def first_call(function: Callable) -> tuple[float, float, object]:
     """Returns seconds of the first call, which compiles, MB by which memory grew at its peak, the output."""
     before = _resident("VmRSS")
@@ -117,7 +111,7 @@ def _resident(field):
 
 
 def processor() -> str:
-    """What the processor calls itself."""
+    """Returns what the processor calls itself."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

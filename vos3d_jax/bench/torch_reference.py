@@ -4,6 +4,8 @@ Plain modules in PyTorch's own layout [batch, channel, time, height, width], bat
 names are those of our network, so that `load` can copy its parameters by name. Needs torch.
 """
 
+from collections import OrderedDict
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,22 +24,9 @@ class Conv(nn.Module):
         self.norm = nn.BatchNorm3d(outputs) if norm else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolves x."""
+        """Returns the convolution of x."""
         y = self.conv(x)
         return y if self.norm is None else self.norm(y)
-
-
-class Separable(nn.Module):
-    """Depthwise 3x3x3, norm, ReLU, pointwise, norm."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.depthwise = Conv(inputs, inputs, (3, 3, 3), stride=stride, groups=inputs, norm=True)
-        self.pointwise = Conv(inputs, outputs, norm=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Both steps."""
-        return self.pointwise(functional.relu(self.depthwise(x)))
 
 
 class Bottleneck(nn.Module):
@@ -46,11 +35,13 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs, width, stride, projection):
         super().__init__()
         self.reduce = Conv(inputs, width, norm=True)
-        self.separable = Separable(width, 4 * width, stride)
+        depthwise = Conv(width, width, (3, 3, 3), stride=stride, groups=width, norm=True)
+        pointwise = Conv(width, 4 * width, norm=True)
+        self.separable = nn.Sequential(OrderedDict(depthwise=depthwise, relu=nn.ReLU(), pointwise=pointwise))
         self.shortcut = Conv(inputs, 4 * width, stride=stride, norm=True) if projection else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output."""
+        """Returns the block's output."""
         y = self.separable(functional.relu(self.reduce(x)))
         return functional.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
@@ -63,17 +54,15 @@ class Encoder(nn.Module):
         self.stem = nn.Module()
         self.stem.conv = Conv(3, 64, (3, 7, 7), stride=(1, 2, 2), norm=True)
         inputs = 64
-        for stage, (width, blocks) in enumerate(
-            zip((64, 128, 256, 512), BLOCKS["csn"][depth], strict=True), start=1
-        ):
-            first = (1, 1, 1) if stage == 1 else (2, 2, 2)
-            made = [Bottleneck(inputs, width, first, projection=True)]
-            made += [Bottleneck(4 * width, width, (1, 1, 1), projection=False) for _ in range(blocks - 1)]
-            setattr(self, f"stage{stage}", nn.Sequential(*made))
+        stages = zip((64, 128, 256, 512), BLOCKS["csn"][depth], strict=True)
+        for stage, (width, blocks) in enumerate(stages, start=1):
+            first = Bottleneck(inputs, width, (1, 1, 1) if stage == 1 else (2, 2, 2), projection=True)
             inputs = 4 * width
+            others = (Bottleneck(inputs, width, (1, 1, 1), projection=False) for _ in range(blocks - 1))
+            setattr(self, f"stage{stage}", nn.Sequential(first, *others))
 
     def forward(self, clip: Tensor) -> list[Tensor]:
-        """The four maps."""
+        """Returns the four maps."""
         x = functional.relu(self.stem.conv(clip))
         x = functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         maps = []
@@ -92,7 +81,7 @@ class ResidualPair(nn.Module):
         self.conv2 = Conv(channels, channels, (3, 3, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The refined x."""
+        """Returns the refined x."""
         return x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
 
 
@@ -106,7 +95,7 @@ class GC3D(nn.Module):
         self.right1, self.right2 = Conv(inputs, outputs, wide), Conv(outputs, outputs, tall)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum of both branches."""
+        """Returns the sum of both branches."""
         return self.left2(self.left1(x)) + self.right2(self.right1(x))
 
 
@@ -119,7 +108,7 @@ class RF3D(nn.Module):
         self.skip_residual, self.merge_residual = ResidualPair(channels), ResidualPair(channels)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """The refined map."""
+        """Returns the refined map."""
         fine = self.skip_residual(self.skip(skip))
         up = functional.interpolate(coarse, fine.shape[2:], mode="trilinear", align_corners=False)
         return self.merge_residual(fine + up)
@@ -137,7 +126,7 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(DCSEG_MEAN).reshape(1, 3, 1, 1, 1), persistent=False)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Logits [b, 2, t, h, w], float32."""
+        """Returns logits [b, 2, t, h, w], float32."""
         r2, r3, r4, r5 = self.encoder(((clip - self.mean) / 255).to(self.head.conv.weight.dtype))
         m4 = self.refine4(r4, self.bridge_residual(self.bridge(r5)))
         m2 = self.refine2(r2, self.refine3(r3, m4))
