@@ -14,7 +14,7 @@ _HOMES = {
     "forward": "vos3d_jax.models",
     "load_model": "vos3d_jax.storage",
     "Predictor": "vos3d_jax.inference.predictor",
-    "score": "vos3d_jax.evaluation",
+    "score": "vos3d_jax.evaluation.scoring",
 }
 _MODULES = {"metrics": "vos3d_jax.evaluation.metrics"}
 

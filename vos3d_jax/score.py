@@ -20,10 +20,10 @@ from vos3d_jax.command_line import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from vos3d_jax.evaluation import Scores
     from vos3d_jax.evaluation.benchmark_data import BenchmarkData
     from vos3d_jax.evaluation.report import Other
     from vos3d_jax.evaluation.runs import Benchmark
+    from vos3d_jax.evaluation.scores import Scores
 
 _EXAMPLES = """examples:
   python -m vos3d_jax.score --benchmark=davis2016 --results=RESULTS --data_dir=DAVIS --output=OUT
@@ -138,10 +138,10 @@ def _run(arguments: list[str]) -> None:
 
 
 def _load(options: argparse.Namespace, rules: "Benchmark") -> "BenchmarkData":
-    from vos3d_jax.evaluation import benchmark_data, score
+    from vos3d_jax.evaluation import benchmark_data, scoring
 
     asked = named_values("--option", options.option)
-    for name in asked.keys() & inspect.signature(score).parameters.keys():
+    for name in asked.keys() & inspect.signature(scoring.score).parameters.keys():
         raise UserError(f"--option={name}=...: {name} is no option of a data set's reader: see --help")
     asked |= {name: getattr(options, name) for name in ("resolution", "split", "mask_values")}
     if rules.dataset == "moving_shapes" and not {"count", "length", "size"} <= asked.keys():
@@ -263,10 +263,10 @@ def _count(text: str) -> int:
 
 class _CallableModule(types.ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> "Scores":
-        """Returns `vos3d_jax.evaluation.score(...)`."""
-        from vos3d_jax.evaluation import score
+        """Returns `vos3d_jax.evaluation.scoring.score(...)`."""
+        from vos3d_jax.evaluation import scoring
 
-        return score(*arguments, **options)
+        return scoring.score(*arguments, **options)
 
 
 sys.modules[__name__].__class__ = _CallableModule

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vos3d_jax.bench import plain_metrics, scoring, scoring_peer
-from vos3d_jax.evaluation import metrics, score
+from vos3d_jax.evaluation import metrics
+from vos3d_jax.evaluation.scoring import score
 from vos3d_jax.media.masks import read_ids
 
 MASKS = hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))

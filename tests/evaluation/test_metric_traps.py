@@ -9,7 +9,8 @@ from golden_files import load_json, load_npz
 from jaxtyping import TypeCheckError
 
 from vos3d_jax.data.video import Video
-from vos3d_jax.evaluation import benchmarks, metrics, score
+from vos3d_jax.evaluation import benchmarks, metrics
+from vos3d_jax.evaluation.scoring import score
 from vos3d_jax.media.masks import write_palette_png
 
 EMPTY, FULL = np.zeros((48, 64), np.uint8), np.ones((48, 64), np.uint8)

@@ -7,8 +7,8 @@ import pytest
 from mask_folders import box, write_grey, write_masks
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import score
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS
+from vos3d_jax.evaluation.scoring import score
 
 EVERY_FOURTH = [f"{4 * index:05d}" for index in range(7)]
 

@@ -13,10 +13,11 @@ from synthetic_scores import make_scores
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import benchmarks, everything_foreground, report, score_predictions
+from vos3d_jax.evaluation import benchmarks, report
 from vos3d_jax.evaluation.benchmark_data import BenchmarkData
 from vos3d_jax.evaluation.report.pictures import worst_scenes
 from vos3d_jax.evaluation.scores import Row
+from vos3d_jax.evaluation.scoring import everything_foreground, score_predictions
 from vos3d_jax.media.masks import write_palette_png
 
 SIZE = (24, 32)

@@ -11,10 +11,11 @@ from mask_folders import SIZE, box, moving, write_davis, write_frames, write_gre
 
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import Scores, aggregation, benchmark_data, metrics, score, score_predictions
+from vos3d_jax.evaluation import aggregation, benchmark_data, metrics
 from vos3d_jax.evaluation.benchmarks import BENCHMARKS, DAVIS2016_STABLE
 from vos3d_jax.evaluation.run_measures import RunMeasures
-from vos3d_jax.evaluation.scores import Row, require_comparable
+from vos3d_jax.evaluation.scores import Row, Scores, require_comparable
+from vos3d_jax.evaluation.scoring import score, score_predictions
 from vos3d_jax.media.images import write_map_png
 
 

@@ -11,16 +11,10 @@ from golden_files import shared_data
 
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
-from vos3d_jax.evaluation import (
-    Scores,
-    benchmark_data,
-    benchmarks,
-    everything_foreground,
-    metrics,
-    score_predictions,
-)
+from vos3d_jax.evaluation import benchmark_data, benchmarks, metrics
 from vos3d_jax.evaluation.benchmark_data import BenchmarkData
-from vos3d_jax.evaluation.scores import require_comparable
+from vos3d_jax.evaluation.scores import Scores, require_comparable
+from vos3d_jax.evaluation.scoring import everything_foreground, score_predictions
 
 SIZE = (24, 32)
 
