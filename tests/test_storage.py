@@ -125,3 +125,14 @@ def test_a_folder_that_cannot_be_made_is_named(saved, tmp_path, name):
     (tmp_path / "taken" / "checkpoints").write_text("a file")
     with pytest.raises(UserError, match="cannot be written"):
         storage.save_model(saved[0], tmp_path / name)
+
+
+def test_a_disk_that_is_full_while_orbax_writes_is_one_line_and_leaves_no_unfinished_step(tmp_path):
+    (tmp_path / "7.orbax-checkpoint-tmp-1").mkdir()
+    (tmp_path / "6").mkdir()
+    with pytest.raises(UserError, match="cannot be written .*No space left.*: free some space"):
+        with storage.saving(tmp_path):
+            raise ValueError("RESOURCE_EXHAUSTED: writing d/0: No space left on device")
+    assert [path.name for path in tmp_path.iterdir()] == ["6"]
+    with pytest.raises(ValueError, match="of another kind"), storage.saving(tmp_path):
+        raise ValueError("of another kind")

@@ -67,9 +67,10 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[BinaryIO]:
                     file.flush()
                     os.fsync(file.fileno())
             os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):  # it is renamed by now, or its folder is none
+        except BaseException:
+            with contextlib.suppress(OSError):  # its folder may be none
                 temporary.unlink()
+            raise
 
 
 def write(path: str | Path, data: bytes) -> None:
