@@ -26,13 +26,13 @@ def keys(kind: type, values: Any, where: str) -> dict[str, tuple[Any, Field]]:
     Raises:
         UserError: there is no such row.
     """
-    hints, found = typing.get_type_hints(kind), {}
+    hints, known = typing.get_type_hints(kind), {}
     for item in fields(kind):
-        if item.metadata:
-            found |= keys(_row(kind, item, values, where), {}, where)
+        if "rows" in item.metadata:
+            known |= keys(_row(kind, item, values, where), {}, where)
         else:
-            found[item.name] = hints[item.name], item
-    return found
+            known[item.name] = hints[item.name], item
+    return known
 
 
 def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
@@ -51,7 +51,7 @@ def parse(values: Mapping[str, Any], kind: type, where: str) -> Any:
         if item.default is MISSING and item.default_factory is MISSING and key not in values:
             raise UserError(f"{where}.{key} is missing: set it")
     made = {key: _convert(value, known[key][0], f"{where}.{key}") for key, value in values.items()}
-    for item in (one for one in fields(kind) if one.metadata):
+    for item in (one for one in fields(kind) if "rows" in one.metadata):
         row = _row(kind, item, values, where)
         made[item.name] = row(**{one.name: made.pop(one.name) for one in fields(row) if one.name in made})
     return kind(**made)
