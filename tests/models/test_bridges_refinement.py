@@ -5,7 +5,8 @@ from golden_networks import golden_input, set_recipe_weights, torch_layout, unst
 
 from vos3d_jax.models.bridges import GC3D
 from vos3d_jax.models.layers import Setting
-from vos3d_jax.models.refinement import RF3D
+from vos3d_jax.models.refinement import RF3D, Upsampling
+from vos3d_jax.models.resize import resize_trilinear
 from vos3d_jax.porting import rules
 
 
@@ -42,3 +43,16 @@ def test_the_refinement_equals_the_original(case):
     set_recipe_weights(refinement, recipe_names(refinement, case, "refine4", "decoders.0.RF4."))
     y = refinement(*golden_inputs(case))
     assert_golden(torch_layout(y), load_npz("3dcseg/modules.npz"), case)
+
+
+@pytest.mark.parametrize("kind", [RF3D, Upsampling])
+def test_a_refinement_resizes_with_the_corners_aligned_where_asked(kind):
+    # Trap: RGMP's weights are of a PyTorch that aligned them; the difference is large.
+    skip, coarse = (
+        golden_input("skip", (1, 5, 2, 6, 7), -1, 1),
+        golden_input("coarse", (1, 4, 1, 3, 4), -1, 1),
+    )
+    resized = resize_trilinear(coarse, skip.shape[1:4], align_corners=True)
+    plain, aligned = make(kind, 5, 4), make(kind, 5, 4, align_corners=True)
+    np.testing.assert_allclose(aligned(skip, coarse), plain(skip, resized), atol=1e-6)
+    assert np.abs(aligned(skip, coarse) - plain(skip, coarse)).max() > 1e-2

@@ -15,7 +15,8 @@ from vos3d_jax.models.norms import GroupNorm
 class GroupedConv(nnx.Module):
     """A (1,3,3) convolution of `groups` separate groups of channels, dilated in space; size kept, no bias.
 
-    Computed as one batched matrix product over the groups: XLA:CPU has only a naive loop for it.
+    As PyTorch's with `groups`. Computed as one batched matrix product over the groups: XLA:CPU has only a
+    naive loop for it.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class GroupedConv(nnx.Module):
         self.kernel = nnx.Param(jnp.asarray(initial(rng, (1, 3, 3, channels // groups, channels))))
 
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
-        """The convolution of `x`."""
+        """Returns the convolution of `x`: the channels of group g see only those of group g."""
         (height, width), d = x.shape[2:4], self.dilation
         padded = jnp.pad(x, ((0, 0), (0, 0), (d, d), (d, d), (0, 0)))
         taps = [
@@ -55,7 +56,7 @@ class Activated(nnx.Module):
         self.group_norm = GroupNorm(outputs, groups)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The normalised map."""
+        """Returns norm(ReLU(conv(x))), of the size of `x`."""
         return self.group_norm(jax.nn.relu(self.conv(x)))
 
 
@@ -71,14 +72,16 @@ class Dilated(nnx.Module):
         self.point = Activated(inputs, outputs, 16, rng=rng, setting=setting)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The normalised map."""
+        """Returns point(norm(ReLU(grouped(x)))), of the size of `x`."""
         return self.point(self.group_norm(jax.nn.relu(self.grouped(x))))
 
 
 class ASPP(nnx.Module):
-    """A 1x1x1 branch, three dilated ones (3, 6, 9) and one of the mean of each frame; all joined by a 1x1x1.
+    """join(point(x), dilated3(x), dilated6(x), dilated9(x), frame(the mean of each frame), side by side).
 
-    The branches have a quarter of the outputs' channels; no convolution has a bias.
+    Each branch gives a quarter of the outputs' channels, from a 1x1x1 convolution or a (1,3,3) one of that
+    dilation in space; `join` is 1x1x1. No convolution has a bias, and the norms are group norms. Unlike most
+    of its name it pools each frame, not the clip, and has the norm after the ReLU.
     """
 
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
@@ -92,7 +95,7 @@ class ASPP(nnx.Module):
         self.join = Activated(5 * inner, outputs, 32, **make)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The joined branches; without a batch norm, the same in both modes."""
+        """Returns the joined branches, of the size of `x`."""
         branches = [branch(x) for branch in (self.point, self.dilated3, self.dilated6, self.dilated9)]
         frame = self.frame(x.mean((2, 3), keepdims=True))
         branches.append(jnp.broadcast_to(frame, branches[0].shape))

@@ -1,4 +1,7 @@
-"""Bridges: what stands between encoder and decoder. 3DC-Seg, section 3.2."""
+"""Bridges: what stands between encoder and decoder. 3DC-Seg, section 3.2.
+
+A row of `BRIDGES` is made as row(inputs, outputs, rng=, setting=), and takes the encoder's last map.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,16 +9,24 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.aspp import ASPP
 from vos3d_jax.models.layers import BatchNorm, Conv, Setting
 
 
 class GC3D(nnx.Module):
-    """The published bridge: two branches of a tall and a wide convolution, in either order, added.
+    """The published bridge, in place of a 7x7 kernel: left2(left1(x)) + right2(right1(x)).
 
-    7 rows (1,7,1) and 7 columns (1,1,7) in place of a 7x7 kernel; no activation, no norm. Between the two
-    there are `inner` channels, if not given as many as come out.
+    left1 and right2 are (1,7,1) convolutions, right1 and left2 (1,1,7) ones, all with bias; no activation, no
+    norm. It is RGMP's global convolution block, too.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        inner: channels between the two, if not given as many as go out.
+        rng: makes the first weights.
+        setting: of the network.
     """
 
     def __init__(
@@ -35,7 +46,7 @@ class GC3D(nnx.Module):
         self.right2 = Conv(inner, outputs, tall, rng=rng, setting=setting)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The sum of both branches."""
+        """Returns the sum of both orders, of the size of `x`."""
         left = self.left2(self.left1(x))
         return left + self.right2(self.right1(x))
 
@@ -47,15 +58,16 @@ class C3D(nnx.Module):
         self.conv = Conv(inputs, outputs, (3, 3, 3), rng=rng, setting=setting)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The convolution of `x`."""
+        """Returns the convolution of `x`, of its size."""
         return self.conv(x)
 
 
 class NL3D(nnx.Module):
-    """A 1x1x1 convolution, then a non-local block: every position attends to all, of all frames.
+    """A 1x1x1 convolution, then a non-local block (Wang et al., CVPR 2018) over all positions of all frames.
 
-    softmax(theta(x) phi(x)^T) g(x), not scaled, with phi and g pooled by 2 in space; then a 1x1x1 convolution
-    with bias and a batch norm, added to x. The norm's scale starts at 0, so the block starts as the identity.
+    x = reduce(input); x + norm(expand(softmax(theta(x) phi(x)^T) g(x))), with phi and g pooled by 2 in space.
+    The product is not scaled; theta, phi and g halve the channels. All are 1x1x1 convolutions with bias. The
+    norm's scale starts at 0, so the block starts as the identity.
     """
 
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
@@ -71,7 +83,7 @@ class NL3D(nnx.Module):
         self.norm.scale[...] = jnp.zeros(outputs)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The reduced map with what each position saw elsewhere.
+        """Returns the reduced map and what each position saw elsewhere, of the size of `x`.
 
         Raises:
             UserError: for a map of one row or column, which has nothing left after the pool.
@@ -79,7 +91,7 @@ class NL3D(nnx.Module):
         if min(x.shape[2:4]) < 2:
             raise UserError(
                 f"the bridge nl3d pools by 2, and its map is only {x.shape[3]}x{x.shape[2]} here: "
-                f"use frames of more than 32 pixels on each side"
+                f"use frames of more than {STRIDE} pixels on each side"
             )
         x = self.reduce(x)
         theta, phi, g = self.theta(x), _pooled(self.phi(x)), _pooled(self.g(x))
@@ -92,7 +104,7 @@ class NL3D(nnx.Module):
 
 
 def _pooled(x: Float[Array, "b t h w c"]) -> Float[Array, "b t h2 w2 c"]:
-    """The largest of each 2x2 block of pixels; a last odd row or column is dropped."""
+    """Returns the largest of each 2x2 block of pixels; a last odd row or column is dropped."""
     b, t, h, w, c = x.shape
     return x[:, :, : h // 2 * 2, : w // 2 * 2].reshape(b, t, h // 2, 2, w // 2, 2, c).max((3, 5))
 

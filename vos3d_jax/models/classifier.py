@@ -26,7 +26,7 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jnp.asarray(fan_in_uniform(rng, (inputs, outputs))[0]))
 
     def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
-        """The layer's output, in the dtype of `x`."""
+        """Returns x @ kernel + bias, in the dtype of `x`."""
         y = jnp.dot(x, self.kernel[...].astype(x.dtype), precision="highest")
         return y + self.bias[...].astype(x.dtype)
 
@@ -69,7 +69,7 @@ class Classifier(nnx.Module):
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
     ) -> Float[Array, "b k"]:
-        """Class logits of whole clips, float32 at least; clip is RGB 0..255, uint8 or float."""
+        """Returns class logits of whole clips, float32 at least; clip is RGB 0..255, uint8 or float."""
         x = normalise(clip, self.mean, self.std, self.dtype)
         pooled = self.encoder(x.astype(self.dtype)).r5
         return self.fc(pooled.astype(x.dtype).mean((1, 2, 3)))

@@ -136,10 +136,16 @@ class DCSeg(nnx.Module):
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
     ) -> Float[Array, "b t2 h2 w2 k"]:
-        """Logits (float32) of every pixel and frame; clip is RGB 0..255, uint8 or float.
+        """Returns logits of every pixel and frame, float32 (float64 in x64), of any range.
 
         Height and width of the logits are those of the clip if they are multiples of 4, else the next
         multiple (nothing is padded or cropped inside).
+
+        Args:
+            clip: RGB 0..255, uint8 or float.
+
+        Raises:
+            UserError: for a clip too small for the bridge, or of a size that a refinement cannot double.
         """
         return self.features(clip).logits
 
@@ -147,13 +153,13 @@ class DCSeg(nnx.Module):
         self,
         clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
     ) -> Features:
-        """All the maps on the way to the logits."""
+        """Returns all the maps on the way to the logits, of a clip as in `__call__`."""
         # The second division by 255 is the released code's: values in about [-0.45, 0.61].
         x = normalise(clip, self.mean, self.std, self.dtype) / 255
         return self.decode(self.encoder(x.astype(self.dtype)))
 
     def decode(self, encoded: EncoderFeatures) -> Features:
-        """All the maps, from those of the encoder on."""
+        """Returns all the maps, from those of the encoder on."""
         bridge = self.bridge(encoded.r5)
         m5 = self.bridge_residual(bridge)
         m4 = self._refine(self.refine4, encoded.r4, m5)

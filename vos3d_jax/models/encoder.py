@@ -94,12 +94,11 @@ class Stem(nnx.Module):
         self.norm = BatchNorm(width, setting) if guidance else None
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 c"]:
-        """Returns the map of normalised frames and their guidance, a quarter of their size."""
+        """Returns the map of normalised frames (and their guidance), a quarter of their size."""
         if self.guidance is None:
             y = self.conv(x)
         else:
-            y = self.conv(x[..., :3]) + self.guidance(x[..., 3:])
-            y = self.norm(y)
+            y = self.norm(self.conv(x[..., :3]) + self.guidance(x[..., 3:]))
         return max_pool(jax.nn.relu(y), self.pool)
 
 

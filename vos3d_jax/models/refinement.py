@@ -1,6 +1,7 @@
 """Refinements: the up-sampling steps of the decoder. 3DC-Seg, section 3.2.
 
-"rf3d" and "upsampling" are in the paper; the others are in the released code only.
+"rf3d" and "upsampling" are in the paper; the others are in the released code only. A row of `REFINEMENTS` is
+made as row(skip, channels, rng=, setting=), and takes a map of the encoder and a coarser one of the decoder.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vos3d_jax.constants import STRIDE
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.layers import (
     DENSE,
@@ -25,13 +27,23 @@ from vos3d_jax.models.resize import resize_trilinear
 
 
 class RF3D(nnx.Module):
-    """The published refinement: the skip feature, refined, plus the coarse map, resized; the sum refined.
+    """The published refinement: m = R(R(skip(f)) + resize(coarse)), each R a `ResidualPair` of its own.
 
-    The paper's text lets the first convolutions act on the coarse map; in the released code, which is
-    followed here, they act on the skip feature.
+    f is the encoder's map. `skip` and the convolutions of R are 3x3x3, with bias and no norm; `resize` is
+    PyTorch's trilinear one, to the size of f. The paper's text lets the first three convolutions act on the
+    coarse map; in the released code, which is followed here, they act on f.
 
-    The variants have another `unit` in place of each 3x3x3 convolution (`skip_unit` for the first), no ReLU
-    before the units (`relu`), or double the coarse map by a `transposed` convolution.
+    Args:
+        skip: channels of f.
+        channels: of the coarse map and of m.
+        unit: unit(inputs, outputs, rng=, setting=) makes what stands in for each convolution; with kernels
+            (1,3,3) it is RGMP's refinement.
+        skip_unit: in place of the first convolution, if not `unit`.
+        relu: whether R has its ReLUs; a unit may end with its own.
+        transposed: doubles the coarse map by ReLU(`TransposedConv`), in place of resizing it.
+        align_corners: of the resizing, as of `resize_trilinear`. True for weights of PyTorch 0.3 (RGMP's).
+        rng: makes the first weights.
+        setting: of the network.
     """
 
     def __init__(
@@ -43,10 +55,12 @@ class RF3D(nnx.Module):
         skip_unit: Callable[..., nnx.Module] | None = None,
         relu: bool = True,
         transposed: bool = False,
+        align_corners: bool = False,
         rng: np.random.Generator,
         setting: Setting,
     ):
         make = dict(rng=rng, setting=setting)
+        self.align_corners = align_corners
         self.skip = (skip_unit or unit)(skip, channels, **make)
         self.skip_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
         self.merge_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
@@ -57,10 +71,14 @@ class RF3D(nnx.Module):
         skip: Float[Array, "b t h w i"],
         coarse: Float[Array, "b t2 h2 w2 c"],
     ) -> Float[Array, "b t h w c"]:
-        """The refined map, of the size of `skip`."""
+        """Returns m, of the size of `skip`.
+
+        Raises:
+            UserError: where a transposed convolution would not give the size of `skip`.
+        """
         fine = self.skip_residual(self.skip(skip))
         if self.upsample is None:
-            coarse = resize_trilinear(coarse, skip.shape[1:4])
+            coarse = resize_trilinear(coarse, skip.shape[1:4], align_corners=self.align_corners)
         else:
             _refuse_unless_double(skip.shape[1:4], coarse.shape[1:4])
             coarse = jax.nn.relu(self.upsample(coarse))
@@ -68,9 +86,18 @@ class RF3D(nnx.Module):
 
 
 class Upsampling(nnx.Module):
-    """The paper's baseline: conv2(ReLU(conv1(skip feature and resized coarse map, side by side)))."""
+    """The paper's baseline: m = conv2(ReLU(conv1(f and resize(coarse), side by side))); else as `RF3D`."""
 
-    def __init__(self, skip: int, channels: int, *, rng: np.random.Generator, setting: Setting):
+    def __init__(
+        self,
+        skip: int,
+        channels: int,
+        *,
+        align_corners: bool = False,
+        rng: np.random.Generator,
+        setting: Setting,
+    ):
+        self.align_corners = align_corners
         self.conv1 = Conv(skip + channels, channels, (3, 3, 3), rng=rng, setting=setting)
         self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
 
@@ -79,21 +106,10 @@ class Upsampling(nnx.Module):
         skip: Float[Array, "b t h w i"],
         coarse: Float[Array, "b t2 h2 w2 c"],
     ) -> Float[Array, "b t h w c"]:
-        """The refined map, of the size of `skip`."""
-        x = jnp.concatenate([skip, resize_trilinear(coarse, skip.shape[1:4])], -1)
+        """Returns m, of the size of `skip`."""
+        coarse = resize_trilinear(coarse, skip.shape[1:4], align_corners=self.align_corners)
+        x = jnp.concatenate([skip, coarse], -1)
         return self.conv2(jax.nn.relu(self.conv1(x)))
-
-
-class Light(nnx.Module):
-    """1x1x1, ReLU, depthwise 3x3x3; biases, no norm."""
-
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
-        self.pointwise = Conv(inputs, outputs, (1, 1, 1), rng=rng, setting=setting)
-        self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, rng=rng, setting=setting)
-
-    def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The unit's output."""
-        return self.depthwise(jax.nn.relu(self.pointwise(x)))
 
 
 class LightGroupNorm(nnx.Module):
@@ -107,13 +123,13 @@ class LightGroupNorm(nnx.Module):
         self.group_norm2 = GroupNorm(outputs, 32)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The unit's output, after its last ReLU."""
+        """Returns the map after the last ReLU, of the size of `x`."""
         x = jax.nn.relu(self.group_norm1(self.depthwise(x)))
         return jax.nn.relu(self.group_norm2(self.pointwise(x)))
 
 
 class Depthwise(nnx.Module):
-    """A depthwise 3x3x3 convolution alone, or after a 1x1x1 one (`pointwise`); biases, nothing between."""
+    """A depthwise 3x3x3 convolution, alone or after a 1x1x1 one (`pointwise`) and a ReLU (`relu`); biases."""
 
     def __init__(
         self,
@@ -121,16 +137,19 @@ class Depthwise(nnx.Module):
         outputs: int,
         *,
         pointwise: bool = False,
+        relu: bool = False,
         rng: np.random.Generator,
         setting: Setting,
     ):
         make = dict(rng=rng, setting=setting)
+        self.relu = relu
         self.pointwise = Conv(inputs, outputs, (1, 1, 1), **make) if pointwise else None
         self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, **make)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The unit's output."""
-        return self.depthwise(x if self.pointwise is None else self.pointwise(x))
+        """Returns depthwise(pointwise(x)), of the size of `x`."""
+        x = x if self.pointwise is None else self.pointwise(x)
+        return self.depthwise(jax.nn.relu(x) if self.relu else x)
 
 
 class Factorised(nnx.Module):
@@ -142,7 +161,7 @@ class Factorised(nnx.Module):
         self.time = Conv(middle, outputs, (3, 1, 1), ending="none", rng=rng, setting=setting)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
-        """The unit's output."""
+        """Returns time(ReLU(space(x))), of the size of `x`."""
         return self.time(jax.nn.relu(self.space(x)))
 
 
@@ -157,7 +176,7 @@ class TransposedConv(nnx.Module):
         self.bias = nnx.Param(jnp.asarray(fan_in_uniform(rng, (8 * channels, channels))[0]))
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b 2*t 2*h 2*w o"]:
-        """The doubled map."""
+        """Returns the doubled map: y[2i + a] = x[i] kernel[a] + bias along each of the three axes."""
         blocks = jnp.einsum("bthwi,xyzio->btxhywzo", x, self.kernel[...].astype(x.dtype))
         b, t, h, w, _ = x.shape
         return blocks.reshape(b, 2 * t, 2 * h, 2 * w, -1) + self.bias[...].astype(x.dtype)
@@ -167,14 +186,14 @@ def _refuse_unless_double(fine: tuple[int, ...], coarse: tuple[int, ...]) -> Non
     if fine != tuple(2 * n for n in coarse):
         raise UserError(
             f"the refinement conv_transpose doubles time, height and width exactly, which {coarse} to {fine} "
-            f"is not: use clips of a multiple of 8 frames, of sides that are multiples of 32 pixels"
+            f"is not: use clips of a multiple of 8 frames, of sides that are multiples of {STRIDE} pixels"
         )
 
 
 REFINEMENTS: dict[str, Callable[..., nnx.Module]] = {
     "rf3d": RF3D,
     "upsampling": Upsampling,
-    "light": partial(RF3D, unit=Light),
+    "light": partial(RF3D, unit=partial(Depthwise, pointwise=True, relu=True)),
     "light_gn": partial(RF3D, unit=LightGroupNorm, relu=False),
     "dg": partial(RF3D, unit=Depthwise, skip_unit=partial(Depthwise, pointwise=True)),
     "two_plus_one_d": partial(RF3D, unit=Factorised),

@@ -49,6 +49,6 @@ class SeparableConv(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
-        """The separable convolution of `x`."""
+        """Returns norm(pointwise(depthwise(x))): time, height and width over the stride."""
         x = self.depthwise(x)
         return self.pointwise(jax.nn.relu(x) if self.inner_norm else x)
