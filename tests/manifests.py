@@ -61,9 +61,10 @@ def recipe_tensors(system: str, source: str, **arguments) -> dict[str, np.ndarra
     """
     shapes = targets.shapes(system, arguments)
     found = rules.torch_names(shapes, source, naming_arguments({"system": system, "arguments": arguments}))
-    views = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
+    planar = rules.SOURCES[source].planar
     values = {
-        name: recipe.weight(name, rules.to_torch(path, views[path]).shape) for path, name in found.items()
+        name: recipe.weight(name, rules.torch_shape(path, shapes[path], planar=planar))
+        for path, name in found.items()
     }
     return {name: abs(value) if name.endswith("_riv") else value for name, value in values.items()}
 

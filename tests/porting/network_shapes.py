@@ -59,8 +59,12 @@ def tree(system, arguments):
 
 
 def content():
-    """What the file holds."""
-    parts, networks = {}, []
+    """What the file holds.
+
+    "systems": {system: [arguments where none are given, [[arguments, {part: which of its forms}], ...]]}, and
+    "parts": {part: its forms}.
+    """
+    parts, systems = {}, {system: (defaults(system), []) for system in NETWORKS}
     for system, arguments in PUBLISHED:
         numbers = {}
         for name, part in tree(system, arguments).items():
@@ -70,13 +74,14 @@ def content():
             numbers[name] = known.index(part)
         given = {**defaults(system), **arguments}
         given.pop("classes")
-        networks.append({"system": system, "arguments": given, "parts": numbers})
-    return {
-        "defaults": {system: defaults(system) for system in NETWORKS},
-        "networks": networks,
-        "parts": parts,
-    }
+        systems[system][1].append((given, numbers))
+    return {"systems": systems, "parts": parts}
+
+
+def text():
+    """The file itself."""
+    return json.dumps(content(), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(content(), indent=1) + "\n")
+    PATH.write_text(text())

@@ -1,5 +1,6 @@
 """The table of networks, and the file of names and shapes: what the networks themselves say."""
 
+import dataclasses
 import json
 import struct
 import subprocess
@@ -9,10 +10,15 @@ import manifests
 import network_shapes
 import numpy as np
 import pytest
+from flax import nnx
 
 from vos3d_jax import models
+from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.backbones import BACKBONES
-from vos3d_jax.porting import networks, rules, targets
+from vos3d_jax.models.encoder import Plan
+from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.resnet3d import ResNet3D
+from vos3d_jax.porting import convert, export, networks, open_checkpoint, plan, rules, targets
 
 SMALL = {"depth": 14, "width": 4, "decoder_width": 8}
 
@@ -24,7 +30,7 @@ def _of_the_network(system, given, monkeypatch):
 
 @pytest.mark.slow
 def test_the_file_of_names_and_shapes_is_what_the_networks_say():
-    assert json.loads(network_shapes.PATH.read_bytes()) == network_shapes.content()
+    assert network_shapes.PATH.read_text() == network_shapes.text()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,41 @@ def test_the_table_names_systems_backbones_and_sources_that_there_are():
     for source in rules.SOURCES.values():
         for backbone, system in source.systems.items():
             assert backbone in networks.NETWORKS[system].namings and backbone in source.settings
+
+
+class Toy(nnx.Module):
+    """The encoder of RGMP: it sees images, and takes a mask beside each."""
+
+    def __init__(self, *, depth=14, width=2, epsilon=1e-5, mean=(0.0,) * 3, std=(1.0,) * 3, rng):
+        plans = (Plan(), *3 * (Plan(first={"stride": (1, 2, 2)}),))
+        flat = {"kernel_size": (1, 3, 3), "stem_kernel": (1, 7, 7), "guidance": 1, "plans": plans}
+        self.encoder = ResNet3D(depth, width=width, rng=rng, setting=Setting(epsilon=epsilon), **flat)
+
+
+def test_a_file_of_a_network_for_images_fills_one_of_frames_by_a_row_in_each_table(tmp_path, monkeypatch):
+    guidance = {"encoder/stem/guidance": ("Encoder.conv1_p", None)}
+    source = dataclasses.replace(rules.SOURCES["rgmp"], systems={"image": "toy"}, others=guidance)
+    monkeypatch.setitem(models.SYSTEMS, "toy", Toy)
+    monkeypatch.setitem(networks.NETWORKS, "toy", networks.Network({"image": "rgmp"}))
+    monkeypatch.setitem(rules.SOURCES, "rgmp", source)
+    monkeypatch.setitem(BLOCKS, "image", BLOCKS["resnet"])
+    tensors = manifests.recipe_tensors("toy", "rgmp", depth=26, width=3)
+    assert tensors["Encoder.res3.1.conv2.weight"].shape == (6, 6, 3, 3)
+    checkpoint = open_checkpoint(manifests.write(tmp_path / "weights.pth", tensors))
+    planned = plan.make(checkpoint)
+    assert planned.counts() == {"used": len(tensors)}
+    assert planned.arguments.items() >= {"depth": 26, "width": 3}.items()
+    variables, _ = convert.fill(checkpoint, planned)
+    ours = targets.views(variables)["encoder/stage2/1/spatial/kernel"]
+    assert ours.shape == (1, 3, 3, 6, 6)
+    theirs = tensors["Encoder.res3.1.conv2.weight"]
+    np.testing.assert_array_equal(ours[0], theirs.transpose(2, 3, 1, 0))
+    # And back: the exact inverse.
+    monkeypatch.setattr(export, "NAMINGS", ("rgmp",))
+    card = {"system": "toy", "arguments": {"depth": 26, "width": 3}}
+    written = export.state_dict(variables, card, export.default_naming(card))
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(written[name], tensor, err_msg=name)
 
 
 INSPECT = """

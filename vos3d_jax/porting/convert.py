@@ -49,7 +49,7 @@ def convert(
     Args:
         path: the file, of any container that `open_checkpoint` reads.
         folder: for `storage.load_model`; where the same was converted before, nothing is written.
-        into: "dcseg" makes a backbone file the encoder of a segmentation network with random decoder.
+        into: a system of which a backbone's file becomes the encoder; what else it has is random.
         settings: arguments that the file cannot show, instead of the source's own.
         allow: patterns of names or of our paths whose problems are accepted.
         root: the wrapper that holds the weights, for a file of several.

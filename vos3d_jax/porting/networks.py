@@ -61,11 +61,12 @@ def published_shapes(system: str, given: Mapping[str, Any]) -> Shapes | None:
         system: a key of `models.SYSTEMS`.
         given: arguments that it can have; any number of classes is known.
     """
-    values = {name: given.get(name, default) for name, default in _data()["defaults"].get(system, {}).items()}
-    classes = values.pop("classes", None)
-    for network in _data()["networks"]:
-        if network["system"] == system and network["arguments"] == values:
-            parts = {name: _data()["parts"][name][number] for name, number in network["parts"].items()}
+    defaults, published = _data()["systems"].get(system, ({"classes": 0}, ()))
+    values = {name: given.get(name, default) for name, default in defaults.items()}
+    classes = values.pop("classes")
+    for arguments, numbers in published:
+        if arguments == values:
+            parts = {name: _data()["parts"][name][number] for name, number in numbers.items()}
             return dict(_leaves(parts, "", classes))
     return None
 

@@ -98,7 +98,7 @@ def make(
 
     Args:
         checkpoint: an opened file; only names, shapes and types are looked at, and the input constants.
-        into: a system whose encoder the file fills ("dcseg" for a backbone); None takes what the file is.
+        into: a system of which a backbone's file fills the encoder; None takes what the file is.
         settings: arguments that the file cannot show (epsilon, strides), instead of the source's own.
         allow: patterns (`fc.*`) of names or of our paths whose problems are accepted.
 
@@ -147,10 +147,10 @@ def refuse(checkpoint: Checkpoint, plan: Plan) -> None:
         return
     parts = []
     for status in PROBLEMS:
-        found = [row for row in problems if row.status == status]
-        if found:
-            names = [(row.name or row.path) + (f" ({row.note})" if row.note else "") for row in found]
-            parts.append(f"{len(found)} {status}: {listed(names)}")
+        rows = [row for row in problems if row.status == status]
+        if rows:
+            names = [(row.name or row.path) + (f" ({row.note})" if row.note else "") for row in rows]
+            parts.append(f"{len(rows)} {status}: {listed(names)}")
     raise UserError(
         f"{printable(checkpoint.path)} looks like a {plan.recognised.title}, but {'; '.join(parts)}. Nothing "
         "was written; `port_weights convert --allow=PATTERN` accepts what you name, `inspect` lists the "
@@ -185,7 +185,7 @@ def _constants(
     """Input constants that the file itself holds, unless `settings` has others."""
     if system != recognised.system:
         return {}
-    found = {}
+    held = {}
     for argument, name in rules.SOURCES[recognised.source].constants.items():
         if argument not in settings and name in checkpoint and checkpoint[name].size == 3:
             with np.errstate(over="ignore"):
@@ -196,8 +196,8 @@ def _constants(
                     f"normalised with: give the right ones as --set={argument}=[..,..,..]"
                 )
             # The shortest decimal that this float32 stands for.
-            found[argument] = [float(str(value)) for value in values]
-    return found
+            held[argument] = [float(str(value)) for value in values]
+    return held
 
 
 def _rows(

@@ -17,7 +17,6 @@ from vos3d_jax.porting.rules import SOURCES, WeightSource, source_of, torch_name
 from vos3d_jax.porting.rules.sources import Shapes, has
 
 _MOST_CHANNELS = 1 << 16  # keeps the shapes of what a stranger's file asks for within what can be counted
-_BLOCK = re.compile(r"(?:encoder\.|backbone\.)?layer(\d)\.(\d+)\..|blocks\.(\d)\.res_blocks\.(\d+)\..")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ def recognise(path: object, shapes: Shapes, roots: Sequence[str] = ()) -> Recogn
     backbone = "csn" if kind in ("ir", "ip") else kind
     stem = [name for module, name in kernels[kind].items() if "/stem/" in module]
     arguments = {
-        "depth": _depth(path, name, backbone, shapes),
+        "depth": _depth(path, source, kind, BLOCKS[backbone], shapes),
         "width": _first_axis(path, shapes, stem[-1]),  # an R(2+1)D stem has two convolutions
         **({"separation": kind} if backbone == "csn" else {}),
     }
@@ -78,7 +77,7 @@ def recognise(path: object, shapes: Shapes, roots: Sequence[str] = ()) -> Recogn
         arguments |= {"backbone": backbone, **_decoder(path, source, shapes)}
     elif (head := next(weights, None)) is not None:
         arguments["classes"] = _first_axis(path, shapes, head)
-    else:
+    elif not source.others:
         system = None
     arguments |= {**source.settings[backbone], **source.settings.get(kind, {})}
     return Recognised(name, system, backbone, arguments)
@@ -107,26 +106,30 @@ def _kind(kernels: Mapping[str, Mapping[str, str]], shapes: Shapes) -> str:
     return "ip" if any(name in shapes for name in only_ip) else "ir"
 
 
-def _depth(path: object, source: str, backbone: str, shapes: Shapes) -> int:
-    blocks = _caffe2_blocks(shapes) if source.startswith("caffe2") else _blocks(shapes)
-    known = BLOCKS[backbone]
+def _depth(
+    path: object, source: WeightSource, kind: str, known: Mapping[int, Sequence[int]], shapes: Shapes
+) -> int:
+    word = next(names[0] for module, names in source.encoders[kind].items() if "{b}" in module)
+    blocks = _caffe2_blocks(shapes) if "{g}" in word else _blocks(word, shapes)
     depth = next((depth for depth, counts in known.items() if counts == blocks), None)
     if depth is None:
         sizes = "; ".join(f"{size} for {list(counts)}" for size, counts in known.items())
         raise UserError(
-            f"{printable(path)} looks like a {SOURCES[source].title}, but its stages have {list(blocks)} "
-            f"blocks; depths known here: {sizes}"
+            f"{printable(path)} looks like a {source.title}, but its stages have {list(blocks)} blocks; "
+            f"depths known here: {sizes}"
         )
     return depth
 
 
-def _blocks(shapes: Shapes) -> tuple[int, ...]:
-    found: dict[int, set[int]] = {}
+def _blocks(word: str, shapes: Shapes) -> tuple[int, ...]:
+    """How many blocks each stage has; `word` is the name of a part of any block, with {s} or {k}, and {b}."""
+    begin = re.escape(word.partition("{b}")[0] + "{b}.").replace(r"\{b\}", r"(\d+)")
+    pattern = re.compile(begin.replace(r"\{s\}", r"(\d)").replace(r"\{k\}", r"(\d)"))
+    blocks: dict[int, set[int]] = {}
     for name in shapes:
-        if match := _BLOCK.match(name):
-            stage, block = (int(number) for number in match.groups() if number is not None)
-            found.setdefault(stage, set()).add(block)
-    return tuple(max(found[stage]) + 1 for stage in sorted(found))
+        if match := pattern.match(name):
+            blocks.setdefault(int(match[1]), set()).add(int(match[2]))
+    return tuple(max(blocks[stage]) + 1 for stage in sorted(blocks))
 
 
 def _caffe2_blocks(shapes: Shapes) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ class WeightSource:
         title: what `inspect` calls it.
         sign: whether a file of these names and shapes is of this kind.
         licence: of the files that its authors published; of others nothing is known.
-        systems: what such a file becomes: {backbone: system}; "dcseg" holds a whole network.
+        systems: what such a file becomes: {backbone: system}.
         encoders: the tables of its encoders: a value of `ENCODERS`.
         head: of the classes that a backbone was trained on: its name, "{classes}" for their number.
         bridges: tables of the bridges; None for a file without 3DC-Seg's decoder.
