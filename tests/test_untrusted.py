@@ -121,7 +121,7 @@ def _forge(folder, **changes):
         ({"step": "0"}, "its card: step is a str"),
         ({"checksums": {}}, "damaged"),
         ({"report": {"random": [1]}}, "report: random is no list of str"),
-        ({"inference": {"clip_length": "8"}}, "inference: clip_length is a str"),
+        ({"inference": {"trained_edge": "8"}}, "inference: trained_edge is a str"),  # the rest: Predictor
         ({"trained": [1]}, "trained is no mapping"),
         ({"source": "a text"}, "source is no mapping"),
     ],
