@@ -21,8 +21,8 @@ class Checkpoints:
     """The folder `checkpoints/` of a workdir; the latest two steps and the best scored one are kept.
 
     Args:
-      folder: an existing workdir.
-      seconds: how old the last checkpoint may get before `due` says yes.
+        folder: an existing workdir.
+        seconds: how old the last checkpoint may get before `due` says yes.
     """
 
     def __init__(self, folder: Path, seconds: float):
@@ -55,10 +55,10 @@ class Checkpoints:
         A damaged checkpoint is renamed to `<step>.damaged`, so that the run can save its step again.
 
         Args:
-          template: shapes and dtypes of the state at a step.
+            template: shapes and dtypes of the state at a step.
 
         Raises:
-          UserError: there are checkpoints, but none is whole, or the machine cannot read them now.
+            UserError: there are checkpoints, but none is whole, or the machine cannot read them now.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not steps:

@@ -26,10 +26,10 @@ class State(NamedTuple):
     """All that a run needs to go on.
 
     Attributes:
-      step: int32, steps done, through all stages.
-      params: pure nested dicts, equal blocks stacked.
-      batch_stats: pure nested dicts.
-      optimiser: Optax's state for the parameters that this stage trains.
+        step: int32, steps done, through all stages.
+        params: pure nested dicts, equal blocks stacked.
+        batch_stats: pure nested dicts.
+        optimiser: Optax's state for the parameters that this stage trains.
     """
 
     step: jax.Array

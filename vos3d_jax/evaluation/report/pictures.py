@@ -99,7 +99,7 @@ def write_pictures(
     folder: str | Path,
     percent: bool = False,
 ) -> list[Path]:
-    """Writes one picture a sequence, `<folder>/<sequence>.jpg`, and returns their paths.
+    """Returns the paths of the pictures it writes, one a sequence, `<folder>/<sequence>.jpg`.
 
     Each shows two scored frames, with truth and mask side by side: the one of median score and the worst.
     Sequences whose video is not among `videos` are left out, and of hundreds (J-HMDB) all but the 60 whose

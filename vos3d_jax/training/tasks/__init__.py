@@ -24,7 +24,7 @@ class Task(Protocol):
 
     @staticmethod
     def can_train(model: nnx.Module) -> bool:
-        """Whether the task is one for `model`."""
+        """Returns whether the task is one for `model`."""
 
 
 TASKS: dict[str, type[Task]] = {"clip": ClipSegmentation}

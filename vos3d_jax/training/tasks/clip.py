@@ -38,5 +38,5 @@ class ClipSegmentation:
 
     @staticmethod
     def can_train(model: nnx.Module) -> bool:
-        """Whether `model` segments clips."""
+        """Returns whether `model` segments clips."""
         return model.segments
