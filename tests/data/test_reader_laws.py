@@ -10,7 +10,7 @@ from pictures import box, counts, save, save_frame
 from PIL import ImageFile
 
 from vos3d_jax.data import datasets
-from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
+from vos3d_jax.data.readers.davis import DAVIS2016_VAL, DAVIS2017_VAL
 from vos3d_jax.data.readers.fbms import FBMS
 from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
 from vos3d_jax.data.readers.jumpcut import JUMPCUT
@@ -136,11 +136,11 @@ def test_missing_data_is_named_with_place_page_and_flags_in_one_line(tmp_path, n
 
 def test_the_names_are_those_of_the_published_lists():
     lists = load_json("data/sequence-lists.json")
-    for ours, published in ((DAVIS2016, "DAVIS-2016"), (DAVIS2017, "DAVIS-2017"),
-                            (FBMS, "FBMS-59")):  # fmt: skip
-        assert {split: list(names) for split, names in ours.items()} == {
-            split: lists[published][split] for split in ours
-        }
+    assert list(DAVIS2016_VAL) == lists["DAVIS-2016"]["val"]
+    assert list(DAVIS2017_VAL) == lists["DAVIS-2017"]["val"]
+    assert {split: list(names) for split, names in FBMS.items()} == {
+        split: lists["FBMS-59"][split] for split in FBMS
+    }
     renamed = lists["ViSal"]["renamed_in_repacked_copies"]
     assert list(VISAL) == lists["ViSal"]["all"]
     assert list(VISAL_REPACKED) == [renamed.get(name, name) for name in VISAL]
@@ -151,7 +151,7 @@ def test_the_names_are_those_of_the_published_lists():
     assert sum(map(len, JUMPCUT.values())) == 22
     assert (len(VISAL), sum(SEGTRACK_V2.values()), len(JHMDB_CLASSES)) == (17, 24, 21)
     assert [len(names) for names in FBMS.values()] == [29, 30]
-    assert set(DAVIS2016["val"]) < set(DAVIS2017["val"])
+    assert set(DAVIS2016_VAL) < set(DAVIS2017_VAL)
 
 
 def test_trap_3_the_real_mask_of_two_channels_is_read_as_its_neighbours():

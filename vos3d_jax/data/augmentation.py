@@ -95,7 +95,7 @@ def augment(
         places = [crop_place(_box(mask), full, cut, rng, slip=True) for mask in masks]
     else:
         known = [mask for mask in masks if mask.min() != VOID] or masks
-        places = [crop_place(_box(np.any(known, 0)), full, cut, rng)] * len(masks)
+        places = [crop_place(_box(np.max(known, 0)), full, cut, rng)] * len(masks)
     part = tuple(min(c, f) for c, f in zip(cut, full, strict=True))
     filled = crop_size if published or part == cut else tuple(max(1, round(p * factor)) for p in part)
     filled = tuple(min(f, c) for f, c in zip(filled, crop_size, strict=True))
@@ -151,10 +151,8 @@ def _offset(first: int, last: int, full: int, part: int, rng: np.random.Generato
 
 def _box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     """The box (top, bottom, left, right) around all ids of a mask, or None when there is no object."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    left, top, width, height = cv2.boundingRect(mask)
+    return (top, top + height - 1, left, left + width - 1) if width else None
 
 
 def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ on the same masks, so every result carries its own and is compared within it.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vos3d_jax.data.readers.davis import DAVIS2016, DAVIS2017
+from vos3d_jax.data.readers.davis import DAVIS2016_VAL, DAVIS2017_VAL
 from vos3d_jax.data.readers.fbms import FBMS
 from vos3d_jax.data.readers.jhmdb import JHMDB_CLASSES
 from vos3d_jax.data.readers.segtrack import SEGTRACK_V2
@@ -16,7 +16,6 @@ from vos3d_jax.evaluation.runs import JUMPCUT_DISTANCES, Benchmark, Run
 
 __all__ = ["BENCHMARKS", "DAVIS2016_STABLE", "DAVIS2016_VAL", "JUMPCUT_DISTANCES", "Benchmark", "Run", "find"]
 
-DAVIS2016_VAL = DAVIS2016["val"]
 # Over these T is averaged.
 DAVIS2016_STABLE = (
     "blackswan", "camel", "car-roundabout", "car-shadow", "cows", "drift-straight", "kite-surf",
@@ -69,7 +68,7 @@ _ROWS = (
         objects="given",
         first_mask=True,
         average="objects",
-        sequences=DAVIS2017["val"],
+        sequences=DAVIS2017_VAL,
         length=1999,
         zip_root="",
     ),
@@ -85,7 +84,7 @@ _ROWS = (
         objects="found",
         void=True,
         average="objects",
-        sequences=DAVIS2017["val"],
+        sequences=DAVIS2017_VAL,
         length=1999,
         zip_root="",
     ),

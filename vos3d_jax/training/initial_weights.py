@@ -4,10 +4,12 @@ What fits is taken by path and shape; an encoder fits as a whole or not at all, 
 nothing. Batch statistics belong to the weights and come with them.
 """
 
-from collections.abc import Mapping
+import collections
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -46,7 +48,7 @@ def load(path: str, system: str, variables: Mapping[str, Any]) -> tuple[Variable
     }
     random = [name for name in ours if name not in fits]
     line = f"weights   from {path} ({title}): {_parts(fits)} loaded; random: {_parts(random) or 'none'}"
-    return {kind: _as_jax(tree) for kind, tree in taken.items()}, line
+    return jax.tree.map(jnp.array, taken), line
 
 
 def _folder(path: str) -> tuple[dict[str, np.ndarray], str]:
@@ -62,14 +64,7 @@ def _file(path: str, system: str) -> tuple[dict[str, np.ndarray], str]:
     return views, done.recognised.title
 
 
-def _parts(names: Any) -> str:
+def _parts(names: Iterable[str]) -> str:
     """The parts of the network that `names` are of, with how many tensors of each."""
-    counts: dict[str, int] = {}
-    for name in names:
-        part = name.split("/")[0]
-        counts[part] = counts.get(part, 0) + 1
+    counts = collections.Counter(name.split("/")[0] for name in names)
     return ", ".join(f"{part} ({count} tensors)" for part, count in sorted(counts.items()))
-
-
-def _as_jax(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return stacking.nest({name: jnp.array(leaf) for name, leaf in stacking.flatten(tree).items()})

@@ -127,7 +127,9 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
         batch_size=stage.batch_size,
         clip_length=stage.clip_length,
         size=stage.size,
-        seed=_seed(config.seed, index),
+        seed=int(
+            np.random.SeedSequence([config.seed, index]).generate_state(1)[0] >> 1
+        ),  # Grain takes 31 bits
         start_step=int(state.step) - first,
     )
     card = _card(config, index)
@@ -143,7 +145,8 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
             recent.append(metrics)
             start = time.monotonic()
             batch = sharding.put(next(batches), mesh) if step < last else None
-            meter.add(time.monotonic() - start, device_was_busy=not _is_ready(metrics))
+            busy = not all(value.is_ready() for value in metrics.values())
+            meter.add(time.monotonic() - start, device_was_busy=busy)
             jax.block_until_ready(before)  # this step may go on while the next one is sent
             before = metrics
 
@@ -158,8 +161,9 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
                     "data_wait": waited,
                 }
                 writer.scalars(step, {"stage": stage.name, **values, **rates})
+                metrics_line = "  ".join(f"{name} {value:#.4g}" for name, value in values.items())
                 line = (
-                    f"{stage.name} {step - first}/{stage.steps}  {_shown(values)}  rate {rate:.2e}"
+                    f"{stage.name} {step - first}/{stage.steps}  {metrics_line}  rate {rate:.2e}"
                     f"  {speed * stage.batch_size:.2f} clips/s  waiting for data {waited:.0%}"
                     f"  stage ends in {duration((last - step) / speed)}"
                 )
@@ -227,11 +231,6 @@ def _compile(step: Step, state: State, batch: dict[str, jax.Array], name: str, w
     return compiled
 
 
-def _seed(seed: int, stage: int) -> int:
-    """The seed of a stage's data; Grain takes 31 bits."""
-    return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0] >> 1)
-
-
 def _means(metrics: list[Metrics]) -> dict[str, float]:
     return {name: float(np.mean([np.float32(one[name]) for one in metrics])) for name in metrics[0]}
 
@@ -239,14 +238,6 @@ def _means(metrics: list[Metrics]) -> dict[str, float]:
 def _plain(metrics: Metrics) -> dict[str, float]:
     """For a card; a float32 comes back from JSON as it was."""
     return {name: float(value) for name, value in metrics.items()}
-
-
-def _is_ready(metrics: Mapping[str, jax.Array]) -> bool:
-    return all(value.is_ready() for value in metrics.values())
-
-
-def _shown(metrics: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:#.4g}" for name, value in metrics.items())
 
 
 def _check(metrics: Mapping[str, float], step: int) -> None:

@@ -1,7 +1,7 @@
 """DAVIS-2016 (one object, all frames annotated) and DAVIS-2017 (several objects, two annotations).
 
 Layouts and lists are those of the releases (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017). The names of
-the sequences are those of fperazzi/davis-2017, data/db_info.yaml, and of the list of test-challenge.
+the sequences are those of fperazzi/davis-2017, data/db_info.yaml.
 """
 
 import functools
@@ -152,48 +152,15 @@ def _files(
 
 
 # fmt: off
-DAVIS2016 = {
-    "train": (
-        "bear", "bmx-bumps", "boat", "breakdance-flare", "bus", "car-turn", "dance-jump", "dog-agility",
-        "drift-turn", "elephant", "flamingo", "hike", "hockey", "horsejump-low", "kite-walk", "lucia",
-        "mallard-fly", "mallard-water", "motocross-bumps", "motorbike", "paragliding", "rhino",
-        "rollerblade", "scooter-gray", "soccerball", "stroller", "surf", "swing", "tennis", "train",
-    ),
-    "val": (
-        "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow", "cows",
-        "dance-twirl", "dog", "drift-chicane", "drift-straight", "goat", "horsejump-high", "kite-surf",
-        "libby", "motocross-jump", "paragliding-launch", "parkour", "scooter-black", "soapbox",
-    ),
-}
-DAVIS2017 = {
-    "train": (
-        "bear", "bmx-bumps", "boat", "boxing-fisheye", "breakdance-flare", "bus", "car-turn", "cat-girl",
-        "classic-car", "color-run", "crossing", "dance-jump", "dancing", "disc-jockey", "dog-agility",
-        "dog-gooses", "dogs-scale", "drift-turn", "drone", "elephant", "flamingo", "hike", "hockey",
-        "horsejump-low", "kid-football", "kite-walk", "koala", "lady-running", "lindy-hop", "longboard",
-        "lucia", "mallard-fly", "mallard-water", "miami-surf", "motocross-bumps", "motorbike", "night-race",
-        "paragliding", "planes-water", "rallye", "rhino", "rollerblade", "schoolgirls", "scooter-board",
-        "scooter-gray", "sheep", "skate-park", "snowboard", "soccerball", "stroller", "stunt", "surf",
-        "swing", "tennis", "tractor-sand", "train", "tuk-tuk", "upside-down", "varanus-cage", "walking",
-    ),
-    "val": (
-        "bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow",
-        "cows", "dance-twirl", "dog", "dogs-jump", "drift-chicane", "drift-straight", "goat", "gold-fish",
-        "horsejump-high", "india", "judo", "kite-surf", "lab-coat", "libby", "loading", "mbike-trick",
-        "motocross-jump", "paragliding-launch", "parkour", "pigs", "scooter-black", "shooting", "soapbox",
-    ),
-    "test-dev": (
-        "aerobatics", "car-race", "carousel", "cats-car", "chamaleon", "deer", "giant-slalom", "girl-dog",
-        "golf", "guitar-violin", "gym", "helicopter", "horsejump-stick", "hoverboard", "lock", "man-bike",
-        "monkeys-trees", "mtb-race", "orchid", "people-sunset", "planes-crossing", "rollercoaster", "salsa",
-        "seasnake", "skate-jump", "slackline", "subway", "tandem", "tennis-vest", "tractor",
-    ),
-    "test-challenge": (
-        "bike-trial", "boxing", "burnout", "choreography", "demolition", "dive-in", "dog-control",
-        "dolphins", "e-bike", "grass-chopper", "hurdles", "inflatable", "juggle", "kart-turn",
-        "kids-turning", "lions", "mbike-santa", "monkeys", "ocean-birds", "pole-vault", "running", "selfie",
-        "skydive", "speed-skating", "swing-boy", "tackle", "turtle", "varanus-tree", "vietnam",
-        "wings-turn",
-    ),
-}
+DAVIS2016_VAL = (
+    "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow", "cows",
+    "dance-twirl", "dog", "drift-chicane", "drift-straight", "goat", "horsejump-high", "kite-surf",
+    "libby", "motocross-jump", "paragliding-launch", "parkour", "scooter-black", "soapbox",
+)
+DAVIS2017_VAL = (
+    "bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout", "car-shadow",
+    "cows", "dance-twirl", "dog", "dogs-jump", "drift-chicane", "drift-straight", "goat", "gold-fish",
+    "horsejump-high", "india", "judo", "kite-surf", "lab-coat", "libby", "loading", "mbike-trick",
+    "motocross-jump", "paragliding-launch", "parkour", "pigs", "scooter-black", "shooting", "soapbox",
+)
 # fmt: on

@@ -202,7 +202,9 @@ def _paths_in(source: Any) -> Iterator[Path]:
 
 def ids(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
     """Returns the values of an id mask as they are: 0 background, 1.. objects, 255 void."""
-    return _sized(path, read_ids(path), size)
+    mask = read_ids(path)
+    require_mask_size(path, mask.shape, size)
+    return mask
 
 
 def merged(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
@@ -216,7 +218,8 @@ def foreground(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
     A mask of 0 and 1, which would be black everywhere, is taken as it is.
     """
     grey = read_grey(path)
-    return _sized(path, (grey > (127 if grey.max() > 1 else 0)).astype(np.uint8), size)
+    require_mask_size(path, grey.shape, size)
+    return (grey > (127 if grey.max() > 1 else 0)).astype(np.uint8)
 
 
 def require_pairs(
@@ -352,11 +355,6 @@ def _read_mask(
     if source is not None and tagged:
         require_mask_size(source, image_size(source), size, tagged[index])
     return None if source is None else decode(source, size)
-
-
-def _sized(path: Path, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    require_mask_size(path, mask.shape, size)
-    return mask
 
 
 def _require_frame_size(path: Path, frame_size: tuple[int, ...], first: Path, size: tuple[int, int]) -> None:
