@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
@@ -63,6 +63,18 @@ def _row(kind: type, item: Field, values: Any, where: str) -> type:
     if name not in list(rows):
         raise UserError(f"{where}.{key} is {name!r}: expected one of {', '.join(map(repr, rows))}")
     return rows[name]
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values within nested JSON values, each with its path as an override names it."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:

@@ -73,6 +73,20 @@ def test_the_latest_two_are_kept_and_the_best_scored(tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "4", "5"]
 
 
+def test_scores_of_a_run_begun_when_they_were_called_j_still_rank(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.ocp.CheckpointManager, "save", _save_as_j)
+        _save(tmp_path, 1, 2, 3, score={1: 0.2, 2: 0.9})
+    _save(tmp_path, 4, 5, score={4: 0.4, 5: 0.3})
+    with Checkpoints(tmp_path, 10.0) as checkpoints:
+        assert checkpoints.best() == (2, 0.9)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "4", "5"]
+
+
+def _save_as_j(self, step, *, metrics=None, save=storage.ocp.CheckpointManager.save, **arguments):
+    return save(self, step, metrics=metrics and {"J": metrics["score"]}, **arguments)
+
+
 @pytest.mark.parametrize("item", ["model", "training"])
 def test_a_damaged_checkpoint_is_named_put_aside_and_the_one_before_taken(tmp_path, capsys, item):
     folder = tmp_path / "checkpoints"

@@ -8,6 +8,7 @@ from typing import Any
 from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.recipe import Config, plain
+from vos3d_jax.schema import leaves
 from vos3d_jax.training.sources import HELD_OUT
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
@@ -84,7 +85,7 @@ def _other_videos(
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     theirs = _as_written_today(theirs)
     ranked = all(one["evaluation"].get("every", 0) != 0 for one in (theirs, ours))
-    theirs, ours = (dict(_leaves(_fixed(one, ranked))) for one in (theirs, ours))
+    theirs, ours = (dict(leaves(_fixed(one, ranked))) for one in (theirs, ours))
     missing = "nothing"
     return [
         f"{key} is {json.dumps(ours.get(key, missing))}, there it was {json.dumps(theirs.get(key, missing))}"
@@ -109,13 +110,3 @@ def _fixed(config: dict[str, Any], ranked: bool) -> dict[str, Any]:
     if ranked:
         fixed["evaluation"] = {key: config["evaluation"].get(key) for key in _RANKING}
     return fixed
-
-
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        items = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        items = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-    else:
-        return [(path, value)]
-    return [leaf for name, item in items for leaf in _leaves(item, name)]

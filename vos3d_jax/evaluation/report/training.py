@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from vos3d_jax.evaluation.report.charts import Chart, lines
+from vos3d_jax.schema import leaves
 
 _POINTS = 120  # of a curve: each is the mean of its share of the lines
-_CURVES = (("loss", "Loss"), ("iou", "IoU on training clips"), ("score", "Score on held-out frames"))
+_TITLES = {"loss": "Loss", "iou": "IoU on training clips", "score": "Score on held-out frames"}
+_NO_CURVES = ("step", "stage", "learning_rate", "clips_per_second", "data_wait")
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,21 @@ def find_training(workdir: str | Path) -> Training | None:
 
 def section(run: Training) -> dict[str, Any]:
     """Returns the curves of a run, and all settings with their names."""
-    return {"charts": _curves(run), "settings": list(_leaves(run.config))}
+    settings = [(path, json.dumps(value)) for path, value in leaves(run.config)]
+    return {"charts": _curves(run), "settings": settings}
 
 
 def _curves(run: Training) -> list[Chart]:
     charts = []
-    for name, title in _CURVES:
-        known = [
-            (line["step"], line[name]) for line in run.metrics if math.isfinite(line.get(name, math.nan))
-        ]
-        if len(known) < 2:
+    for name in dict.fromkeys(key for line in (_TITLES, *run.metrics) for key in line):
+        title, known = _TITLES.get(name, name), [line for line in run.metrics if _is_finite(line.get(name))]
+        known = [(line["step"], line[name]) for line in known]
+        if len(known) < 2 or name in _NO_CURVES:
             continue
         steps, values = zip(*known, strict=True)
         parts = np.array_split(np.asarray(values, float), min(_POINTS, len(values)))
         means = [float(part.mean()) for part in parts]
-        top = max(1.0, *means) if name == "loss" else 1.0
+        top = max(1.0, *means)
         words = f"first {means[0]:.3f}, last {means[-1]:.3f}"
         label = f"{title} over {steps[-1]} steps, from 0 to {top:.3g}: {words}"
         ends = (f"step {steps[0]}", f"step {steps[-1]}")
@@ -62,12 +64,5 @@ def _curves(run: Training) -> list[Chart]:
     return charts
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, Sequence) and any(isinstance(item, Mapping | list) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
-    else:
-        yield path, json.dumps(value)
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
