@@ -19,7 +19,7 @@ TAILS: tuple[str, ...] = ("code", "paper")
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipFrames:
     """The frame index at each position of a clip, and whether the position votes for it."""
 
     frames: tuple[int, ...]
@@ -39,14 +39,14 @@ class ClipSchedule:
         self.arrived = 0
         self.final = 0
 
-    def arrive(self) -> Clip | None:
+    def arrive(self) -> ClipFrames | None:
         """Returns the clip that the next frame completes, if it completes one."""
         self.arrived += 1
         if self.final + self.clip_length > self.arrived:
             return None
         return self._next()
 
-    def finish(self) -> Iterator[Clip]:
+    def finish(self) -> Iterator[ClipFrames]:
         """Yields the clips at the end of the video, when no further frame comes."""
         while self.final < self.arrived:
             last_clip_ends = self.final - self.stride + self.clip_length
@@ -55,7 +55,7 @@ class ClipSchedule:
                 return
             yield self._next()
 
-    def _next(self) -> Clip:
+    def _next(self) -> ClipFrames:
         clip = _clip(self.final, self.arrived, self.clip_length, self.tail)
         self.final += self.stride
         return clip
@@ -74,9 +74,9 @@ def check(clip_length: int, overlap: int, tail: str) -> None:
         raise UserError(f"tail is {tail!r}: give 'code' (the published program) or 'paper'")
 
 
-def _clip(start: int, length: int, clip_length: int, tail: str) -> Clip:
+def _clip(start: int, length: int, clip_length: int, tail: str) -> ClipFrames:
     present = tuple(range(start, min(start + clip_length, length)))
     missing = clip_length - len(present)
     if tail == "code":
-        return Clip((start,) * missing + present, (True,) * clip_length)
-    return Clip(present + (length - 1,) * missing, (True,) * len(present) + (False,) * missing)
+        return ClipFrames((start,) * missing + present, (True,) * clip_length)
+    return ClipFrames(present + (length - 1,) * missing, (True,) * len(present) + (False,) * missing)

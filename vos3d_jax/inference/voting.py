@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference.clips import Clip, ClipSchedule
+from vos3d_jax.inference.clips import ClipFrames, ClipSchedule
 from vos3d_jax.inference.clipwise import ClipWise
 from vos3d_jax.inference.compiled import CompiledNetwork
 from vos3d_jax.inference.frame import GivenFrame
@@ -44,7 +44,7 @@ def mean_probabilities(
     window: dict[int, _PendingFrame] = {}  # by their place in the schedule, which begins at 0
     fit = None
 
-    def vote(clip: Clip) -> None:
+    def vote(clip: ClipFrames) -> None:
         pending = [window[place] for place in clip.frames]
         pixels = np.stack([one.pixels for one in pending])
         probabilities = network.probabilities(pixels, [one.index for one in pending], fit)

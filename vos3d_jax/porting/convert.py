@@ -103,7 +103,7 @@ def fill(checkpoint: Checkpoint, plan: Plan, allow: Sequence[str] = ()) -> tuple
             row = _compared(checkpoint, plan, row)
         rows.append(row)
     rows += [
-        plans.Row("", plans.MISSING, path, None, view.shape, "never written")
+        plans.TensorRow("", plans.MISSING, path, None, view.shape, "never written")
         for path, view in views.items()
         if (np.ascontiguousarray(view).view(np.uint32) == targets.CANARY).any()
     ]
@@ -187,7 +187,7 @@ def card(checkpoint: Checkpoint, plan: Plan, digest: str, known: str | None) -> 
     }
 
 
-def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
+def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.TensorRow) -> plans.TensorRow:
     """The row of a second name, which must hold the values of the first; aliases in the file do by nature."""
     live = rules.SOURCES[plan.recognised.source].alias_of(row.name)
     if live not in checkpoint or checkpoint[live].identity == checkpoint[row.name].identity:
@@ -198,7 +198,7 @@ def _compared(checkpoint: Checkpoint, plan: Plan, row: plans.Row) -> plans.Row:
     return dataclasses.replace(row, status=plans.DIFFERS, note=f"should repeat {live}")
 
 
-def _filled(checkpoint: Checkpoint, view: np.ndarray, row: plans.Row) -> plans.Row:
+def _filled(checkpoint: Checkpoint, view: np.ndarray, row: plans.TensorRow) -> plans.TensorRow:
     """The row of a tensor that is copied into `view`: a problem when a trained network has no such values."""
     tensor = checkpoint[row.name]
     array = rules.from_torch(row.path, tensor.numpy())

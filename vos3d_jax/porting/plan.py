@@ -28,7 +28,7 @@ STATUSES = (USED, ALIAS, CONSTANT, UNUSED, RANDOM, *PROBLEMS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class TensorRow:
     """One tensor of the file, or one that the network needs and the file does not have.
 
     Attributes:
@@ -69,10 +69,10 @@ class Plan:
     recognised: Recognised
     system: str
     arguments: dict[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[TensorRow, ...]
 
     @property
-    def problems(self) -> list[Row]:
+    def problems(self) -> list[TensorRow]:
         """The rows that forbid the conversion."""
         return [row for row in self.rows if row.is_problem]
 
@@ -120,17 +120,17 @@ def make(
     expected = {path: rules.torch_shape(path, shape, planar=planar) for path, shape in whole.items()}
     rows = _rows(checkpoint, recognised, system, held, names, expected)
     rows += [
-        Row("", RANDOM, path, None, expected[path], "not in a backbone file: random weights")
+        TensorRow("", RANDOM, path, None, expected[path], "not in a backbone file: random weights")
         for path in whole
         if path not in names
     ]
     return Plan(recognised, system, arguments, with_allowed(rows, allow))
 
 
-def with_allowed(rows: Sequence[Row], patterns: Sequence[str]) -> tuple[Row, ...]:
+def with_allowed(rows: Sequence[TensorRow], patterns: Sequence[str]) -> tuple[TensorRow, ...]:
     """Returns the rows, with those problems accepted whose name or path a pattern matches."""
 
-    def allowed(row: Row) -> bool:
+    def allowed(row: TensorRow) -> bool:
         texts = [text for text in (row.name, row.path) if text]
         return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
@@ -207,7 +207,7 @@ def _rows(
     held: Mapping[str, list[float]],
     names: Mapping[str, str],
     expected: Mapping[str, tuple[int, ...]],
-) -> list[Row]:
+) -> list[TensorRow]:
     source = rules.SOURCES[recognised.source]
     paths = {name: path for path, name in names.items()}
     constants = {name: argument for argument, name in source.constants.items()}
@@ -232,9 +232,9 @@ def _rows(
             status, note = UNUSED, "classes of the pretraining, not in a segmentation network"
         else:
             status = UNKNOWN
-        rows.append(Row(name, status, path, shape, expected.get(path), note))
+        rows.append(TensorRow(name, status, path, shape, expected.get(path), note))
     missing = ((path, name) for path, name in names.items() if name not in checkpoint)
-    return rows + [Row(name, MISSING, path, None, expected[path]) for path, name in missing]
+    return rows + [TensorRow(name, MISSING, path, None, expected[path]) for path, name in missing]
 
 
 def _used(tensor: LazyTensor, expected: tuple[int, ...]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vos3d_jax.porting import plan as plans
-from vos3d_jax.porting.plan import Plan, Row
+from vos3d_jax.porting.plan import Plan, TensorRow
 from vos3d_jax.porting.readers import Checkpoint
 from vos3d_jax.porting.readers.file_bytes import listed, printable
 from vos3d_jax.porting.rules.sources import SOURCES
@@ -104,7 +104,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
-def _rows(rows: Sequence[Row]) -> Table:
+def _rows(rows: Sequence[TensorRow]) -> Table:
     table = Table("status", "name in the file", "ours", "shape", "expected", "note", box=None, pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
@@ -115,7 +115,7 @@ def _rows(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _reason(row: Row) -> str:
+def _reason(row: TensorRow) -> str:
     """Why a tensor is not used; the same for all second names."""
     if row.status == plans.ALIAS:
         return "another name of a tensor above"
