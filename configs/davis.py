@@ -65,10 +65,7 @@ def get_config(variant=""):
     config.evaluation = dict(
         benchmark="davis2016_all_frames",  # the frames that the paper's figures count
         data=dict(name="davis2016", split="val"),
-        clip_length=8,
-        overlap=7 if variant == "dense" else 3,
-        tail="code",
-        short_edge=480,
+        predictor=dict(clip_length=8, overlap=7 if variant == "dense" else 3, tail="code", short_edge=480),
         baselines=False,
         every=5 * epoch,
         quick_videos=0,  # all of them: the scores rank the checkpoints

@@ -61,7 +61,7 @@ def get_config(resolution="240p"):
     config.evaluation = dict(
         benchmark="davis2016_all_frames",  # J, F, T and the saliency measures in one evaluation
         data=dict(name="davis2016", split="val", options=dict(resolution=resolution)),
-        short_edge=96,
+        predictor=dict(short_edge=96),
         baselines=True,
     )
     return config

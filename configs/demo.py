@@ -61,7 +61,7 @@ def get_config():
     config.evaluation = dict(
         benchmark="moving_shapes",
         data=dict(name="moving_shapes", split="val", options=dict(count=12, length=24, size=SIZE)),
-        short_edge=0,
+        predictor=dict(short_edge=0),
         baselines=True,
     )
     return config

@@ -23,9 +23,6 @@ def get_config():
     config.evaluation = dict(
         benchmark="fbms",
         data=dict(name="fbms", split="test"),
-        clip_length=8,
-        overlap=3,
-        tail="code",
-        short_edge=0,
+        predictor=dict(clip_length=8, overlap=3, tail="code", short_edge=0),
     )
     return config

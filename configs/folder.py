@@ -63,7 +63,7 @@ def get_config(variant=""):
     config.evaluation = dict(
         benchmark="folder",
         data=dict(name="folder", split="val"),
-        short_edge=short_edge,
+        predictor=dict(short_edge=short_edge),
         baselines=not published,
     )
     return config

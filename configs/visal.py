@@ -23,9 +23,6 @@ def get_config():
     config.evaluation = dict(
         benchmark="visal",
         data=dict(name="visal", split="all"),
-        clip_length=8,
-        overlap=3,
-        tail="code",
-        short_edge=480,
+        predictor=dict(clip_length=8, overlap=3, tail="code", short_edge=480),
     )
     return config

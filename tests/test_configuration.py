@@ -79,7 +79,10 @@ _EVALUATIONS = ("fbms.py", "visal.py")
         ("--config.mesh.data=4", lambda config: config.mesh.data == 4),
         ("--config.mesh.space=2", lambda config: config.mesh.space == 2),
         ("--config.evaluation.every=5", lambda config: config.evaluation.every == 5),
-        ("--config.evaluation.clip_length=4", lambda config: config.evaluation.clip_length == 4),
+        (
+            "--config.evaluation.predictor.clip_length=4",
+            lambda config: config.evaluation.predictor["clip_length"] == 4,
+        ),
         (
             "--config.stages[1].optimiser.clip_norm=2",
             lambda config: config.stages[1].optimiser.clip_norm == 2.0,
@@ -118,7 +121,7 @@ def test_the_defaults_that_are_filled_in_change_no_config():
         assert recipe.parse(bare) == recipe.parse(filled)
 
 
-@pytest.mark.parametrize("flag", ["--config.evaluation.clip_lenght=4", "--config.mesh.dat=4"])
+@pytest.mark.parametrize("flag", ["--config.evaluation.quick_frame=4", "--config.mesh.dat=4"])
 def test_an_unknown_key_stays_unknown(flag):
     with pytest.raises(UserError, match="names no key of .*Did you mean"):
         configuration.load(["--config=demo.py", flag], recipe.Config)

@@ -22,7 +22,7 @@ def get_config():
     stages = (toy_network.stage(name, steps=3) for name in ("pretrain", "finetune"))
     values["stages"] = tuple(map(ConfigDict, stages))
     values["evaluation"] = dict(
-        benchmark="moving_shapes", data=toy_network.VAL, clip_length=2, overlap=1, short_edge=0,
+        benchmark="moving_shapes", data=toy_network.VAL, predictor=toy_network.PREDICTOR,
         baselines=True)
     return ConfigDict(values)
 """
@@ -79,7 +79,7 @@ def test_a_finished_run_keeps_its_evaluation_when_given_with_other_videos_or_set
     assert main.main(command) == 0
     capsys.readouterr()
     scores = (run / "evaluation" / "scores.json").read_bytes()
-    longer, other = "--config.evaluation.data.options.length=5", "--config.evaluation.overlap=0"
+    longer, other = "--config.evaluation.data.options.length=5", "--config.evaluation.predictor.overlap=0"
     assert "(held-out videos of data set moving_shapes: " in _error(capsys, *command, longer)
     assert "with overlap 1 (now 0)" in _error(capsys, *command, other)
     assert "other videos" in _error(capsys, *command, longer, "--mode=evaluate")
@@ -115,7 +115,7 @@ def test_help_is_short_and_has_examples():
         (["--workdir=/proc/nothing"], "/proc/nothing cannot be written"),
         (["--mode=evaluate", "--step=3"], "no checkpoint of step 3"),
         (["--mode=evaluate", "--step=best"], "was scored"),
-        (["--config.evaluation.short_edge=-3"], "short_edge is -3"),
+        (["--config.evaluation.predictor.short_edge=-3"], "short_edge is -3"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(tmp_path, config, capsys, monkeypatch, arguments, message):

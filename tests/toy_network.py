@@ -71,6 +71,8 @@ STILLS = {**_PART, "split": "stills", "kind": "still", "options": {"count": 6, "
 VIDEOS = {**_PART, "split": "train", "options": {"count": 2, "length": 6, "size": SIZE}}
 VAL = {**_PART, "split": "val", "options": {"count": 1, "length": 4, "size": SIZE}}
 
+PREDICTOR = {"clip_length": 2, "overlap": 1, "short_edge": 0}
+
 
 def stage(name="pretrain", **changes) -> dict:
     values = {
@@ -95,9 +97,7 @@ def config(**changes) -> recipe.Config:
         "evaluation": {
             "benchmark": "moving_shapes",
             "data": VAL,
-            "clip_length": 2,
-            "overlap": 1,
-            "short_edge": 0,
+            "predictor": PREDICTOR,
         },
         "log_steps": 1,
     }

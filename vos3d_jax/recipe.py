@@ -9,14 +9,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from vos3d_jax import schema
 from vos3d_jax.constants import STRIDE
 from vos3d_jax.data.samples import SAMPLES, Clip, Sample
 from vos3d_jax.errors import UserError
-from vos3d_jax.inference import clips
+from vos3d_jax.inference.registry import PREDICTORS
 
 _Options = Mapping[str, Any]
 
@@ -145,8 +145,7 @@ class Evaluation:
     Attributes:
       benchmark: a row of `evaluation.benchmarks.BENCHMARKS`.
       data: the videos (sampling and augmentation do not apply).
-      clip_length, overlap, tail, short_edge: arguments of `inference.Predictor`; a `short_edge` of 0 keeps
-        the size.
+      predictor: settings of the predictor of the config's system, which checks them.
       baselines: score "everything foreground" and the untrained network in the same table.
       every: during training a few frames are scored every so many steps, and the best network is kept; None
         is ten times in the whole run, 0 never.
@@ -156,25 +155,16 @@ class Evaluation:
 
     benchmark: str
     data: Data
-    clip_length: int = 8
-    overlap: int = 3
-    tail: Literal["code", "paper"] = "code"
-    short_edge: int = 480
+    predictor: _Options = field(default_factory=dict)
     baselines: bool = False
     every: int | None = None
     quick_videos: int = 4
     quick_frames: int = 16
 
     def __post_init__(self):
-        clips.check(self.clip_length, self.overlap, self.tail)
-        for name in ("short_edge", "every", "quick_videos", "quick_frames"):
+        for name in ("every", "quick_videos", "quick_frames"):
             if (getattr(self, name) or 0) < 0:
                 raise UserError(f"evaluation: {name} is {getattr(self, name)}: it must be at least 0")
-
-    @property
-    def predictor(self) -> dict[str, Any]:
-        """The arguments of `inference.Predictor`."""
-        return {name: getattr(self, name) for name in ("clip_length", "overlap", "tail", "short_edge")}
 
 
 @dataclass(frozen=True)
@@ -228,6 +218,10 @@ class Config:
                 ' refer to it (batch_size=config.get_ref("batch_size"));'
                 " or set '--config.stages[0].batch_size'"
             )
+        if kind := PREDICTORS.get(self.system):
+            settings = schema.parse(self.evaluation.predictor, kind, "config.evaluation.predictor")
+            # All of them, so that a run knows what it was begun with.
+            object.__setattr__(self, "evaluation", replace(self.evaluation, predictor=asdict(settings)))
 
     @property
     def total_steps(self) -> int:

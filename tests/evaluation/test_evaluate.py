@@ -20,10 +20,10 @@ _VAL = {**toy_network.VAL, "options": {"count": 3, "length": 6, "size": toy_netw
 _EVALUATION = {
     "benchmark": "moving_shapes",
     "data": _VAL,
-    "clip_length": 2,
-    "overlap": 1,
-    "short_edge": 0,
+    "predictor": toy_network.PREDICTOR,
 }
+
+_NO_OVERLAP = {**toy_network.PREDICTOR, "overlap": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,9 @@ def test_a_finished_evaluation_is_not_lost_to_other_settings_or_weights(tmp_path
     config, model, card = setting
     _evaluate(*setting, tmp_path / "run")
     files = _files(tmp_path / "run")
-    changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
+    changed = dataclasses.replace(
+        config, evaluation=dataclasses.replace(config.evaluation, predictor=_NO_OVERLAP)
+    )
     with pytest.raises(
         UserError, match=r"evaluation is there already, with overlap 1 \(now 0\): give another"
     ):
@@ -151,7 +153,7 @@ def test_only_a_later_step_of_the_same_run_on_the_same_videos_replaces_an_evalua
     fewer = dataclasses.replace(config.evaluation.data, options={**_VAL["options"], "count": 2})
     files = _files(run)
     for step, other, trained_in, message in (
-        (2, changed(overlap=0), run, r"with overlap 1 \(now 0\)"),
+        (2, changed(predictor=_NO_OVERLAP), run, r"with overlap 1 \(now 0\)"),
         (3, changed(data=fewer), run, "other data, other videos"),
         (3, config, tmp_path / "model", r"step 2 \(now 3\)"),
         (1, config, run, r"step 2 \(now 1\)"),
@@ -206,7 +208,9 @@ def test_what_was_begun_with_other_weights_is_never_gone_on_with(tmp_path, monke
     alone = _evaluate(config, *others, tmp_path / "alone")
     assert mixed == alone
     # Nor is what a finished one left, where other settings are to replace it.
-    changed = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, overlap=0))
+    changed = dataclasses.replace(
+        config, evaluation=dataclasses.replace(config.evaluation, predictor=_NO_OVERLAP)
+    )
     _evaluate(changed, *others, tmp_path / "run", say=lines.append, replace=True)
     assert json.loads((tmp_path / "run" / "evaluation" / "key.json").read_text())["predictor"]["overlap"] == 0
 
@@ -271,7 +275,8 @@ def test_visal_is_predicted_and_scored_at_its_short_edge_annotated_frames_only(
     row = dataclasses.replace(benchmarks.find("visal"), short_edge=48)
     monkeypatch.setitem(benchmarks.BENCHMARKS, "visal", row)
     data = {"name": "visal", "split": "all"}
-    evaluation = {**_EVALUATION, "benchmark": "visal", "data": data, "short_edge": 48}
+    evaluation = {**_EVALUATION, "benchmark": "visal", "data": data}
+    evaluation["predictor"] = {**toy_network.PREDICTOR, "short_edge": 48}
     config = toy_network.config(evaluation=evaluation, data_dir=str(tmp_path / "ViSal"))
     scores = _evaluate(config, *setting[1:], tmp_path)
     folder = tmp_path / "evaluation"

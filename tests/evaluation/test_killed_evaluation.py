@@ -25,7 +25,7 @@ def get_config():
     return ConfigDict(dict(
         data_dir="", model={_NETWORK}, stages=(),
         evaluation=dict(benchmark="davis2016_all_frames", data=dict(name="davis2016", split="val"),
-                        clip_length=4, overlap=2, short_edge=0, baselines=True)))
+                        predictor=dict(clip_length=4, overlap=2, short_edge=0), baselines=True)))
 """
 
 

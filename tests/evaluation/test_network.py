@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toy_network
 from flax import nnx
 from PIL import Image
 
@@ -13,7 +14,7 @@ from vos3d_jax.inference.registry import PREDICTORS
 from vos3d_jax.media import masks
 
 _SETTINGS = recipe.Evaluation(
-    benchmark="moving_shapes", data=recipe.Data("moving_shapes"), clip_length=2, overlap=1, short_edge=0
+    benchmark="moving_shapes", data=recipe.Data("moving_shapes"), predictor=toy_network.PREDICTOR
 )
 
 

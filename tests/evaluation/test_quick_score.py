@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
 
 _VAL = {**toy_network.VAL, "options": {"count": 3, "length": 6, "size": toy_network.SIZE}}
-_EVALUATION = {"benchmark": "moving_shapes", "data": _VAL, "clip_length": 2, "overlap": 1, "short_edge": 0}
+_EVALUATION = {"benchmark": "moving_shapes", "data": _VAL, "predictor": toy_network.PREDICTOR}
 
 
 def _config(**evaluation):

@@ -198,7 +198,7 @@ def get_config():
         model=dict(depth=14, width=4, decoder_width=4),
         stages=(dict(common, name="pretrain", data=(stills,), batch_norm="train"),
                 dict(common, name="finetune", data=(videos,), batch_norm="frozen")),
-        evaluation=dict(benchmark="moving_shapes", clip_length=2, overlap=1, short_edge=0,
+        evaluation=dict(benchmark="moving_shapes", predictor=dict(clip_length=2, overlap=1, short_edge=0),
                         data=dict(part, split="val", options=dict(count=1, length=4, size=(32, 32)))),
         checkpoint_seconds=0.0, log_seconds=0.0, log_steps=1))
 """

@@ -57,7 +57,7 @@ def _config(variant, data_dir):
         )
         for stage in config.stages
     )
-    evaluation = dataclasses.replace(config.evaluation, short_edge=32, clip_length=2, overlap=1)
+    evaluation = dataclasses.replace(config.evaluation, predictor={**toy_network.PREDICTOR, "short_edge": 32})
     changes = {"system": "toy", "model": {}, "stages": short, "evaluation": evaluation, "log_steps": 1}
     return dataclasses.replace(config, data_dir=str(data_dir), **changes)
 
@@ -209,8 +209,19 @@ def test_held_out_frames_are_scored_in_one_way_in_all_of_a_run(tmp_path):
         return loop.train(dataclasses.replace(config, evaluation=evaluation), run)
 
     train()
-    for name, now in (("quick_frames", 3), ("quick_videos", 3), ("short_edge", 64), ("overlap", 0)):
-        with pytest.raises(UserError, match=rf"another config \(evaluation\.{name} is {now}, there it was"):
-            train(**{name: now})
-    train(every=0, overlap=0)
+    own_settings = config.evaluation.predictor
+    for name in ("quick_frames", "quick_videos"):
+        with pytest.raises(UserError, match=rf"another config \(evaluation\.{name} is 3, there it was"):
+            train(**{name: 3})
+    for name, now in (("short_edge", 64), ("overlap", 0)):
+        with pytest.raises(UserError, match=rf"\(evaluation\.predictor\.{name} is {now}, there it was"):
+            train(predictor={**own_settings, name: now})
+    # Runs begun before there were several predictors have their settings among those of the evaluation.
+    values = json.loads((run / "config.json").read_text())
+    values["evaluation"] |= values["evaluation"].pop("predictor")
+    (run / "config.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"\(evaluation\.predictor\.overlap is 0, there it was 1\)"):
+        train(predictor={**own_settings, "overlap": 0})
+    train()
+    train(every=0, predictor={**own_settings, "overlap": 0})
     train(baselines=not config.evaluation.baselines, every=7)

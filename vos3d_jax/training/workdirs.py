@@ -14,7 +14,8 @@ from vos3d_jax.training.sources import HELD_OUT
 # What may change between two starts of one run: it moves nothing in the network that comes out.
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")
 # Figures of held-out frames rank a run's checkpoints, so that all of them must be of one kind.
-_RANKING = ("benchmark", "clip_length", "overlap", "tail", "short_edge", "quick_videos", "quick_frames")
+_RANKING = ("benchmark", "predictor", "quick_videos", "quick_frames")
+_PREDICTOR = ("clip_length", "overlap", "tail", "short_edge")  # where older runs had them in the evaluation
 
 
 def is_claimed(workdir: Path) -> bool:
@@ -108,5 +109,7 @@ def _fixed(config: dict[str, Any], ranked: bool) -> dict[str, Any]:
     """What may not change in `config`; `ranked` says that held-out frames are scored while it trains."""
     fixed = {key: value for key, value in config.items() if key not in _FREE}
     if ranked:
-        fixed["evaluation"] = {key: config["evaluation"].get(key) for key in _RANKING}
+        evaluation = config["evaluation"]
+        old = {key: evaluation[key] for key in _PREDICTOR if key in evaluation}
+        fixed["evaluation"] = {key: {"predictor": old, **evaluation}.get(key) for key in _RANKING}
     return fixed
