@@ -22,9 +22,9 @@ class _Bright(nnx.Module):
 
 @pytest.fixture
 def predictor(monkeypatch):
-    def prepare(model, shape):
+    def prepare(model, clip):
         return lambda clip: jnp.stack(
-            [jnp.zeros(shape[:4]), (jnp.asarray(clip[..., 0], jnp.float32) - 127) / 16], -1
+            [jnp.zeros(clip.shape[:4]), (jnp.asarray(clip[..., 0], jnp.float32) - 127) / 16], -1
         )
 
     monkeypatch.setattr(models, "prepare", prepare)
