@@ -77,15 +77,10 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def alternatives(hint: Any) -> tuple[Any, ...]:
-    """Returns the types that a field of type `hint` takes: those of a union, else itself."""
-    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return typing.get_args(hint) if is_union else (hint,)
-
-
 def _convert(value: Any, hint: Any, where: str) -> Any:
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     expected = []
-    for one in alternatives(hint):
+    for one in typing.get_args(hint) if is_union else (hint,):
         origin, arguments = typing.get_origin(one), typing.get_args(one)
         if one is types.NoneType:
             if value is None:

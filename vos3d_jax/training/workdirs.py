@@ -15,7 +15,6 @@ from vos3d_jax.training.sources import HELD_OUT
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")
 # Figures of held-out frames rank a run's checkpoints, so that all of them must be of one kind.
 _RANKING = ("benchmark", "predictor", "quick_videos", "quick_frames")
-_PREDICTOR = ("clip_length", "overlap", "tail", "short_edge")  # where older runs had them in the evaluation
 
 
 def is_claimed(workdir: Path) -> bool:
@@ -102,14 +101,16 @@ def _as_written_today(config: dict[str, Any]) -> dict[str, Any]:
         for part in stage["data"]:
             part.pop({"video": "synthesis", "still": "sampling"}.get(part["kind"]), None)
             part["kind"] = "clip" if part["kind"] == "video" else part["kind"]
-    return {"init_from": "", **config}
+    evaluation = config["evaluation"]
+    settings = {
+        key: evaluation[key] for key in ("clip_length", "overlap", "tail", "short_edge") if key in evaluation
+    }
+    return {"init_from": "", **config, "evaluation": {"predictor": settings, **evaluation}}
 
 
 def _fixed(config: dict[str, Any], ranked: bool) -> dict[str, Any]:
     """What may not change in `config`; `ranked` says that held-out frames are scored while it trains."""
     fixed = {key: value for key, value in config.items() if key not in _FREE}
     if ranked:
-        evaluation = config["evaluation"]
-        old = {key: evaluation[key] for key in _PREDICTOR if key in evaluation}
-        fixed["evaluation"] = {key: {"predictor": old, **evaluation}.get(key) for key in _RANKING}
+        fixed["evaluation"] = {key: config["evaluation"].get(key) for key in _RANKING}
     return fixed
