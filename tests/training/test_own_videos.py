@@ -17,7 +17,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmark_data, evaluate, quick_score
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.training import loop, sources
+from vos3d_jax.training import loop, stage_data
 
 pytestmark = pytest.mark.usefixtures("toy_system")
 toy_system = toy_network.toy_system
@@ -180,12 +180,14 @@ def _source(*sizes, short_edge=96):
 def test_a_size_left_to_the_data_is_that_of_most_frames_in_multiples_of_32(sizes, short_edge, expected):
     stage = toy_network.stage(size=(0, 0))
     config = toy_network.config(stages=[stage])
-    assert sources.with_sizes(config, [[_source(*sizes, short_edge=short_edge)]]).stages[0].size == expected
+    assert (
+        stage_data.with_sizes(config, [[_source(*sizes, short_edge=short_edge)]]).stages[0].size == expected
+    )
 
 
 def test_a_size_that_is_given_stays():
     config = toy_network.config()
-    assert sources.with_sizes(config, [[_source(((240, 427), 9))]] * 2) == config
+    assert stage_data.with_sizes(config, [[_source(((240, 427), 9))]] * 2) == config
 
 
 @pytest.mark.parametrize("masks", ["Annotations", "Annotations/480p"])
@@ -196,7 +198,7 @@ def test_masks_without_frames_are_enough_for_scoring_but_not_for_a_network(tmp_p
         shutil.move(tmp_path / "own" / video / "masks", tmp_path / "alone" / masks / video)
     part = recipe.Data(name="folder", split="all", options={"strict": False})
     with pytest.raises(UserError, match="the frames of v0 are not there, only its masks"):
-        sources.load_videos(_config("", tmp_path / "alone"), part)
+        stage_data.load_videos(_config("", tmp_path / "alone"), part)
 
 
 def test_held_out_frames_are_scored_in_one_way_in_all_of_a_run(tmp_path):

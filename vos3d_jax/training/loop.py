@@ -26,7 +26,7 @@ from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 from vos3d_jax.progress import duration
 from vos3d_jax.recipe import Config
-from vos3d_jax.training import optimisers, sharding, sources, summary, tasks, workdirs
+from vos3d_jax.training import optimisers, sharding, stage_data, summary, tasks, workdirs
 from vos3d_jax.training.checkpoints import SCORE, Checkpoints
 from vos3d_jax.training.state import (
     State,
@@ -77,14 +77,14 @@ def train(
     config.require_stages()
     config = tasks.with_losses(config)
     mesh = sharding.make_mesh(config.mesh)
-    mixtures = [sources.load_sources(config, stage) for stage in config.stages]
-    config = sources.with_sizes(config, mixtures)
+    mixtures = [stage_data.load_sources(config, stage) for stage in config.stages]
+    config = stage_data.with_sizes(config, mixtures)
     for stage in config.stages:
         sharding.check(stage, mesh)
         network(config, stage)  # an impossible one must not claim the workdir
     # Nor must weights that cannot be had; in a folder that is claimed already there may be later ones.
     begun = None if workdirs.is_claimed(workdir) else first_state(config)
-    workdirs.claim(workdir, config, sources.identities(config, mixtures, scored_on))
+    workdirs.claim(workdir, config, stage_data.identities(config, mixtures, scored_on))
 
     with files.exclusive(workdir), Checkpoints(workdir, config.checkpoint_seconds) as checkpoints:
         restored = checkpoints.restore(lambda step: abstract_state(config, step))

@@ -9,7 +9,7 @@ from vos3d_jax import files
 from vos3d_jax.errors import UserError
 from vos3d_jax.recipe import Config, plain
 from vos3d_jax.schema import leaves
-from vos3d_jax.training.sources import HELD_OUT
+from vos3d_jax.training.stage_data import HELD_OUT
 
 # What may change between two starts of one run: it moves nothing in the network that comes out.
 _FREE = ("name", "data_dir", "mesh", "checkpoint_seconds", "log_seconds", "log_steps", "evaluation")
@@ -28,7 +28,7 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
     Args:
       workdir: the folder, made if missing.
       config: the run.
-      data: `sources.identities` of what it learns from and is scored on. A part that the folder knows
+      data: `stage_data.identities` of what it learns from and is scored on. A part that the folder knows
         nothing of, as of a run from before it was kept, is taken on.
 
     Raises:
