@@ -89,15 +89,15 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
 
 def samples(points: np.ndarray) -> np.ndarray:
     """Returns points at most 3 pixels apart along a polygon, its corners among them, [n, 2]."""
-    found = [points[0]]
+    sampled = [points[0]]
     for start, end in zip(points, points[1:], strict=False):
         parts = max(math.ceil(np.linalg.norm(end - start) / 3), 1)
         step, point = (end - start) / parts, start
         for _ in range(parts - 1):
             point = point + step
-            found.append(point)
-        found.append(end)
-    return np.array(found)
+            sampled.append(point)
+        sampled.append(end)
+    return np.array(sampled)
 
 
 def _boundary(mask: np.ndarray) -> np.ndarray:

@@ -65,8 +65,8 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
     """
     runs = [job.run for job in jobs]
     done: list[RunMeasures | Problem | None] = [None] * len(jobs)
-    with _results_of(perform, jobs, workers) as found:
-        for count, (index, result) in enumerate(found, 1):
+    with _results_of(perform, jobs, workers) as results:
+        for count, (index, result) in enumerate(results, 1):
             done[index] = result
             if isinstance(result, Problem):
                 break
@@ -74,8 +74,8 @@ def score_all(jobs: Sequence[Job], workers: int | None, progress: Progress | Non
                 progress(count, len(jobs), len(jobs[index].run.scored))
     bad = [index for index, result in enumerate(done) if not isinstance(result, RunMeasures)]
     if bad:
-        with _results_of(_problems, [jobs[index] for index in bad], workers) as found:
-            by_job = dict(found)
+        with _results_of(_problems, [jobs[index] for index in bad], workers) as results:
+            by_job = dict(results)
         refuse([problem for index in sorted(by_job) for problem in by_job[index]], runs)
     return [part for part in done if isinstance(part, RunMeasures)]
 
