@@ -11,10 +11,11 @@ import numpy as np
 
 from vos3d_jax.bench import timing
 from vos3d_jax.bench.timing import torch
-from vos3d_jax.constants import BLOCKS
-from vos3d_jax.models import convolution
+from vos3d_jax.models import convolution, observe
+from vos3d_jax.models.abstract import abstract_model
 
 FRAMES = 8
+_UNSAID = {"encoder", "rest", "separable", "conv", "skip_residual"}  # of paths, in the names of layers
 
 
 class Layer(NamedTuple):
@@ -43,49 +44,20 @@ class Layer(NamedTuple):
 
 
 def published(height: int, width: int, depth: int = 152) -> list[Layer]:
-    """Returns the network's layers for clips of 8 frames, equal ones once with their count.
+    """Returns the network's layers for clips of 8 frames, equal ones once, under the first one's name.
 
     `depth` is that of the encoder, a key of `BLOCKS["csn"]`; 152 is the published one.
     """
-
-    def half(size, time=True):
-        return tuple(-(-n // 2) if time or axis else n for axis, n in enumerate(size))
-
-    clip = (FRAMES, height, width)
-    pooled = half(half(clip, time=False), time=False)
-    cube, two = (3, 3, 3), (2, 2, 2)
-    layers = [Layer("stem", 1, clip, 3, 64, (3, 7, 7), (1, 2, 2))]
-    size, inputs, sizes = pooled, 64, []
-    for stage, (width_, blocks) in enumerate(
-        zip((64, 128, 256, 512), BLOCKS["csn"][depth], strict=True), start=1
-    ):
-        before, stride = size, (1, 1, 1) if stage == 1 else two
-        size = before if stage == 1 else half(before)
-        layers += [
-            Layer(f"stage {stage} first reduce", 1, before, inputs, width_),
-            Layer(f"stage {stage} shortcut", 1, before, inputs, 4 * width_, stride=stride),
-            Layer(f"stage {stage} reduce", blocks - 1, size, 4 * width_, width_),
-            Layer(
-                f"stage {stage} depthwise", blocks - (stage > 1), size, width_, width_, cube, depthwise=True
-            ),
-            Layer(f"stage {stage} expand", blocks, size, width_, 4 * width_),
-        ]
-        if stage > 1:
-            layers.append(Layer(f"stage {stage} depthwise /2", 1, before, width_, width_, cube, two, True))
-        inputs = 4 * width_
-        sizes.append(size)
-    layers += [
-        Layer("GC3D 1x7x1", 1, size, 2048, 256, (1, 7, 1)),
-        Layer("GC3D 1x1x7", 1, size, 2048, 256, (1, 1, 7)),
-        Layer("bridge residual", 2, size, 256, 256, cube),
-        Layer("RF4 skip", 1, sizes[2], 1024, 256, cube),
-        Layer("RF4 others", 4, sizes[2], 256, 256, cube),
-        Layer("RF3 skip", 1, sizes[1], 512, 256, cube),
-        Layer("RF3 others", 4, sizes[1], 256, 256, cube),
-        Layer("RF2", 5, sizes[0], 256, 256, cube),
-        Layer("head", 1, sizes[0], 256, 2, cube),
-    ]
-    return [layer for layer in layers if layer.count]
+    model = abstract_model("dcseg", depth=depth)
+    clip = jax.ShapeDtypeStruct((1, FRAMES, height, width, 3), jnp.uint8)
+    layers: dict[tuple, Layer] = {}
+    for conv in observe.convolutions(model, clip):
+        geometry = conv.geometry
+        name = " ".join(part for part in map(str, conv.path) if part not in _UNSAID)
+        shape = (geometry.size, geometry.inputs, geometry.outputs, geometry.kernel, geometry.stride)
+        layer = layers.get((shape, conv.depthwise), Layer(name, 0, *shape, conv.depthwise))
+        layers[shape, conv.depthwise] = layer._replace(count=layer.count + conv.count)
+    return list(layers.values())
 
 
 def measure(
