@@ -67,11 +67,11 @@ class Optimiser:
     """Adam (with decoupled decay when `weight_decay` is not 0), its schedule and parameter groups.
 
     Attributes:
-      learning_rate: the highest rate, reached after `warmup_steps`.
-      schedule: "constant", "cosine" (to 0 at the end of the stage) or "exponential" (times `decay` every
-        `decay_steps`, continuously).
-      clip_norm: largest global norm of the gradient; 0 leaves it alone.
-      groups: the first whose pattern is found in a path counts; parameters of no group have rate 1.
+        learning_rate: the highest rate, reached after `warmup_steps`.
+        schedule: "constant", "cosine" (to 0 at the end of the stage) or "exponential" (times `decay` every
+            `decay_steps`, continuously).
+        clip_norm: largest global norm of the gradient; 0 leaves it alone.
+        groups: the first whose pattern is found in a path counts; parameters of no group have rate 1.
     """
 
     learning_rate: float
@@ -99,12 +99,12 @@ class Stage:
     """One stage of training.
 
     Attributes:
-      size: (height, width) of the clips the network sees, both divisible by 32; (0, 0) takes the size that
-        most frames of the data have at their short edge, each side rounded to the nearest multiple of 32.
-      task: what is learnt: a row of `training.tasks.TASKS`.
-      loss: the task's own options, which it checks.
-      batch_norm: "frozen" (running statistics; scale and bias not trained) or "train" (batch statistics).
-      precision: what the network computes in; parameters and losses are float32.
+        size: (height, width) of the clips the network sees, both divisible by 32; (0, 0) takes the size that
+            most frames of the data have at their short edge, each side rounded to the nearest multiple of 32.
+        task: what is learnt: a row of `training.tasks.TASKS`.
+        loss: the task's own options, which it checks.
+        batch_norm: "frozen" (running statistics; scale and bias not trained) or "train" (batch statistics).
+        precision: what the network computes in; parameters and losses are float32.
     """
 
     name: str
@@ -143,14 +143,14 @@ class Evaluation:
     """How the trained network is scored.
 
     Attributes:
-      benchmark: a row of `evaluation.benchmarks.BENCHMARKS`.
-      data: the videos (sampling and augmentation do not apply).
-      predictor: settings of the predictor of the config's system, which checks them.
-      baselines: score "everything foreground" and the untrained network in the same table.
-      every: during training a few frames are scored every so many steps, and the best network is kept; None
-        is ten times in the whole run, 0 never.
-      quick_videos, quick_frames: what is scored then: so many videos, evenly spread over the list, and of
-        each so many frames in a row (those with the most masks); 0 takes all.
+        benchmark: a row of `evaluation.benchmarks.BENCHMARKS`.
+        data: the videos (sampling and augmentation do not apply).
+        predictor: settings of the predictor of the config's system, which checks them.
+        baselines: score "everything foreground" and the untrained network in the same table.
+        every: during training a few frames are scored every so many steps, and the best network is kept; None
+            is ten times in the whole run, 0 never.
+        quick_videos, quick_frames: what is scored then: so many videos, evenly spread over the list, and of
+            each so many frames in a row (those with the most masks); 0 takes all.
     """
 
     benchmark: str
@@ -180,16 +180,16 @@ class Config:
     """A whole run.
 
     Attributes:
-      name: comes from the file (`davis.py:dense` is "davis-dense").
-      stages: what the network learns from, in order; () is a config that only evaluates.
-      system, model: of `models.build_model`.
-      init_from: a trained or ported folder, or a published file, whose weights the run begins with; "" is
-        random. Backbone files fill the encoder.
-      data_dir: the folder of the data; "" for data that needs none, or for the reader's own default.
-      batch_size: what the stages' own may refer to (`config.get_ref`), so that one flag changes them all.
-      checkpoint_seconds: how old the last checkpoint may get.
-      log_seconds: how far apart progress lines are where the output is no terminal.
-      log_steps: how many steps one line of `metrics.jsonl` is the mean of.
+        name: comes from the file (`davis.py:dense` is "davis-dense").
+        stages: what the network learns from, in order; () is a config that only evaluates.
+        system, model: of `models.build_model`.
+        init_from: a trained or ported folder, or a published file, whose weights the run begins with; "" is
+            random. Backbone files fill the encoder.
+        data_dir: the folder of the data; "" for data that needs none, or for the reader's own default.
+        batch_size: what the stages' own may refer to (`config.get_ref`), so that one flag changes them all.
+        checkpoint_seconds: how old the last checkpoint may get.
+        log_seconds: how far apart progress lines are where the output is no terminal.
+        log_steps: how many steps one line of `metrics.jsonl` is the mean of.
     """
 
     name: str
@@ -238,7 +238,7 @@ class Config:
         """Returns if there is something to train.
 
         Raises:
-          UserError: the config only evaluates.
+            UserError: the config only evaluates.
         """
         if not self.stages:
             raise UserError(
@@ -247,14 +247,14 @@ class Config:
             )
 
     def stage_at(self, step: int) -> int:
-        """Index of the stage that step `step` (0-based) belongs to; the last one when all are done."""
+        """Returns the index of the stage of step `step` (0-based); the last one when all are done."""
         for index in range(len(self.stages) - 1):
             if step < self.first_step(index + 1):
                 return index
         return len(self.stages) - 1
 
     def first_step(self, index: int) -> int:
-        """The step at which stage `index` begins."""
+        """Returns the step at which stage `index` begins."""
         return sum(stage.steps for stage in self.stages[:index])
 
 

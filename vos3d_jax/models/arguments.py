@@ -14,7 +14,7 @@ _OTHERS = ("self", "rng", "__class__")
 
 
 def freeze(arguments: Mapping[str, Any]) -> Frozen:
-    """The arguments as a hashable value, which a module can keep as static data.
+    """Returns the arguments as a hashable value, which a module can keep as static data.
 
     `arguments` may be the `locals()` of a constructor that has no variables of its own yet.
     """
@@ -26,7 +26,7 @@ def freeze(arguments: Mapping[str, Any]) -> Frozen:
 
 
 def thaw(frozen: Frozen) -> dict[str, Any]:
-    """The arguments as JSON values: lists for tuples."""
+    """Returns the arguments as JSON values: lists for tuples."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in frozen}
 
 

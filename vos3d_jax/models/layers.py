@@ -33,13 +33,13 @@ class Setting:
 
 
 def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray | Array:
-    """PyTorch's default for a kernel [t, h, w, inputs, outputs]: uniform in +-1/sqrt(t h w inputs)."""
+    """Returns PyTorch's default kernel [t, h, w, inputs, outputs]: uniform in +-1/sqrt(t h w inputs)."""
     bound = 1 / np.sqrt(np.prod(shape[:-1]))
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
 def encoder_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray | Array:
-    """The encoders' rule: normal with deviation sqrt(2 / (t h outputs)); the width is left out on purpose."""
+    """Returns the encoders' kernel: normal of deviation sqrt(2 / (t h outputs)); no width, on purpose."""
     return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / (shape[0] * shape[1] * shape[-1])))
 
 
@@ -49,7 +49,7 @@ def normalise(
     std: Sequence[float],
     dtype: str,
 ) -> Float[Array, "b t h w 3"]:
-    """(clip - mean) / std in float32, or in `dtype` if that is wider; clip is RGB 0..255."""
+    """Returns (clip - mean) / std in float32, or in `dtype` if that is wider; clip is RGB 0..255."""
     wide = jnp.promote_types(dtype, jnp.float32)
     return (jnp.asarray(clip, wide) - jnp.asarray(mean, wide)) / jnp.asarray(std, wide)
 
@@ -81,7 +81,7 @@ class BatchNorm(nnx.Module):
         self.mode = batch_norm or self.mode
 
     def affine(self) -> tuple[Float[Array, "*stack c"], Float[Array, "*stack c"]]:
-        """Factor and offset per channel that the running statistics amount to, of stacked blocks too."""
+        """Returns the factor and offset per channel of running statistics, of stacked blocks too."""
         factor = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.epsilon)
         return factor, self.bias[...] - self.mean[...] * factor
 
@@ -158,12 +158,12 @@ class Conv(nnx.Module):
         return y if bias is None else convolution.bias_add(y, bias.astype(y.dtype))
 
     def geometry(self, shape: tuple[int, ...]) -> convolution.Geometry:
-        """The shapes of the convolution of an input of `shape`."""
+        """Returns the shapes of the convolution of an input of `shape`."""
         kernel_shape = self.kernel.shape[-5:]  # before these, the blocks of a stage
         return convolution.geometry_of(shape, kernel_shape, self.stride, self.padding, self.dilation)
 
     def folded(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Kernel and bias of the same convolution without a batch norm, for inference; on the host.
+        """Returns kernel and bias of the same convolution without a batch norm, for inference; on the host.
 
         Parameters stacked on leading axes stay so.
         """
@@ -264,7 +264,7 @@ def as_function(
 
 
 def rematerialised(module: nnx.Module, *inputs: Array) -> Array:
-    """module(*inputs), whose inner activations are computed again in the backward pass."""
+    """Returns module(*inputs), whose inner activations are computed again in the backward pass."""
     function, state = as_function(module)
     output, moved = jax.checkpoint(function)(state, *inputs)
     nnx.update(module, moved)

@@ -18,7 +18,7 @@ _RANKING = ("benchmark", "predictor", "quick_videos", "quick_frames")
 
 
 def is_claimed(workdir: Path) -> bool:
-    """Whether a run has begun in `workdir`."""
+    """Returns whether a run has begun in `workdir`."""
     return (workdir / "config.json").exists()
 
 
@@ -26,14 +26,14 @@ def claim(workdir: Path, config: Config, data: Mapping[str, Mapping[str, str]]) 
     """Writes `config.json` and `data.json` into `workdir`, or compares with those that are there.
 
     Args:
-      workdir: the folder, made if missing.
-      config: the run.
-      data: `stage_data.identities` of what it learns from and is scored on. A part that the folder knows
-        nothing of, as of a run from before it was kept, is taken on.
+        workdir: the folder, made if missing.
+        config: the run.
+        data: `stage_data.identities` of what it learns from and is scored on. A part that the folder knows
+            nothing of, as of a run from before it was kept, is taken on.
 
     Raises:
-      UserError: the folder cannot be written, or is the run of another config or of other data (differences
-        are named).
+        UserError: the folder cannot be written, or is the run of another config or of other data (differences
+            are named).
     """
     files.make_folder(workdir)
     ours = plain(config)
