@@ -124,21 +124,19 @@ def naming_arguments(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _beside(tensors: Mapping[str, np.ndarray], card: Mapping[str, Any], naming: str) -> dict[str, np.ndarray]:
     """What the file holds beside the parameters."""
-    source, beside = rules.SOURCES[naming], {}
-    if not naming.startswith("caffe2"):
-        counters = [name.removesuffix("running_mean") for name in tensors if name.endswith(".running_mean")]
-        beside = {f"{name}num_batches_tracked": np.zeros((), np.int64) for name in counters}
+    source = rules.SOURCES[naming]
+    norms = [name.removesuffix("running_mean") for name in tensors if name.endswith(".running_mean")]
+    beside = {f"{norm}num_batches_tracked": np.zeros((), np.int64) for norm in norms}
     if source.bridges is None:
         return beside
-    arguments = card["arguments"]
     for argument, name in source.constants.items():
-        beside[name] = np.asarray(arguments[argument], np.float32).reshape(1, 3, 1, 1, 1)
-    beside |= _second_names({**tensors, **beside}, naming)
+        beside[name] = np.asarray(card["arguments"][argument], np.float32).reshape(1, 3, 1, 1, 1)
+    beside |= _second_names({**tensors, **beside})
     last = tensors["decoders.0.pred2.weight"].shape
-    deepest = max((n for n in tensors if n.startswith("encoder.layer4.0.downsample.0.")), key=len)
+    channels = len(tensors["encoder.layer4.0.downsample.0.weight"])
     unused = {
         "encoder.conv1_p.weight": (64, 1, 7, 7, 7),
-        "encoder.resnet.fc.weight": (_PRETRAINED_CLASSES, tensors[deepest].shape[0]),
+        "encoder.resnet.fc.weight": (_PRETRAINED_CLASSES, channels),
         "encoder.resnet.fc.bias": (_PRETRAINED_CLASSES,),
         **{f"decoders.0.pred{n}.weight": last for n in (3, 4, 5)},
         **{f"decoders.0.pred{n}.bias": last[:1] for n in (3, 4, 5)},
@@ -146,16 +144,11 @@ def _beside(tensors: Mapping[str, np.ndarray], card: Mapping[str, Any], naming: 
     return beside | {name: np.zeros(shape, np.float32) for name, shape in unused.items()}
 
 
-def _second_names(tensors: Mapping[str, np.ndarray], naming: str) -> dict[str, np.ndarray]:
+def _second_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The encoder once more under `encoder.resnet.`, where the class registers the same modules."""
-    encoder = [
-        name for name in tensors if name.startswith(("encoder.conv1.", "encoder.bn1.", "encoder.layer"))
-    ]
-    second = {f"encoder.resnet.{name.removeprefix('encoder.')}": tensors[name] for name in encoder}
+    encoder, stem = ("encoder.conv1.", "encoder.bn1.", "encoder.layer"), "encoder.resnet.conv1."
+    names = [name for name in tensors if name.startswith(encoder)]
+    second = {name.replace("encoder.", "encoder.resnet.", 1): tensors[name] for name in names}
     if "encoder.conv1.0.weight" in tensors:
-        second |= {
-            name.replace(".conv1.", ".stem.", 1): array
-            for name, array in second.items()
-            if name.startswith("encoder.resnet.conv1.")
-        }
+        second |= {k.replace(".conv1.", ".stem.", 1): v for k, v in second.items() if k.startswith(stem)}
     return second

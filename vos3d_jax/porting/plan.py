@@ -131,13 +131,10 @@ def with_allowed(rows: Sequence[TensorRow], patterns: Sequence[str]) -> tuple[Te
     """Returns the rows, with those problems accepted whose name or path a pattern matches."""
 
     def allowed(row: TensorRow) -> bool:
-        texts = [text for text in (row.name, row.path) if text]
+        texts = [text for text in (row.name, row.path) if text and row.status in PROBLEMS]
         return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
-    return tuple(
-        dataclasses.replace(row, allowed=True) if row.status in PROBLEMS and allowed(row) else row
-        for row in rows
-    )
+    return tuple(dataclasses.replace(row, allowed=True) if allowed(row) else row for row in rows)
 
 
 def refuse(checkpoint: Checkpoint, plan: Plan) -> None:
