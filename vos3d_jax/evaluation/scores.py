@@ -162,7 +162,8 @@ class Scores:
             }
             for row in self.rows
         ]
-        return json.dumps(_without_nan(stored), indent=1, allow_nan=False, ensure_ascii=False)
+        without_nan = json.loads(json.dumps(stored), parse_constant=lambda name: None)
+        return json.dumps(without_nan, indent=1, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, source: str = "scores.json") -> "Scores":
@@ -240,13 +241,3 @@ def _number(value: float | None) -> float:
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{value!r} is no number")
     return math.nan if value is None or math.isnan(value) else float(value)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
-    return value
