@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vos3d_jax.data import datasets
 from vos3d_jax.data.video import Video
@@ -13,7 +13,9 @@ from vos3d_jax.evaluation.benchmarks import find
 from vos3d_jax.evaluation.runs import Benchmark, Run
 from vos3d_jax.inference.registry import kind_of
 from vos3d_jax.media.encodings import Choice, require_choice
-from vos3d_jax.recipe import Config
+
+if TYPE_CHECKING:  # scores from files need no recipe
+    from vos3d_jax.recipe import Config
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def load(
     return BenchmarkData(rules, videos, data_dir, mask_values, asked)
 
 
-def load_for(config: Config) -> BenchmarkData:
+def load_for(config: "Config") -> BenchmarkData:
     """Returns what a config's network is scored on.
 
     Raises:
