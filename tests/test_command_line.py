@@ -71,7 +71,7 @@ def test_a_mistake_is_one_line_with_the_mend(arguments, line, capsys):
         ("segment", "--short-egde=3", "--short_edge"),
         ("segment", "--inptu=bear.mp4", "--input"),
         ("score", "--dtaa_dir=x", "--data_dir"),
-        ("bench.scoring", "--data-dri=x", "--data_dir"),
+        ("bench.scoring_times", "--data-dri=x", "--data_dir"),
     ],
 )
 def test_every_command_asks_what_was_meant(command, flag, meant, capsys):

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from vos3d_jax import bench
-from vos3d_jax.bench import layers, network, report, timing
+from vos3d_jax.bench import layer_times, network_times, report, timing
 from vos3d_jax.constants import BLOCKS
 
 
 @pytest.mark.parametrize("size, gmac", [((128, 224), 10.58 + 149.59), ((64, 96), 2.27 + 32.05)])
 def test_the_layers_add_up_to_the_published_networks_multiply_adds(size, gmac):
     """The right side is from spec-3dc-seg 2.4, counted by PyTorch hooks without the unused heads."""
-    total = sum(layer.gmac * layer.count for layer in layers.published(*size))
+    total = sum(layer.gmac * layer.count for layer in layer_times.published(*size))
     assert total == pytest.approx(gmac, abs=0.01 * gmac)
 
 
 @pytest.mark.parametrize("depth", BLOCKS["csn"])
 def test_the_layers_are_those_of_the_depth(depth):
-    found = layers.published(32, 64, depth)
+    found = layer_times.published(32, 64, depth)
     assert all(layer.count > 0 for layer in found)
     assert sum(layer.count for layer in found if layer.depthwise) == sum(BLOCKS["csn"][depth])
 
@@ -38,11 +38,11 @@ def test_functions_run_in_turn_and_slow_ones_once_more():
 
 def test_a_layer_is_measured_in_every_form_that_applies(monkeypatch):
     few = [
-        layers.Layer("tiny", 1, (2, 4, 4), 8, 2, (3, 3, 3)),
-        layers.Layer("depthwise", 3, (2, 4, 4), 8, 8, (3, 3, 3), (2, 2, 2), True),
+        layer_times.Layer("tiny", 1, (2, 4, 4), 8, 2, (3, 3, 3)),
+        layer_times.Layer("depthwise", 3, (2, 4, 4), 8, 8, (3, 3, 3), (2, 2, 2), True),
     ]
-    monkeypatch.setattr(layers, "published", lambda height, width, depth: few)
-    rows = layers.measure((16, 16), "float32")
+    monkeypatch.setattr(layer_times, "published", lambda height, width, depth: few)
+    rows = layer_times.measure((16, 16), "float32")
     assert {"lax", "winograd_2_2", "time_in_channels", "im2col", "few_outputs"} <= rows[0]["forward"].keys()
     assert rows[1]["chosen"] == "shifted_sums" and rows[1]["forward"].keys() >= {"lax", "shifted_sums"}
     machine = dict(
@@ -140,11 +140,11 @@ def test_tables_fit_80_columns_and_have_no_empty_ones(monkeypatch, capsys):
 
 
 def test_what_is_measured_is_said_on_stderr(monkeypatch, capsys):
-    few = [layers.Layer("tiny", 1, (1, 2, 2), 2, 2)]
-    monkeypatch.setattr(layers, "published", lambda height, width, depth: few)
-    monkeypatch.setattr(layers, "_milliseconds", lambda functions: dict.fromkeys(functions, 1.0))
+    few = [layer_times.Layer("tiny", 1, (1, 2, 2), 2, 2)]
+    monkeypatch.setattr(layer_times, "published", lambda height, width, depth: few)
+    monkeypatch.setattr(layer_times, "_milliseconds", lambda functions: dict.fromkeys(functions, 1.0))
     with report.progress() as say:
-        layers.measure((8, 8), "float32", say=say)
+        layer_times.measure((8, 8), "float32", say=say)
     assert capsys.readouterr().err == "measuring layers, 8x8x8: tiny (1 of 1)\n"
 
 
@@ -158,12 +158,12 @@ def test_the_network_is_timed_beside_plain_lax_forward_and_training(monkeypatch,
             for name in ("vos3d_jax", "plain lax", "PyTorch")
         }
 
-    monkeypatch.setattr(network.models, "build_model", lambda *_, **__: None)
-    monkeypatch.setattr(network, "_forwards", functions)
-    monkeypatch.setattr(network, "_training_steps", functions)
-    monkeypatch.setattr(network, "_LONGEST_STEP", longest)
-    monkeypatch.setattr(network, "_SECONDS", 0.0)
-    rows = network.measure((32, 32), "float32", depth=14)
+    monkeypatch.setattr(network_times.models, "build_model", lambda *_, **__: None)
+    monkeypatch.setattr(network_times, "_forwards", functions)
+    monkeypatch.setattr(network_times, "_training_steps", functions)
+    monkeypatch.setattr(network_times, "_LONGEST_STEP", longest)
+    monkeypatch.setattr(network_times, "_SECONDS", 0.0)
+    rows = network_times.measure((32, 32), "float32", depth=14)
     plain = [row for row in rows if row["system"] == "plain lax"]
     assert [row["task"] for row in plain] == ["forward", "training step"]
     assert (plain[1]["seconds"] is None) == left_out and len(rows) == 6

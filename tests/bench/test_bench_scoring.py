@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vos3d_jax.bench import plain_metrics, scoring, scoring_peer
+from vos3d_jax.bench import plain_metrics, scoring_peer, scoring_times
 from vos3d_jax.evaluation import metrics
 from vos3d_jax.evaluation.scoring import score
 from vos3d_jax.media.masks import read_ids
@@ -55,9 +55,9 @@ def test_the_command_measures_metrics_and_scoring_from_files(tmp_path, capsys, m
             copy.symlink_to(place)
     (tmp_path / "ImageSets" / "2016").mkdir(parents=True)
     (tmp_path / "ImageSets" / "2016" / "val.txt").write_text("drift-chicane\n")
-    monkeypatch.setattr(scoring, "_COPIES", 2)
-    monkeypatch.setattr(scoring, "_WORKERS", 1)
-    assert scoring.main([f"--data_dir={tmp_path}", f"--json={tmp_path / 'found.json'}"]) == 0
+    monkeypatch.setattr(scoring_times, "_COPIES", 2)
+    monkeypatch.setattr(scoring_times, "_WORKERS", 1)
+    assert scoring_times.main([f"--data_dir={tmp_path}", f"--json={tmp_path / 'found.json'}"]) == 0
     printed = capsys.readouterr().out
     assert "J and F" in printed and "T, all pairs" in printed and "share of the ceiling" in printed
     found = json.loads((tmp_path / "found.json").read_text())
@@ -66,7 +66,7 @@ def test_the_command_measures_metrics_and_scoring_from_files(tmp_path, capsys, m
 
 
 def test_whole_commands_beside_a_peer_are_refused_without_one_and_make_a_table(capsys):
-    assert scoring.main([f"--peer_python={sys.executable}"]) == 2
+    assert scoring_times.main([f"--peer_python={sys.executable}"]) == 2
     assert "has no vos-benchmark: give it one (pip install vos-benchmark)" in capsys.readouterr().err
     row = {"case": "davis2016, 240p", "processes": 1, "peer": (2.0, 3.0), "ours": (1.0, 1.0)}
     table = scoring_peer.markdown([{**row, "with report": (2.0, 1.5)}])

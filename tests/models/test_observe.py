@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vos3d_jax.bench.layers import published
+from vos3d_jax.bench.layer_times import published
 from vos3d_jax.models import observe, prepare
 from vos3d_jax.models.abstract import abstract_model
 from vos3d_jax.models.layers import Conv, Setting

@@ -19,7 +19,7 @@ _EXAMPLE = """\
 example: python -m vos3d_jax.bench --network --size 128x224 --threads 2 --json bench.json
 
 Without --layers and --network both are measured, at 128x224 and 240x432 (some minutes).
-Metrics and scoring: python -m vos3d_jax.bench.scoring --data_dir=DAVIS"""
+Metrics and scoring: python -m vos3d_jax.bench.scoring_times --data_dir=DAVIS"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def _run(arguments: list[str]) -> None:
     if options.threads is not None:
         # XLA sizes its pool by the CPUs that the process may use when jax starts.
         _use_threads(options.threads)
-    from vos3d_jax.bench import layers, network, report, timing
+    from vos3d_jax.bench import layer_times, network_times, report, timing
 
     timing.start(options.threads or len(os.sched_getaffinity(0)))
     result = {"layers": [], "network": []}
@@ -43,14 +43,14 @@ def _run(arguments: list[str]) -> None:
     for size in options.size or [(128, 224), (240, 432)]:
         if options.layers:
             with report.progress() as say:
-                rows = layers.measure(
+                rows = layer_times.measure(
                     size, options.dtype, options.depth, gradients=options.gradients, say=say
                 )
             result["layers"].append({"size": size, "rows": rows})
             report.show_layers(size, rows)
         if options.network:
             with report.progress() as say:
-                rows = network.measure(size, options.dtype, depth=options.depth, say=say)
+                rows = network_times.measure(size, options.dtype, depth=options.depth, say=say)
             result["network"].append({"size": size, "rows": rows})
             report.show_network(size, rows)
     if options.json:

@@ -10,7 +10,7 @@ from flax import nnx
 
 from vos3d_jax import models
 from vos3d_jax.bench import timing
-from vos3d_jax.bench.layers import FRAMES, published
+from vos3d_jax.bench.layer_times import FRAMES, published
 from vos3d_jax.bench.timing import torch
 from vos3d_jax.models import stacking
 from vos3d_jax.training.losses import segmentation_loss

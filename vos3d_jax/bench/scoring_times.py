@@ -1,8 +1,8 @@
 """How fast scoring is: J, F and T beside plain forms of the official tools, then whole benchmarks from files.
 
-    python -m vos3d_jax.bench.scoring --data_dir=DAVIS
-    python -m vos3d_jax.bench.scoring --data_dir=DAVIS --results=masks --json=scoring.json
-    python -m vos3d_jax.bench.scoring --peer_python=PYTHON      # an interpreter that has vos-benchmark
+    python -m vos3d_jax.bench.scoring_times --data_dir=DAVIS
+    python -m vos3d_jax.bench.scoring_times --data_dir=DAVIS --results=masks --json=scoring.json
+    python -m vos3d_jax.bench.scoring_times --peer_python=PYTHON      # an interpreter that has vos-benchmark
 
 With --peer_python whole commands on generated masks beside vos-benchmark, as a table in markdown. Without
 --results the masks are the true ones with disturbed outlines. Metrics run on one core, plain form and
@@ -28,7 +28,7 @@ from vos3d_jax.command_line import Parser
 from vos3d_jax.data.video import Video
 from vos3d_jax.errors import UserError
 
-_NAME = "python -m vos3d_jax.bench.scoring"  # vos3d has no command of this name
+_NAME = "python -m vos3d_jax.bench.scoring_times"  # vos3d has no command of this name
 _BENCHMARK = "davis2016"
 _ROUNDS = 5
 _SMOOTH, _FAR = 1.5, 2.0  # of the disturbance, in pixels: as ragged as a network's outlines
