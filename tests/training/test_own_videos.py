@@ -94,7 +94,7 @@ def test_where_some_frames_have_masks_sparse_trains_and_the_plain_config_names_i
         loop.train(_config("", own), tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
     loop.train(_config(":sparse", own), tmp_path / "run")
-    assert "folder train: 12 frames in 2 videos, 4 with a mask" in capsys.readouterr().out
+    assert "folder train (clip): 12 frames in 2 videos, 4 with a mask" in capsys.readouterr().out
 
 
 def test_a_run_goes_on_with_its_data_wherever_it_lies_and_is_refused_with_other_data(tmp_path, capsys):

@@ -6,7 +6,7 @@ the first and the last frame, after the true mask of the first.
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,7 @@ def measure(
 
 def truth_fingerprint(rules: Benchmark, run: Run) -> str:
     """Returns the fingerprint of the true masks that a run is scored against: `RunMeasures.truth`."""
-    digest = _begun_truth_digest(rules, run)
-    for index in run.scored:
-        truth = run.video.read_mask(index)
-        if truth is not None:
-            _update(digest, run.video.frame_names[index], truth)
-    return digest.hexdigest()
+    return _truth_digest(rules, run, run.scored).hexdigest()
 
 
 class _Pairs:
@@ -70,7 +65,7 @@ class _Pairs:
 
     def __init__(self, rules: Benchmark, run: Run, masks: Iterable, maps: Iterable | None):
         self.names = tuple(run.video.frame_names[index] for index in run.scored)
-        self._truth_digest, self._results_digest = _begun_truth_digest(rules, run), hashlib.sha256()
+        self._truth_digest, self._results_digest = _truth_digest(rules, run), hashlib.sha256()
         self._rules, self._run, self._masks, self._maps = rules, run, iter(masks), maps and iter(maps)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray | None]]:
@@ -248,13 +243,13 @@ def _row(run: Run, name: str, series: dict, frames: tuple[str, ...], defects: tu
     return Row(name, run.video.name, run.group, run.video.size, frames, series, defects)
 
 
-def _begun_truth_digest(rules: Benchmark, run: Run):
-    """The digest after the true masks that are used but not scored: T begins with one, one has the ids."""
+def _truth_digest(rules: Benchmark, run: Run, scored: Sequence[int] = ()):
+    """The digest of true masks used but not scored (T begins with one, one has the ids), then of `scored`."""
     digest = hashlib.sha256()
     used = {0} if rules.frames == "inner" else set()
     if rules.objects != "merged":
         used.add(run.frames[0])
-    for index in sorted(used - set(run.scored)):
+    for index in (*sorted(used - set(run.scored)), *scored):
         truth = run.video.read_mask(index)
         if truth is not None:
             _update(digest, run.video.frame_names[index], truth)

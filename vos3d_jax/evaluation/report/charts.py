@@ -30,7 +30,7 @@ class Chart:
 
 def place(value: float, largest: float) -> float:
     """Returns where a value is on a scale from 0 to `largest`, in percent of its length."""
-    return 100 * min(max(value / largest, 0), 1)
+    return 100 * min(max(value / largest, 0.0), 1.0)
 
 
 def lines(series: Sequence[tuple[str, Sequence[float]]], largest: float = 1.0) -> list[tuple[str, str]]:
