@@ -1,6 +1,6 @@
 """The clips of a video of known length, stated as plainly as the two rules allow (spec-3dc-seg.md 4.7)."""
 
-from vos3d_jax.inference.clips import Clip
+from vos3d_jax.inference.clips import ClipFrames
 
 
 def clips(length, clip_length=8, overlap=3, tail="code"):
@@ -12,10 +12,10 @@ def clips(length, clip_length=8, overlap=3, tail="code"):
         frames = list(range(start, min(start + clip_length, length)))
         missing = clip_length - len(frames)
         if tail == "code":
-            result.append(Clip((start,) * missing + tuple(frames), (True,) * clip_length))
+            result.append(ClipFrames((start,) * missing + tuple(frames), (True,) * clip_length))
         else:
             filled = tuple(frames) + (length - 1,) * missing
-            result.append(Clip(filled, (True,) * len(frames) + (False,) * missing))
+            result.append(ClipFrames(filled, (True,) * len(frames) + (False,) * missing))
     return result
 
 
