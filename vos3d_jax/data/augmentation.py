@@ -52,18 +52,16 @@ class Augmentation:
             raise UserError(f"colour is {self.colour}: expected 0 to below 1")
 
     def resized(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) that a frame of `size` has before it is cut."""
+        """Returns the (height, width) that a frame of `size` has before it is cut."""
         return size if self.short_edge is None else short_edge_size(size, self.short_edge)
 
 
 def prepare(
     settings: Augmentation, frame: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"]
 ) -> tuple[UInt8[np.ndarray, "h2 w2 3"], UInt8[np.ndarray, "h2 w2"]]:
-    """The frame and its mask, resized to the short edge of the settings."""
+    """Returns the frame and its mask, resized to the short edge of the settings."""
     size = settings.resized(mask.shape)
-    if size == mask.shape:
-        return frame, mask
-    return resize_bilinear(frame, size), _resize_mask(mask, size)
+    return resize_bilinear(frame, size), resize_mask_nearest(mask, size)
 
 
 def augment(
@@ -73,7 +71,7 @@ def augment(
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w"]]:
-    """A clip of exactly `size` (height, width) from prepared frames [h, w, 3] and masks [h, w] of ids.
+    """Returns a clip of exactly `size` (height, width) of prepared frames [h, w, 3] and masks [h, w] of ids.
 
     Frames smaller than the crop are surrounded by black (0) and background, as the published padding does:
     floor(missing / 2) above and on the left. A mask that is all void (a frame without one) stays so, and says
@@ -105,7 +103,7 @@ def augment(
     for time, (frame, mask, (top, left)) in enumerate(zip(frames, masks, places, strict=True)):
         resize = resize_bilinear if published else _resize_quickly
         frame = resize(frame[top : top + cut[0], left : left + cut[1]], filled)
-        mask = _resize_mask(mask[top : top + cut[0], left : left + cut[1]], filled)
+        mask = resize_mask_nearest(mask[top : top + cut[0], left : left + cut[1]], filled)
         if colours is not None:
             frame = cv2.transform(frame, colours)
         step = -1 if flipped else 1
@@ -121,7 +119,7 @@ def crop_place(
     rng: np.random.Generator,
     slip: bool = False,
 ) -> tuple[int, int]:
-    """A random (top, left) for a crop that keeps the objects in as far as possible.
+    """Returns a random (top, left) for a crop that keeps the objects in as far as possible.
 
     Args:
         objects: the box (top, bottom, left, right), last row and column included, or None: anywhere.
@@ -153,10 +151,6 @@ def _box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     """The box (top, bottom, left, right) around all ids of a mask, or None when there is no object."""
     left, top, width, height = cv2.boundingRect(mask)
     return (top, top + height - 1, left, left + width - 1) if width else None
-
-
-def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return mask if mask.shape == size else resize_mask_nearest(mask, size)
 
 
 def _resize_quickly(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:

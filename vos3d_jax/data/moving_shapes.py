@@ -79,7 +79,7 @@ class _Motion:
 @dataclass(frozen=True)
 class _Object:
     outline: np.ndarray  # [points, 2]
-    wobble: np.ndarray  # [points] share of the radius
+    wobble: float  # share of the radius
     wobble_phase: np.ndarray  # [points]
     texture: np.ndarray  # [tile, tile, 3] uint8
     motion: _Motion
@@ -145,12 +145,12 @@ def _draw_object(rng, hue: float, saturation: float, count: int, half: np.ndarra
     radius = rng.uniform(0.2, 0.36 if count == 1 else 0.28)
     kind = rng.choice(["polygon", "ellipse", "blob"])
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    wobble, wobble_phase = np.zeros(72), np.zeros(72)
+    wobble, wobble_phase = 0.0, 0.0 * angles
     if kind == "polygon":
         corners = int(rng.integers(3, 7))
         angles = (np.arange(corners) + rng.uniform(-0.25, 0.25, corners)) * 2 * np.pi / corners
         distance = radius * rng.uniform(0.85, 1.25, corners)
-        wobble, wobble_phase = np.zeros(corners), np.zeros(corners)
+        wobble_phase = 0.0 * angles
     elif kind == "ellipse":
         distance = radius / np.hypot(np.cos(angles), np.sin(angles) * rng.uniform(1.0, 1.7))
     else:
@@ -158,7 +158,7 @@ def _draw_object(rng, hue: float, saturation: float, count: int, half: np.ndarra
         distance = radius * (
             1 + np.cos(angles[:, None] * waves + rng.uniform(0, 6.3, 3)) @ rng.uniform(0.02, 0.12, 3)
         )
-        wobble, wobble_phase = np.full(72, rng.uniform(0.03, 0.1)), angles * int(rng.integers(2, 4))
+        wobble, wobble_phase = rng.uniform(0.03, 0.1), angles * int(rng.integers(2, 4))
     swing = rng.uniform(0.25, 0.9, 2) * half
     motion = _Motion(
         centre=rng.uniform(-1, 1, 2) * np.maximum(0.95 * half - swing, 0.05),

@@ -69,12 +69,7 @@ def affine_map(
     shifted by `translation` (x, y) in pixels; `scale` is (x, y).
     """
     turn, slant = np.deg2rad(rotation), np.deg2rad(rotation + shear)
-    forward = np.array(
-        [
-            [scale[0] * np.cos(turn), -scale[1] * np.sin(slant)],
-            [scale[0] * np.sin(turn), scale[1] * np.cos(slant)],
-        ]
-    )
+    forward = np.array([[np.cos(turn), -np.sin(slant)], [np.sin(turn), np.cos(slant)]]) * scale
     back = np.linalg.inv(forward)
     centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     constant = centre - back @ (centre + translation)

@@ -61,7 +61,7 @@ class Fit:
 
     def mask_to_frame(self, ids: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "original_h original_w"]:
         """Returns cropped ids at the frame's size, by nearest neighbour as published."""
-        return ids if ids.shape == self.original else resize_mask_nearest(ids, self.original)
+        return resize_mask_nearest(ids, self.original)
 
     def probability_to_frame(
         self, cropped: Float32[np.ndarray, "h w *classes"]

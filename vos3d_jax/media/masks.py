@@ -164,8 +164,9 @@ def resize_mask_nearest(
     Pixel (y, x) takes the value at (floor((y + 0.5) h / new_h), floor((x + 0.5) w / new_w)). OpenCV's and
     PyTorch's "nearest" leave out the 0.5 and shift the mask by half a pixel.
     """
-    height, width = size
-    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    if mask.shape == tuple(size):
+        return mask
+    return np.array(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def _equal_channels(image: Image.Image) -> UInt8[np.ndarray, "h w"] | None:

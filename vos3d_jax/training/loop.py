@@ -4,11 +4,12 @@ A run is a list of stages; the step of its state counts through them. The batche
 of (seed, stage, step), so a run that was killed goes on by slicing the data at its step.
 """
 
+import contextlib
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -138,7 +139,7 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
     train_step = _compile(make_step(config, stage, mesh, batch), state, batch, stage.name, writer)
 
     meter, before = Meter(), None
-    with _Stop() as stop:
+    with _signals_noted() as stop:
         for step in range(int(state.step) + 1, last + 1):
             rate = np.float32(schedule(step - first - 1))
             state, metrics = train_step(state, batch, rate)
@@ -172,10 +173,10 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
             every, value = config.score_every, None
             if run.score is not None and every and (step % every == 0 or step == config.total_steps):
                 value = _look(run, state, meter)
-            if step < last and (value is not None or checkpoints.due or stop.signal):
+            if step < last and (value is not None or checkpoints.due or stop):
                 _check(_plain(metrics), step)
                 checkpoints.save(state, {**card, "recent": [_plain(one) for one in recent]}, value)
-            if stop.signal:
+            if stop:
                 break
 
         if int(state.step) == last:
@@ -184,11 +185,11 @@ def _train_stage(run: _Run, state: State, mixture: Sequence[pipeline.Source], re
                 state = jax.device_put(state, sharding.replicated(mesh))
             checkpoints.save(state, {**card, "recent": []}, value)
             checkpoints.wait()
-        if stop.signal:
+        if stop:
             checkpoints.wait()
-            name = signal.Signals(stop.signal).name
+            name = signal.Signals(stop[0]).name
             writer.text(f"{name}: saved step {int(state.step)}; the same command goes on from there")
-            raise SystemExit(128 + stop.signal)
+            raise SystemExit(128 + stop[0])
     return state
 
 
@@ -248,23 +249,23 @@ def _check(metrics: Mapping[str, float], step: int) -> None:
             )
 
 
-class _Stop:
-    """While it is entered, SIGTERM and SIGINT only leave a note in `signal`; a second one acts as ever."""
+@contextlib.contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """While it is entered, SIGTERM and SIGINT only leave a note in the list; a second one acts as ever."""
+    notes: list[int] = []
 
-    def __init__(self):
-        self.signal = 0
-        self._before: dict[int, Any] = {}
+    def note(number: int, frame: FrameType | None) -> None:
+        notes.append(number)
+        restore()
 
-    def __enter__(self) -> "_Stop":
-        # Python lets only the main thread handle signals; elsewhere (a notebook's thread) they act as ever.
-        if threading.current_thread() is threading.main_thread():
-            self._before = {one: signal.signal(one, self._note) for one in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for one, handler in self._before.items():
+    def restore() -> None:
+        for one, handler in before.items():
             signal.signal(one, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        self.__exit__()
+    # Python lets only the main thread handle signals; elsewhere (a notebook's thread) they act as ever.
+    main = threading.current_thread() is threading.main_thread()
+    before = {one: signal.signal(one, note) for one in (signal.SIGTERM, signal.SIGINT) if main}
+    try:
+        yield notes
+    finally:
+        restore()
