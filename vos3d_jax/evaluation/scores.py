@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from numbers import Real
 from typing import Any, Literal
 
@@ -68,11 +69,16 @@ class Row:
 
     def statistics(self, metric: str) -> Statistics:
         """Returns mean, recall and decay of a metric over the frames."""
-        return statistics(
-            self.series[metric],
-            decay_edges="8-bit" if "decay_8bit" in self.defects else "wide",
-            nan_recall="counted" if "nan_recall" in self.defects else "left out",
-        )
+        return _statistics(self.series[metric], self.defects)
+
+
+@lru_cache(4096)  # tables, page and csv ask for the same many times
+def _statistics(values: tuple[float, ...], defects: tuple[str, ...]) -> Statistics:
+    return statistics(
+        values,
+        decay_edges="8-bit" if "decay_8bit" in defects else "wide",
+        nan_recall="counted" if "nan_recall" in defects else "left out",
+    )
 
 
 @dataclass(frozen=True)
