@@ -106,9 +106,15 @@ def test_what_can_be_no_mask_of_its_frame_is_named(predictor, mask, words):
         list(predictor.stream(_video(), {1: mask}))
 
 
-def test_a_mask_of_a_frame_that_the_video_does_not_have_is_named(predictor):
-    with pytest.raises(UserError, match="a mask is given for frame 6, and the last frame is 5"):
-        list(predictor.stream(_video(), {0: _ids(id1=2), 6: _ids(id2=2)}))
+@pytest.mark.parametrize("other", [6, -1, "0"])
+def test_a_mask_of_a_frame_that_the_video_does_not_have_is_named(predictor, other):
+    with pytest.raises(UserError, match=f"a mask is given for frame {other!r}, and frames are 0 to 5"):
+        list(predictor.stream(_video(), {0: _ids(id1=2), other: _ids(id2=2)}))
+
+
+def test_masks_without_their_frames_are_refused(predictor):
+    with pytest.raises(UserError, match="the masks given are a ndarray: give each by its frame"):
+        predictor.stream(_video(), _ids(id1=2))
 
 
 def test_a_network_that_takes_no_masks_refuses_them_before_it_reads_a_frame(monkeypatch):

@@ -71,6 +71,10 @@ def given_frames(video: Any, masks: Mapping[int, Any], first: int = 0) -> Iterat
             f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
             "iterable of frames"
         )
+    if not isinstance(masks, Mapping):
+        raise UserError(
+            f"the masks given are a {type(masks).__name__}: give each by its frame, as {{0: ids}}"
+        )
     return _given_frames(video, masks, first)
 
 
@@ -93,8 +97,8 @@ def _given_frames(video: Iterable[Any], masks: Mapping[int, Any], first: int) ->
         yield GivenFrame(index, pixels, ids)
     if index < 0:  # after those of an earlier run there may be none
         raise UserError("the video has no frames: give one that has")
-    if late := [one for one in masks if one > index]:
-        raise UserError(f"a mask is given for frame {late[0]}, and the last frame is {index}: leave it out")
+    if others := [one for one in masks if one not in range(index + 1)]:
+        raise UserError(f"a mask is given for frame {others[0]!r}, and frames are 0 to {index}: leave it out")
 
 
 def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:

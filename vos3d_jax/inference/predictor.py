@@ -106,9 +106,10 @@ class Predictor:
 
         These are the maps that the soft measures of the paper are computed on. Otherwise as `stream`.
         """
+        frames = given_frames(video, given, first)
         if given and not self.takes_masks:
             raise UserError(f"a {self._model.system} takes no masks: leave those of `given` out")
-        return self.settings.run(self._network, given_frames(video, given, first))
+        return self.settings.run(self._network, frames)
 
 
 def _as_frame(final: tuple[int, Float32[np.ndarray, "h w ids"], Fit]) -> Frame:

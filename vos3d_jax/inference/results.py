@@ -84,17 +84,15 @@ class VideoResults:
         self._made_output = not self._output.exists()
         self._lock, self._closing = ExitStack(), ExitStack()
         try:
-            self._partial.mkdir(parents=True, exist_ok=True)
-            self._lock.enter_context(files.exclusive(self._partial))
-            self._keep = any(self._partial.iterdir())
-            self._put_back()
-            shutil.rmtree(self._replaced, ignore_errors=True)  # what a killed run had begun to delete
-            self.finished = self._look()
-            if not self.finished:
-                self._begin()
-        except OSError as error:
-            self._leave()
-            raise files.unwritable(self._output, error) from error
+            with files.writing(self._output):
+                self._partial.mkdir(parents=True, exist_ok=True)
+                self._lock.enter_context(files.exclusive(self._partial))
+                self._keep = any(self._partial.iterdir())
+                self._put_back()
+                shutil.rmtree(self._replaced, ignore_errors=True)  # what a killed run had begun to delete
+                self.finished = self._look()
+                if not self.finished:
+                    self._begin()
         except BaseException:
             self._leave()
             raise
@@ -124,11 +122,10 @@ class VideoResults:
         # Whatever ends it that may not be so the next time: a kill, a full disk.
         self._keep |= not self.finished and (kind is None or not issubclass(kind, UserError))
         try:
-            self._closing.__exit__(kind, error, trace)
-            if kind is None and not self.finished:
-                self._put_in_place()
-        except OSError as failure:
-            raise files.unwritable(self._output, failure) from failure
+            with files.writing(self._output):
+                self._closing.__exit__(kind, error, trace)
+                if kind is None and not self.finished:
+                    self._put_in_place()
         finally:
             self._leave()
 
