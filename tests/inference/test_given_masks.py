@@ -112,11 +112,6 @@ def test_a_mask_of_a_frame_that_the_video_does_not_have_is_named(predictor, othe
         list(predictor.stream(_video(), {0: _ids(id1=2), other: _ids(id2=2)}))
 
 
-def test_masks_without_their_frames_are_refused(predictor):
-    with pytest.raises(UserError, match="the masks given are a ndarray: give each by its frame"):
-        predictor.stream(_video(), _ids(id1=2))
-
-
 def test_a_network_that_takes_no_masks_refuses_them_before_it_reads_a_frame(monkeypatch):
     monkeypatch.setitem(PREDICTORS, "following", PREDICTORS["dcseg"])
     predictor = Predictor(_Bright())

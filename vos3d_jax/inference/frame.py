@@ -71,10 +71,6 @@ def given_frames(video: Any, masks: Mapping[int, Any], first: int = 0) -> Iterat
             f"{type(video).__name__} is no video: give a path, an array [time, height, width, 3], or an "
             "iterable of frames"
         )
-    if not isinstance(masks, Mapping):
-        raise UserError(
-            f"the masks given are a {type(masks).__name__}: give each by its frame, as {{0: ids}}"
-        )
     return _given_frames(video, masks, first)
 
 
