@@ -32,8 +32,8 @@ def get_config():
 class Block(nnx.Module):
     """ReLU(batch norm(3x3)) of each frame."""
 
-    def __init__(self, inputs, outputs, *, stride=(1, 1, 1), rng, setting):
-        self.conv = Conv(inputs, outputs, (1, 3, 3), stride=stride, ending="norm", rng=rng, setting=setting)
+    def __init__(self, inputs, outputs, *, stride=(1, 1, 1), settings):
+        self.conv = Conv(inputs, outputs, (1, 3, 3), stride=stride, ending="norm", settings=settings)
 
     def __call__(self, x):
         return jax.nn.relu(self.conv(x))

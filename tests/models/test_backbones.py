@@ -13,7 +13,7 @@ from manifests import manifest
 
 from vos3d_jax.models.bridges import GC3D
 from vos3d_jax.models.encoder import HALVING, Plan, Stem
-from vos3d_jax.models.layers import Conv, ResidualPair, Setting
+from vos3d_jax.models.layers import Conv, ConvSettings, ResidualPair
 from vos3d_jax.models.r2plus1d import R2Plus1D
 from vos3d_jax.models.refinement import RF3D
 from vos3d_jax.models.resnet3d import ResNet3D
@@ -25,7 +25,8 @@ ResNet2D = partial(ResNet3D, kernel_size=FLAT, stem_kernel=(1, 7, 7), plans=FRAM
 
 
 def make(kind, *sizes, seed=0, **options):
-    return kind(*sizes, rng=np.random.default_rng(seed), setting=Setting(implementation="lax"), **options)
+    settings = ConvSettings(np.random.default_rng(seed), implementation="lax")
+    return kind(*sizes, settings=settings, **options)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,14 @@ from golden_files import assert_golden, load_json, load_npz
 from golden_networks import golden_input, set_recipe_weights, torch_layout, unstacked
 
 from vos3d_jax.models.bridges import GC3D
-from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.layers import ConvSettings
 from vos3d_jax.models.refinement import RF3D, Upsampling
 from vos3d_jax.models.resize import resize_trilinear
 from vos3d_jax.porting import rules
 
 
 def make(kind, *channels, **options):
-    return kind(*channels, rng=np.random.default_rng(0), setting=Setting(), **options)
+    return kind(*channels, settings=ConvSettings(np.random.default_rng(0)), **options)
 
 
 def recipe_names(module, case, path, theirs):

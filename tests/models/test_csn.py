@@ -6,7 +6,7 @@ from golden_networks import golden_input, set_recipe_weights, torch_layout, unst
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models import csn
 from vos3d_jax.models.encoder import Stage, Stem
-from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.layers import ConvSettings
 from vos3d_jax.porting import rules
 
 BLOCK_CASES = {
@@ -19,7 +19,7 @@ BLOCK_CASES = {
 
 
 def make(kind, *arguments, seed=0, **options):
-    return kind(*arguments, rng=np.random.default_rng(seed), setting=Setting(), **options)
+    return kind(*arguments, settings=ConvSettings(np.random.default_rng(seed)), **options)
 
 
 def module_names(module, case, path_prefix):

@@ -9,13 +9,13 @@ from golden_networks import golden_clip, torch_layout
 from vos3d_jax.constants import DCSEG_MEAN
 from vos3d_jax.models import layers
 
-SETTING = layers.Setting(implementation="lax")
+
+def settings(seed=0, **options):
+    return layers.ConvSettings(np.random.default_rng(seed), implementation="lax", **options)
 
 
 def conv(inputs, outputs, kernel_size, seed=0, **options):
-    return layers.Conv(
-        inputs, outputs, kernel_size, rng=np.random.default_rng(seed), setting=SETTING, **options
-    )
+    return layers.Conv(inputs, outputs, kernel_size, settings=settings(seed), **options)
 
 
 def random(*shape, seed=1):
@@ -78,7 +78,7 @@ def test_frozen_batch_norm_in_the_kernel_is_the_same_function_gradients_included
 
 def test_training_moves_the_running_statistics_as_pytorch_does():
     # Traps: momentum 0.9 is the share of the old value; the running variance takes the unbiased one.
-    norm = nnx.view(layers.BatchNorm(3, layers.Setting(momentum=0.9)), batch_norm="train")
+    norm = nnx.view(layers.BatchNorm(3, settings(momentum=0.9)), batch_norm="train")
     x = 5 + 2 * random(2, 3, 4, 5, 3)
     y = np.asarray(norm(x))
     pixels = np.asarray(x, np.float64).reshape(-1, 3)
@@ -90,7 +90,7 @@ def test_training_moves_the_running_statistics_as_pytorch_does():
 
 def test_variance_survives_a_large_mean():
     # Trap: E[x^2] - E[x]^2 in float32 is wrong by half at mean 1000.
-    norm = nnx.view(layers.BatchNorm(1, layers.Setting(momentum=0.0)), batch_norm="train")
+    norm = nnx.view(layers.BatchNorm(1, settings(momentum=0.0)), batch_norm="train")
     x = 1000 + random(1, 4, 8, 8, 1)
     norm(x)
     np.testing.assert_allclose(norm.var[...], np.asarray(x, np.float64).var(ddof=1), rtol=1e-3)

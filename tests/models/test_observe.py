@@ -9,7 +9,7 @@ from flax import nnx
 from vos3d_jax.bench.layer_times import published
 from vos3d_jax.models import observe, prepare
 from vos3d_jax.models.abstract import abstract_model
-from vos3d_jax.models.layers import Conv, Setting
+from vos3d_jax.models.layers import Conv, ConvSettings
 
 CLIP = jax.ShapeDtypeStruct((1, 8, 128, 224, 3), np.uint8)
 
@@ -42,8 +42,8 @@ class Twice(nnx.Module):
     """A convolution at two sizes, at one of them once a frame; its inputs are not one clip."""
 
     def __init__(self):
-        self.conv = Conv(32, 32, (1, 3, 3), ending="norm", rng=np.random.default_rng(0), setting=Setting())
-        self.unused = Conv(4, 4, (1, 1, 1), rng=np.random.default_rng(0), setting=Setting())
+        self.conv = Conv(32, 32, (1, 3, 3), ending="norm", settings=ConvSettings(np.random.default_rng(0)))
+        self.unused = Conv(4, 4, (1, 1, 1), settings=ConvSettings(np.random.default_rng(0)))
 
     def follow(self, x, maps):
         def step(sum_, frame):

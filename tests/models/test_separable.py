@@ -3,17 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.layers import ConvSettings
 from vos3d_jax.models.separable import SeparableConv
 
 
 @pytest.mark.parametrize("inner_norm", [False, True])
 @pytest.mark.parametrize("dilation", [(1, 1, 1), (1, 2, 2)])
 def test_a_separable_convolution_is_a_grouped_and_a_pointwise_one(inner_norm, dilation):
-    setting = Setting(implementation="lax")
-    layer = SeparableConv(
-        4, 6, dilation=dilation, inner_norm=inner_norm, rng=np.random.default_rng(0), setting=setting
-    )
+    settings = ConvSettings(np.random.default_rng(0), implementation="lax")
+    layer = SeparableConv(4, 6, dilation=dilation, inner_norm=inner_norm, settings=settings)
     x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 3, 6, 5, 4)), jnp.float32)
     dimensions = ("NDHWC", "DHWIO", "NDHWC")
     y = jax.lax.conv_general_dilated(

@@ -13,15 +13,15 @@ from golden_networks import golden_input, set_recipe_weights, torch_layout, unst
 from vos3d_jax.errors import UserError
 from vos3d_jax.models import aspp, build_model, encoder, forward, prepare, r2plus1d, resnet3d, stacking
 from vos3d_jax.models.bridges import BRIDGES
-from vos3d_jax.models.layers import BatchNorm, Setting
+from vos3d_jax.models.layers import BatchNorm, ConvSettings
 from vos3d_jax.models.norms import GroupNorm
 from vos3d_jax.models.refinement import REFINEMENTS
 from vos3d_jax.porting import rules, targets
 
 
 def make(kind, *sizes, epsilon=1e-5, implementation="auto", **options):
-    setting = Setting(epsilon=epsilon, implementation=implementation)
-    return kind(*sizes, rng=np.random.default_rng(0), setting=setting, **options)
+    settings = ConvSettings(np.random.default_rng(0), implementation, epsilon)
+    return kind(*sizes, settings=settings, **options)
 
 
 def run(module, *inputs):

@@ -16,7 +16,7 @@ from vos3d_jax import models
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.backbones import BACKBONES
 from vos3d_jax.models.encoder import Plan
-from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.layers import ConvSettings
 from vos3d_jax.models.resnet3d import ResNet3D
 from vos3d_jax.porting import convert, export, networks, open_checkpoint, plan, rules, targets
 
@@ -84,7 +84,7 @@ class Toy(nnx.Module):
     def __init__(self, *, depth=14, width=2, epsilon=1e-5, mean=(0.0,) * 3, std=(1.0,) * 3, rng):
         plans = (Plan(), *3 * (Plan(first={"stride": (1, 2, 2)}),))
         flat = {"kernel_size": (1, 3, 3), "stem_kernel": (1, 7, 7), "guidance": 1, "plans": plans}
-        self.encoder = ResNet3D(depth, width=width, rng=rng, setting=Setting(epsilon=epsilon), **flat)
+        self.encoder = ResNet3D(depth, width=width, settings=ConvSettings(rng, epsilon=epsilon), **flat)
 
 
 def test_a_file_of_a_network_for_images_fills_one_of_frames_by_a_row_in_each_table(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import Conv, Initialiser, Setting, encoder_normal
+from vos3d_jax.models.layers import Conv, ConvSettings, Initialiser, encoder_normal
 from vos3d_jax.models.norms import GroupNorm
 
 
@@ -49,10 +49,8 @@ class GroupedConv(nnx.Module):
 class Activated(nnx.Module):
     """1x1x1 convolution, ReLU, group norm: in this order, unlike the usual one."""
 
-    def __init__(self, inputs: int, outputs: int, groups: int, *, rng: np.random.Generator, setting: Setting):
-        self.conv = Conv(
-            inputs, outputs, (1, 1, 1), ending="none", rng=rng, setting=setting, initial=encoder_normal
-        )
+    def __init__(self, inputs: int, outputs: int, groups: int, *, settings: ConvSettings):
+        self.conv = Conv(inputs, outputs, (1, 1, 1), ending="none", settings=settings, initial=encoder_normal)
         self.group_norm = GroupNorm(outputs, groups)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
@@ -63,13 +61,11 @@ class Activated(nnx.Module):
 class Dilated(nnx.Module):
     """Grouped (1,3,3) convolution, ReLU, group norm, then an `Activated` 1x1x1 one."""
 
-    def __init__(
-        self, inputs: int, outputs: int, dilation: int, *, rng: np.random.Generator, setting: Setting
-    ):
+    def __init__(self, inputs: int, outputs: int, dilation: int, *, settings: ConvSettings):
         # The published width has 64 groups of 32 channels: not a depthwise convolution.
-        self.grouped = GroupedConv(inputs, math.gcd(inputs, outputs), dilation, rng=rng)
+        self.grouped = GroupedConv(inputs, math.gcd(inputs, outputs), dilation, rng=settings.rng)
         self.group_norm = GroupNorm(inputs, 16)
-        self.point = Activated(inputs, outputs, 16, rng=rng, setting=setting)
+        self.point = Activated(inputs, outputs, 16, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns point(norm(ReLU(grouped(x)))), of the size of `x`."""
@@ -84,15 +80,14 @@ class ASPP(nnx.Module):
     of its name it pools each frame, not the clip, and has the norm after the ReLU.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
-        make = dict(rng=rng, setting=setting)
+    def __init__(self, inputs: int, outputs: int, *, settings: ConvSettings):
         inner = max(1, outputs // 4)
-        self.point = Activated(inputs, inner, 16, **make)
-        self.dilated3 = Dilated(inputs, inner, 3, **make)
-        self.dilated6 = Dilated(inputs, inner, 6, **make)
-        self.dilated9 = Dilated(inputs, inner, 9, **make)
-        self.frame = Activated(inputs, inner, 16, **make)
-        self.join = Activated(5 * inner, outputs, 32, **make)
+        self.point = Activated(inputs, inner, 16, settings=settings)
+        self.dilated3 = Dilated(inputs, inner, 3, settings=settings)
+        self.dilated6 = Dilated(inputs, inner, 6, settings=settings)
+        self.dilated9 = Dilated(inputs, inner, 9, settings=settings)
+        self.frame = Activated(inputs, inner, 16, settings=settings)
+        self.join = Activated(5 * inner, outputs, 32, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns the joined branches, of the size of `x`."""

@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models import csn, r2plus1d, resnet3d
 from vos3d_jax.models.encoder import HALVING, Encoder
-from vos3d_jax.models.layers import Setting
+from vos3d_jax.models.layers import ConvSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +16,7 @@ class Backbone:
     """One kind of encoder.
 
     Attributes:
-        build: returns the encoder; takes width, remat, rng, setting, and the arguments that `choices` names.
+        build: returns the encoder; takes width, remat, settings, and the arguments that `choices` names.
         choices: {argument of the network: its values}, depth among them; None where the check of all networks
             is enough. Other arguments in `_DEFAULTS` keep the value there.
         epsilons: {depth: epsilon of batch norm that the published weights had}, where it is not 1e-5.
@@ -63,9 +61,9 @@ def epsilon(backbone: str, depth: int) -> float:
 
 
 def encoder(
-    backbone: str, arguments: Mapping[str, Any], *, rng: np.random.Generator, setting: Setting, **options: Any
+    backbone: str, arguments: Mapping[str, Any], *, settings: ConvSettings, **options: Any
 ) -> Encoder:
     """Returns the encoder for the (checked) arguments of a network; `options` go to `build` beside them."""
     row = BACKBONES[backbone]
     asked = {name: arguments[name] for name in ("width", "remat", *row.choices)}
-    return row.build(**asked, **options, rng=rng, setting=setting)
+    return row.build(**asked, **options, settings=settings)

@@ -1,18 +1,17 @@
 """Bridges: what stands between encoder and decoder. 3DC-Seg, section 3.2.
 
-A row of `BRIDGES` is made as row(inputs, outputs, rng=, setting=), and takes the encoder's last map.
+A row of `BRIDGES` is made as row(inputs, outputs, settings=), and takes the encoder's last map.
 """
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.constants import STRIDE
 from vos3d_jax.errors import UserError
 from vos3d_jax.models.aspp import ASPP
-from vos3d_jax.models.layers import BatchNorm, Conv, Setting
+from vos3d_jax.models.layers import BatchNorm, Conv, ConvSettings
 
 
 class GC3D(nnx.Module):
@@ -25,25 +24,16 @@ class GC3D(nnx.Module):
         inputs: channels that come in.
         outputs: channels that go out.
         inner: channels between the two, if not given as many as go out.
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        inner: int | None = None,
-        rng: np.random.Generator,
-        setting: Setting,
-    ):
+    def __init__(self, inputs: int, outputs: int, *, inner: int | None = None, settings: ConvSettings):
         tall, wide = (1, 7, 1), (1, 1, 7)
         inner = inner or outputs
-        self.left1 = Conv(inputs, inner, tall, rng=rng, setting=setting)
-        self.left2 = Conv(inner, outputs, wide, rng=rng, setting=setting)
-        self.right1 = Conv(inputs, inner, wide, rng=rng, setting=setting)
-        self.right2 = Conv(inner, outputs, tall, rng=rng, setting=setting)
+        self.left1 = Conv(inputs, inner, tall, settings=settings)
+        self.left2 = Conv(inner, outputs, wide, settings=settings)
+        self.right1 = Conv(inputs, inner, wide, settings=settings)
+        self.right2 = Conv(inner, outputs, tall, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns the sum of both orders, of the size of `x`."""
@@ -54,8 +44,8 @@ class GC3D(nnx.Module):
 class C3D(nnx.Module):
     """One 3x3x3 convolution with bias."""
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
-        self.conv = Conv(inputs, outputs, (3, 3, 3), rng=rng, setting=setting)
+    def __init__(self, inputs: int, outputs: int, *, settings: ConvSettings):
+        self.conv = Conv(inputs, outputs, (3, 3, 3), settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns the convolution of `x`, of its size."""
@@ -70,16 +60,16 @@ class NL3D(nnx.Module):
     norm's scale starts at 0, so the block starts as the identity.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+    def __init__(self, inputs: int, outputs: int, *, settings: ConvSettings):
         def point(a, b):
-            return Conv(a, b, (1, 1, 1), rng=rng, setting=setting)
+            return Conv(a, b, (1, 1, 1), settings=settings)
 
         inner = max(1, outputs // 2)
         self.reduce = point(inputs, outputs)
         self.g, self.theta, self.phi = point(outputs, inner), point(outputs, inner), point(outputs, inner)
         self.expand = point(inner, outputs)
         # Not the norm of a `Conv`, which would take the place of the bias: the files hold both.
-        self.norm = BatchNorm(outputs, setting)
+        self.norm = BatchNorm(outputs, settings)
         self.norm.scale[...] = jnp.zeros(outputs)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:

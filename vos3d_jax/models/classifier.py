@@ -15,7 +15,7 @@ from vos3d_jax.constants import DCSEG_MEAN, VMZ_INPUT
 from vos3d_jax.models import arguments as given
 from vos3d_jax.models import backbones
 from vos3d_jax.models.description import describe
-from vos3d_jax.models.layers import Setting, fan_in_uniform, normalise
+from vos3d_jax.models.layers import ConvSettings, fan_in_uniform, normalise
 
 
 class Linear(nnx.Module):
@@ -49,13 +49,12 @@ class Classifier(nnx.Module):
     def __init__(
         self, backbone: str, arguments: Mapping[str, Any], *, rng: np.random.Generator, **options: Any
     ):
-        self._arguments = given.freeze(arguments)
+        self._arguments = given.to_static(arguments)
         values = dict(self._arguments)
-        allowed = {name: some for name, some in backbones.choices(backbone).items() if name in values}
-        given.check(self.system, values, allowed)
+        given.check(self.system, values, given.RULES | backbones.choices(backbone))
         self.mean, self.std, self.dtype = values["mean"], values["std"], values["dtype"]
-        setting = Setting(**{name: values[name] for name in ("implementation", "epsilon", "momentum")})
-        self.encoder = backbones.encoder(backbone, values, rng=rng, setting=setting, **options)
+        settings = ConvSettings(rng, *(values[name] for name in ("implementation", "epsilon", "momentum")))
+        self.encoder = backbones.encoder(backbone, values, settings=settings, **options)
         self.fc = Linear(self.encoder.outputs[-1], values["classes"], rng=rng)
 
     __repr__ = __str__ = describe
@@ -63,7 +62,7 @@ class Classifier(nnx.Module):
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
-        return given.thaw(self._arguments)
+        return given.to_json(self._arguments)
 
     def __call__(
         self,

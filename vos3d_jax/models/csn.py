@@ -7,13 +7,12 @@ from functools import partial
 from typing import Literal
 
 import jax
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.encoder import Encoder, Stem, projection
-from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, ConvSettings, Triple, encoder_normal
 from vos3d_jax.models.separable import SeparableConv
 
 EXPANSION = 4
@@ -34,17 +33,16 @@ class Bottleneck(nnx.Module):
         *,
         separation: Separation,
         stride: Triple = (1, 1, 1),
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+        options = dict(ending="norm", settings=settings, initial=encoder_normal)
         outputs = EXPANSION * width
         self.reduce = Conv(inputs, width, (1, 1, 1), **options)
         self.mix = Conv(width, width, (1, 1, 1), **options) if separation == "ip" else None
         self.separable = SeparableConv(
-            width, outputs, stride=stride, inner_norm=True, rng=rng, setting=setting, initial=encoder_normal
+            width, outputs, stride=stride, inner_norm=True, settings=settings, initial=encoder_normal
         )
-        self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
+        self.shortcut = projection(inputs, outputs, stride, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
@@ -66,13 +64,11 @@ class CSN(Encoder):
         separation: Separation = "ir",
         stem_time_padding: int = 1,
         remat: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         super().__init__(
-            Stem(width, padding=(stem_time_padding, 3, 3), **make),
-            partial(Bottleneck, separation=separation, **make),
+            Stem(width, padding=(stem_time_padding, 3, 3), settings=settings),
+            partial(Bottleneck, separation=separation, settings=settings),
             BLOCKS["csn"][depth],
             width=width,
             expansion=EXPANSION,

@@ -23,8 +23,8 @@ from vos3d_jax.models.description import describe
 from vos3d_jax.models.encoder import EncoderFeatures
 from vos3d_jax.models.layers import (
     Conv,
+    ConvSettings,
     ResidualPair,
-    Setting,
     normalise,
     rematerialised,
 )
@@ -106,35 +106,34 @@ class DCSeg(nnx.Module):
         rng: np.random.Generator,
     ):
         epsilon = backbones.epsilon(backbone, depth) if epsilon is None else epsilon
-        self._arguments = given.freeze(locals())
+        self._arguments = given.to_static(locals())
         arguments = dict(self._arguments)
         choices = {"bridge": tuple(BRIDGES), "refinement": tuple(REFINEMENTS), "backbone": tuple(BACKBONES)}
-        given.check(self.system, arguments, choices)
+        given.check(self.system, arguments, given.RULES | choices)
         words = self.system if backbone == "csn" else f"{self.system} with the backbone {backbone}"
         given.check(words, arguments, backbones.choices(backbone))
         self.mean, self.std, self.dtype, self.remat = tuple(mean), tuple(std), dtype, remat
-        setting = Setting(implementation=implementation, epsilon=epsilon, momentum=momentum)
-        self.encoder = backbones.encoder(backbone, arguments, rng=rng, setting=setting)
+        settings = ConvSettings(rng, implementation, epsilon, momentum)
+        self.encoder = backbones.encoder(backbone, arguments, settings=settings)
         c2, c3, c4, c5 = self.encoder.outputs
-        make = dict(rng=rng, setting=dataclasses.replace(setting, epsilon=1e-5))
-        self.bridge = BRIDGES[bridge](c5, decoder_width, **make)
-        self.bridge_residual = ResidualPair(decoder_width, **make)
+        settings = dataclasses.replace(settings, epsilon=1e-5)
+        self.bridge = BRIDGES[bridge](c5, decoder_width, settings=settings)
+        self.bridge_residual = ResidualPair(decoder_width, settings=settings)
         refine = REFINEMENTS[refinement]
-        self.refine4 = refine(c4, decoder_width, **make)
-        self.refine3 = refine(c3, decoder_width, **make)
-        self.refine2 = refine(c2, decoder_width, **make)
-        self.head = Conv(decoder_width, classes, (3, 3, 3), **make)
+        self.refine4 = refine(c4, decoder_width, settings=settings)
+        self.refine3 = refine(c3, decoder_width, settings=settings)
+        self.refine2 = refine(c2, decoder_width, settings=settings)
+        self.head = Conv(decoder_width, classes, (3, 3, 3), settings=settings)
 
     __repr__ = __str__ = describe
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values: `build_model(self.system, **self.arguments)`."""
-        return given.thaw(self._arguments)
+        return given.to_json(self._arguments)
 
     def __call__(
-        self,
-        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
+        self, clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"]
     ) -> Float[Array, "b t2 h2 w2 k"]:
         """Returns logits of every pixel and frame, float32 (float64 in x64), of any range.
 
@@ -149,10 +148,7 @@ class DCSeg(nnx.Module):
         """
         return self.features(clip).logits
 
-    def features(
-        self,
-        clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"],
-    ) -> Features:
+    def features(self, clip: Num[Array, "b t h w 3"] | Num[np.ndarray, "b t h w 3"]) -> Features:
         """Returns all the maps on the way to the logits, of a clip as in `__call__`."""
         # The second division by 255 is the released code's: values in about [-0.45, 0.61].
         x = normalise(clip, self.mean, self.std, self.dtype) / 255

@@ -18,7 +18,7 @@ from vos3d_jax.models import convolution
 from vos3d_jax.models.layers import (
     BatchNorm,
     Conv,
-    Setting,
+    ConvSettings,
     Triple,
     as_function,
     encoder_normal,
@@ -63,8 +63,7 @@ class Stem(nnx.Module):
         guidance: channels of the input after RGB, such as a mask. They have a convolution of their own, with
             bias, which is added before the norm (RGMP).
         pool: as of `max_pool`.
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
     def __init__(
@@ -75,23 +74,16 @@ class Stem(nnx.Module):
         padding: Triple | None = None,
         guidance: int = 0,
         pool: Pool = "space",
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
         self.pool = pool
         make = partial(
-            Conv,
-            outputs=width,
-            kernel_size=kernel_size,
-            stride=(1, 2, 2),
-            padding=padding,
-            rng=rng,
-            setting=setting,
+            Conv, outputs=width, kernel_size=kernel_size, stride=(1, 2, 2), padding=padding, settings=settings
         )
         self.conv = make(3, ending="none" if guidance else "norm")
         self.guidance = make(guidance) if guidance else None
         # Not the norm of a `Conv`, because it comes after the sum.
-        self.norm = BatchNorm(width, setting) if guidance else None
+        self.norm = BatchNorm(width, settings) if guidance else None
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 c"]:
         """Returns the map of normalised frames (and their guidance), a quarter of their size."""
@@ -113,13 +105,11 @@ def max_pool(x: Float[Array, "b t h w c"], pool: Pool) -> Float[Array, "b t2 h2 
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, stride, padding)
 
 
-def projection(
-    inputs: int, outputs: int, stride: Triple, *, rng: np.random.Generator, setting: Setting
-) -> Conv | None:
+def projection(inputs: int, outputs: int, stride: Triple, *, settings: ConvSettings) -> Conv | None:
     """Returns a block's strided 1x1x1 shortcut, with batch norm; None where its input is what is added."""
     if inputs == outputs and stride == (1, 1, 1):
         return None
-    options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+    options = dict(ending="norm", settings=settings, initial=encoder_normal)
     return Conv(inputs, outputs, (1, 1, 1), stride=stride, **options)
 
 

@@ -24,9 +24,17 @@ Initialiser = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray | Arra
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
-    """What all layers of a network share: how they compute, and the constants of batch norm."""
+class ConvSettings:
+    """What all layers of a network share.
 
+    Attributes:
+        rng: makes the first weights, in the order in which the layers are made.
+        implementation: of the convolutions: "auto", or a name in `convolution.IMPLEMENTATIONS`.
+        epsilon: added to the variance.
+        momentum: the share of the old running value.
+    """
+
+    rng: np.random.Generator
     implementation: str = "auto"
     epsilon: float = 1e-5
     momentum: float = 0.9
@@ -65,12 +73,12 @@ class BatchNorm(nnx.Module):
 
     Args:
         channels: of the maps.
-        setting: epsilon and momentum.
+        settings: epsilon and momentum.
     """
 
-    def __init__(self, channels: int, setting: Setting):
+    def __init__(self, channels: int, settings: ConvSettings):
         self.mode: BatchNormMode = "frozen"
-        self.epsilon, self.momentum = setting.epsilon, setting.momentum
+        self.epsilon, self.momentum = settings.epsilon, settings.momentum
         self.scale = nnx.Param(jnp.ones(channels))
         self.bias = nnx.Param(jnp.zeros(channels))
         self.mean = nnx.BatchStat(jnp.zeros(channels))
@@ -106,11 +114,33 @@ class BatchNorm(nnx.Module):
 
 
 class Conv(nnx.Module):
-    """A convolution with what follows it: nothing, a bias, or a batch norm (`ending`).
+    """A 3-d convolution with what follows it: y[o] = sum over i, taps of x[i] kernel[taps, i, o], + bias[o].
 
-    With a frozen batch norm its factor goes into the kernel inside the computation, which is the same
-    function, gradients included, and saves a pass over the map. `padding` defaults to the symmetric one that
-    keeps the size at stride 1 (so stride 2 gives ceil(n / 2); "SAME" of JAX would shift even sizes).
+    x is [b, t, h, w, i], padded with zeros; kernel [kt, kh, kw, i, o] (depthwise [kt, kh, kw, 1, o]); y
+    [b, t2, h2, w2, o], of size (n + 2 padding - dilation (k - 1) - 1) // stride + 1 on each axis. It is
+    computed in the dtype of x by the fastest form for the shapes (`models.convolution`); parameters are
+    float32. In place of the bias there may be a batch norm: a frozen one puts its factor into the kernel
+    inside the computation, which is the same function, gradients included, and saves a pass over the map.
+
+    Unlike `nnx.Conv` it can be depthwise at a usable speed on a CPU, holds its norm, and pads the same amount
+    on both sides ("SAME" of JAX shifts even sizes at stride 2). Unlike PyTorch's `Conv3d` it is channels
+    last, and padded to keep the size, if nothing else is said; its weights begin as PyTorch's do.
+
+    Args:
+        inputs: channels of x.
+        outputs: channels of y; depthwise as many as `inputs`.
+        kernel_size: taps in (time, height, width).
+        settings: of the network.
+        stride: on each axis.
+        padding: zeros on both sides of each axis; if None half the (dilated) kernel, so that at stride s an
+            axis of n becomes one of ceil(n / s).
+        dilation: distance of the taps on each axis.
+        depthwise: each channel has its own kernel, and sees no other.
+        ending: what follows: "bias", "norm" (batch norm, no bias) or "none".
+        initial: makes the first kernel from (rng, shape).
+
+    Raises:
+        ValueError: a depthwise convolution of other channels.
     """
 
     def __init__(
@@ -119,8 +149,7 @@ class Conv(nnx.Module):
         outputs: int,
         kernel_size: Triple,
         *,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
         stride: Triple = (1, 1, 1),
         padding: Triple | None = None,
         dilation: Triple = (1, 1, 1),
@@ -135,18 +164,18 @@ class Conv(nnx.Module):
         kernel_shape = (*kernel_size, 1 if depthwise else inputs, outputs)
         self.stride, self.dilation, self.depthwise = stride, dilation, depthwise
         self.padding = tuple((p, p) for p in padding)
-        self.implementation = setting.implementation
-        self.kernel = nnx.Param(jnp.asarray(initial(rng, kernel_shape)))
+        self.implementation = settings.implementation
+        self.kernel = nnx.Param(jnp.asarray(initial(settings.rng, kernel_shape)))
         bound = 1 / np.sqrt(np.prod(kernel_shape[:-1]))
         self.bias = (
-            nnx.Param(jnp.asarray(rng.uniform(-bound, bound, outputs), jnp.float32))
+            nnx.Param(jnp.asarray(settings.rng.uniform(-bound, bound, outputs), jnp.float32))
             if ending == "bias"
             else None
         )
-        self.norm = BatchNorm(outputs, setting) if ending == "norm" else None
+        self.norm = BatchNorm(outputs, settings) if ending == "norm" else None
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
-        """The convolution of `x`, then its bias or batch norm, in the dtype of `x`."""
+        """Returns the convolution of `x` and what follows it."""
         kernel = self.kernel[...]
         bias = None if self.bias is None else self.bias[...]
         if self.norm is not None:
@@ -194,7 +223,7 @@ class PreparedConv(nnx.Module):
         self.depthwise, self.implementation = conv.depthwise, conv.implementation
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
-        """The convolution of `x` with its bias, in the dtype of `x`."""
+        """Returns the convolution of `x` and its bias, in the dtype of `x`."""
         y = _convolve(self, x, self.kernel)
         return y if self.bias is None else convolution.bias_add(y, self.bias.astype(y.dtype))
 
@@ -226,15 +255,14 @@ class ResidualPair(nnx.Module):
         *,
         unit: Callable[..., nnx.Module] = DENSE,
         relu: bool = True,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
         self.relu = relu
-        self.conv1 = unit(channels, channels, rng=rng, setting=setting)
-        self.conv2 = unit(channels, channels, rng=rng, setting=setting)
+        self.conv1 = unit(channels, channels, settings=settings)
+        self.conv2 = unit(channels, channels, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
-        """The refined `x`."""
+        """Returns the sum, of the shape of `x`."""
         y = self.conv1(jax.nn.relu(x) if self.relu else x)
         return x + self.conv2(jax.nn.relu(y) if self.relu else y)
 

@@ -5,13 +5,12 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.encoder import HALVING, Encoder, Plan, Pool, max_pool, projection
-from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, ConvSettings, Triple, encoder_normal
 
 MidPlanes = Literal["block", "conv"]
 
@@ -46,10 +45,9 @@ class Pair(nnx.Module):
         *,
         stride: Triple = (1, 1, 1),
         dilation: int = 1,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+        options = dict(ending="norm", settings=settings, initial=encoder_normal)
         self.space = Conv(inputs, middle, (1, 3, 3), stride=(1, *stride[1:]), **options)
         options |= dict(stride=(stride[0], 1, 1), dilation=(dilation, 1, 1))
         self.time = Conv(middle, outputs, (3, 1, 1), **options)
@@ -70,8 +68,7 @@ class Block(nnx.Module):
             would drop: its first pair still sees frames at the old distance.
         midplanes: "block" (torchvision) gives both pairs the middle width of the block's own channels, "conv"
             (Caffe2, VMZ, ig65m) each that of its own: they differ where the channels change.
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
     def __init__(
@@ -82,15 +79,13 @@ class Block(nnx.Module):
         stride: Triple = (1, 1, 1),
         dilations: tuple[int, int] = (1, 1),
         midplanes: MidPlanes,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         first = middle_width(inputs, outputs)
         second = first if midplanes == "block" else middle_width(outputs, outputs)
-        self.pair1 = Pair(inputs, first, outputs, stride=stride, dilation=dilations[0], **make)
-        self.pair2 = Pair(outputs, second, outputs, dilation=dilations[1], **make)
-        self.shortcut = projection(inputs, outputs, stride, **make)
+        self.pair1 = Pair(inputs, first, outputs, stride=stride, dilation=dilations[0], settings=settings)
+        self.pair2 = Pair(outputs, second, outputs, dilation=dilations[1], settings=settings)
+        self.shortcut = projection(inputs, outputs, stride, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(pairs + shortcut): `outputs` channels, time, height and width over the stride."""
@@ -104,10 +99,10 @@ class Stem(nnx.Module):
     The middle width is 45 for 64 channels, by decree: the formula of the pairs does not apply.
     """
 
-    def __init__(self, width: int, *, pool: Pool, rng: np.random.Generator, setting: Setting):
+    def __init__(self, width: int, *, pool: Pool, settings: ConvSettings):
         self.pool = pool
         middle = max(1, 45 * width // 64)
-        options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+        options = dict(ending="norm", settings=settings, initial=encoder_normal)
         self.space = Conv(3, middle, (1, 7, 7), stride=(1, 2, 2), **options)
         self.time = Conv(middle, width, (3, 1, 1), **options)
 
@@ -127,8 +122,7 @@ class R2Plus1D(Encoder):
         pool: pre-trained networks have none, and strides of 2, 4, 8, 16 in space; 3DC-Seg puts its own
             ("space") after the stem, which doubles them.
         remat: as of `DCSeg`.
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
     def __init__(
@@ -139,13 +133,11 @@ class R2Plus1D(Encoder):
         plans: Sequence[Plan] = HALVING,
         pool: Pool = "none",
         remat: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         super().__init__(
-            Stem(width, pool=pool, **make),
-            partial(Block, midplanes=PUBLISHED[depth].midplanes, **make),
+            Stem(width, pool=pool, settings=settings),
+            partial(Block, midplanes=PUBLISHED[depth].midplanes, settings=settings),
             BLOCKS["r2plus1d"][depth],
             width=width,
             plans=plans,

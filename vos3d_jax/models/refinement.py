@@ -1,7 +1,7 @@
 """Refinements: the up-sampling steps of the decoder. 3DC-Seg, section 3.2.
 
 "rf3d" and "upsampling" are in the paper; the others are in the released code only. A row of `REFINEMENTS` is
-made as row(skip, channels, rng=, setting=), and takes a map of the encoder and a coarser one of the decoder.
+made as row(skip, channels, settings=), and takes a map of the encoder and a coarser one of the decoder.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,7 @@ from jaxtyping import Array, Float
 
 from vos3d_jax.constants import STRIDE
 from vos3d_jax.errors import UserError
-from vos3d_jax.models.layers import (
-    DENSE,
-    Conv,
-    ResidualPair,
-    Setting,
-    fan_in_uniform,
-)
+from vos3d_jax.models.layers import DENSE, Conv, ConvSettings, ResidualPair, fan_in_uniform
 from vos3d_jax.models.norms import GroupNorm
 from vos3d_jax.models.resize import resize_trilinear
 
@@ -36,14 +30,13 @@ class RF3D(nnx.Module):
     Args:
         skip: channels of f.
         channels: of the coarse map and of m.
-        unit: unit(inputs, outputs, rng=, setting=) makes what stands in for each convolution; with kernels
+        unit: unit(inputs, outputs, settings=) makes what stands in for each convolution; with kernels
             (1,3,3) it is RGMP's refinement.
         skip_unit: in place of the first convolution, if not `unit`.
         relu: whether R has its ReLUs; a unit may end with its own.
         transposed: doubles the coarse map by ReLU(`TransposedConv`), in place of resizing it.
         align_corners: of the resizing, as of `resize_trilinear`. True for weights of PyTorch 0.3 (RGMP's).
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
     def __init__(
@@ -56,20 +49,16 @@ class RF3D(nnx.Module):
         relu: bool = True,
         transposed: bool = False,
         align_corners: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         self.align_corners = align_corners
-        self.skip = (skip_unit or unit)(skip, channels, **make)
-        self.skip_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
-        self.merge_residual = ResidualPair(channels, unit=unit, relu=relu, **make)
-        self.upsample = TransposedConv(channels, rng=rng) if transposed else None
+        self.skip = (skip_unit or unit)(skip, channels, settings=settings)
+        self.skip_residual = ResidualPair(channels, unit=unit, relu=relu, settings=settings)
+        self.merge_residual = ResidualPair(channels, unit=unit, relu=relu, settings=settings)
+        self.upsample = TransposedConv(channels, rng=settings.rng) if transposed else None
 
     def __call__(
-        self,
-        skip: Float[Array, "b t h w i"],
-        coarse: Float[Array, "b t2 h2 w2 c"],
+        self, skip: Float[Array, "b t h w i"], coarse: Float[Array, "b t2 h2 w2 c"]
     ) -> Float[Array, "b t h w c"]:
         """Returns m, of the size of `skip`.
 
@@ -88,23 +77,13 @@ class RF3D(nnx.Module):
 class Upsampling(nnx.Module):
     """The paper's baseline: m = conv2(ReLU(conv1(f and resize(coarse), side by side))); else as `RF3D`."""
 
-    def __init__(
-        self,
-        skip: int,
-        channels: int,
-        *,
-        align_corners: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
-    ):
+    def __init__(self, skip: int, channels: int, *, align_corners: bool = False, settings: ConvSettings):
         self.align_corners = align_corners
-        self.conv1 = Conv(skip + channels, channels, (3, 3, 3), rng=rng, setting=setting)
-        self.conv2 = Conv(channels, channels, (3, 3, 3), rng=rng, setting=setting)
+        self.conv1 = Conv(skip + channels, channels, (3, 3, 3), settings=settings)
+        self.conv2 = Conv(channels, channels, (3, 3, 3), settings=settings)
 
     def __call__(
-        self,
-        skip: Float[Array, "b t h w i"],
-        coarse: Float[Array, "b t2 h2 w2 c"],
+        self, skip: Float[Array, "b t h w i"], coarse: Float[Array, "b t2 h2 w2 c"]
     ) -> Float[Array, "b t h w c"]:
         """Returns m, of the size of `skip`."""
         coarse = resize_trilinear(coarse, skip.shape[1:4], align_corners=self.align_corners)
@@ -115,8 +94,8 @@ class Upsampling(nnx.Module):
 class LightGroupNorm(nnx.Module):
     """Depthwise 3x3x3, group norm, ReLU, 1x1x1, group norm, ReLU; no biases, 32 groups."""
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
-        options = dict(ending="none", rng=rng, setting=setting)
+    def __init__(self, inputs: int, outputs: int, *, settings: ConvSettings):
+        options = dict(ending="none", settings=settings)
         self.depthwise = Conv(inputs, inputs, (3, 3, 3), depthwise=True, **options)
         self.group_norm1 = GroupNorm(inputs, 32)
         self.pointwise = Conv(inputs, outputs, (1, 1, 1), **options)
@@ -138,13 +117,11 @@ class Depthwise(nnx.Module):
         *,
         pointwise: bool = False,
         relu: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         self.relu = relu
-        self.pointwise = Conv(inputs, outputs, (1, 1, 1), **make) if pointwise else None
-        self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, **make)
+        self.pointwise = Conv(inputs, outputs, (1, 1, 1), settings=settings) if pointwise else None
+        self.depthwise = Conv(outputs, outputs, (3, 3, 3), depthwise=True, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns depthwise(pointwise(x)), of the size of `x`."""
@@ -155,10 +132,10 @@ class Depthwise(nnx.Module):
 class Factorised(nnx.Module):
     """(1,3,3) to 2 c + 32 channels, batch norm, ReLU, (3,1,1) to c channels; no biases."""
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, setting: Setting):
+    def __init__(self, inputs: int, outputs: int, *, settings: ConvSettings):
         middle = 2 * outputs + 32
-        self.space = Conv(inputs, middle, (1, 3, 3), ending="norm", rng=rng, setting=setting)
-        self.time = Conv(middle, outputs, (3, 1, 1), ending="none", rng=rng, setting=setting)
+        self.space = Conv(inputs, middle, (1, 3, 3), ending="norm", settings=settings)
+        self.time = Conv(middle, outputs, (3, 1, 1), ending="none", settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t h w o"]:
         """Returns time(ReLU(space(x))), of the size of `x`."""

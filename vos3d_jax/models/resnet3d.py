@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import jax
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vos3d_jax.constants import BLOCKS
 from vos3d_jax.models.csn import EXPANSION
 from vos3d_jax.models.encoder import HALVING, Encoder, Plan, Pool, Stem, projection
-from vos3d_jax.models.layers import Conv, Setting, Triple, encoder_normal
+from vos3d_jax.models.layers import Conv, ConvSettings, Triple, encoder_normal
 
 # The last two stages keep the time axis: r4 and r5 have the frames of r3 (`resnet50_no_ts` of 3DC-Seg).
 NO_TEMPORAL_STRIDES = (*HALVING[:2], *2 * (Plan(first={"stride": (1, 2, 2), "dilation": (2, 1, 1)}),))
@@ -36,15 +35,14 @@ class Bottleneck(nnx.Module):
         kernel_size: Triple = (3, 3, 3),
         stride: Triple = (1, 1, 1),
         dilation: Triple = (1, 1, 1),
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        options = dict(ending="norm", rng=rng, setting=setting, initial=encoder_normal)
+        options = dict(ending="norm", settings=settings, initial=encoder_normal)
         outputs = EXPANSION * width
         self.reduce = Conv(inputs, width, (1, 1, 1), **options)
         self.spatial = Conv(width, width, kernel_size, stride=stride, dilation=dilation, **options)
         self.expand = Conv(width, outputs, (1, 1, 1), **options)
-        self.shortcut = projection(inputs, outputs, stride, rng=rng, setting=setting)
+        self.shortcut = projection(inputs, outputs, stride, settings=settings)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns ReLU(expanded + shortcut): `outputs` channels, time, height and width over the stride."""
@@ -66,8 +64,7 @@ class ResNet3D(Encoder):
         plans: of the stages; in 2D strides of (1,2,2), which keep all frames.
         pool: "space" in the segmentation networks of 3DC-Seg, "all" in its class for classification.
         remat: as of `DCSeg`.
-        rng: makes the first weights.
-        setting: of the network.
+        settings: of the network.
     """
 
     def __init__(
@@ -81,13 +78,11 @@ class ResNet3D(Encoder):
         plans: Sequence[Plan] = HALVING,
         pool: Pool = "space",
         remat: bool = False,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
     ):
-        make = dict(rng=rng, setting=setting)
         super().__init__(
-            Stem(width, kernel_size=stem_kernel, guidance=guidance, pool=pool, **make),
-            partial(Bottleneck, kernel_size=kernel_size, **make),
+            Stem(width, kernel_size=stem_kernel, guidance=guidance, pool=pool, settings=settings),
+            partial(Bottleneck, kernel_size=kernel_size, settings=settings),
             BLOCKS["resnet"][depth],
             width=width,
             expansion=EXPANSION,

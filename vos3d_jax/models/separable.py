@@ -5,11 +5,10 @@ convolutions of Hou et al. (BMVC 2019: nothing between them).
 """
 
 import jax
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vos3d_jax.models.layers import Conv, Initialiser, Setting, Triple, fan_in_uniform
+from vos3d_jax.models.layers import Conv, ConvSettings, Initialiser, Triple, fan_in_uniform
 
 
 class SeparableConv(nnx.Module):
@@ -24,8 +23,7 @@ class SeparableConv(nnx.Module):
         outputs: int,
         kernel_size: Triple = (3, 3, 3),
         *,
-        rng: np.random.Generator,
-        setting: Setting,
+        settings: ConvSettings,
         stride: Triple = (1, 1, 1),
         dilation: Triple = (1, 1, 1),
         inner_norm: bool = False,
@@ -40,13 +38,10 @@ class SeparableConv(nnx.Module):
             dilation=dilation,
             depthwise=True,
             ending="norm" if inner_norm else "none",
-            rng=rng,
-            setting=setting,
+            settings=settings,
             initial=initial,
         )
-        self.pointwise = Conv(
-            inputs, outputs, (1, 1, 1), ending="norm", rng=rng, setting=setting, initial=initial
-        )
+        self.pointwise = Conv(inputs, outputs, (1, 1, 1), ending="norm", settings=settings, initial=initial)
 
     def __call__(self, x: Float[Array, "b t h w i"]) -> Float[Array, "b t2 h2 w2 o"]:
         """Returns norm(pointwise(depthwise(x))): time, height and width over the stride."""
