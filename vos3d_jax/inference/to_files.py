@@ -20,9 +20,9 @@ from vos3d_jax.media.frames import Frames, open_frames
 from vos3d_jax.media.reading import Picture
 from vos3d_jax.progress import Progress
 
-# Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, about
-# 1 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
-_FRAMES_BETWEEN_RELEASES = 50
+# Holes in the heap would add up to tens of MB over thousands of frames. Giving them back takes 3 ms, at
+# most 2 % of what even a tiny network needs for so many frames (figures: docs/inference.md).
+_FRAMES_BETWEEN_RELEASES = 25
 
 
 def segment(
