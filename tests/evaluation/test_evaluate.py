@@ -83,7 +83,7 @@ def test_what_main_finds_is_what_score_finds_in_its_masks(tmp_path, setting):
         (scoring, "score", 0),
         (report, "write", 0),
         (workers, "remove_parts", 0),
-        (evaluate, "_replace", 0),
+        (evaluate, "_remove", 1),
         (report, "read", 0),
     ],
 )
