@@ -23,8 +23,8 @@ def get_config():
     values["model"] |= dict(bridge="c3d", refinement="upsampling", implementation="lax")
     values["stages"] = (ConfigDict(toy_network.stage("pretrain", steps=1)),)
     values["evaluation"] = dict(
-        benchmark="moving_shapes", data=toy_network.VAL, clip_length=2, overlap=1, short_edge=0,
-        baselines=False)
+        benchmark="moving_shapes", data=toy_network.VAL, baselines=False,
+        predictor=dict(clip_length=2, overlap=1, short_edge=0))
     return ConfigDict(values)
 """
 

@@ -16,7 +16,8 @@ def get_config():
     data = dict(toy_network.VIDEOS, kind="labelled_clip", margin=1)
     stage = toy_network.stage("finetune", data=(data,), steps=4, task="labelling")
     evaluation = dict(
-        benchmark="moving_shapes", data=toy_network.VAL, clip_length=2, overlap=1, short_edge=0, every=2)
+        benchmark="moving_shapes", data=toy_network.VAL, every=2,
+        predictor=dict(clip_length=2, overlap=1, short_edge=0))
     values = dict(system="toy", stages=(ConfigDict(stage),), evaluation=evaluation, log_steps=1)
     return ConfigDict(values)
 """
