@@ -64,6 +64,8 @@ def test_pictures_of_pillow_are_read_by_their_mode_as_files_are():
     np.testing.assert_array_equal(frames[0], np.stack([VIDEO[0, ..., 0]] * 3, -1))
     np.testing.assert_array_equal(frames[1], np.array(palette.convert("RGB")))
     np.testing.assert_array_equal(frames[2], VIDEO[0])
+    with pytest.raises(UserError, match=r"frame 0 is uint8 \["):  # a video without colours, not a picture
+        next(frames_of(VIDEO[..., 0]))
     with pytest.raises(UserError, match="frame 0 has more than 8 bits"):
         next(frames_of([Image.fromarray(VIDEO[0, ..., 0].astype(np.uint16))]))
 

@@ -56,12 +56,12 @@ def _bad_inputs(folder):
         Image.new("RGB", (6, 4)).save(folder / "twice" / f"00000.{suffix}")
     yield "twice", "2 pictures named 00000"
     (folder / "empty.mp4").write_bytes(b"")
-    yield "empty.mp4", "cannot be decoded"
+    yield "empty.mp4", "is an empty file: fetch it again"
     (folder / "garbage.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
     yield "garbage.mp4", "cannot be decoded"
     whole = _write(folder / "whole.mp4", _moving_square()).read_bytes()
     (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
-    yield "half.mp4", "cannot be decoded"
+    yield "half.mp4", "is an mp4 whose index is missing or damaged"
     for name, array in {
         "float.npy": np.zeros((2, 4, 6, 3), np.float32),
         "grey.npy": np.zeros((2, 4, 6), np.uint8),

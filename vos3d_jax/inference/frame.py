@@ -64,7 +64,8 @@ def given_frames(video: Any, masks: Mapping[int, Any], first: int = 0) -> Iterat
     """
     if isinstance(video, str | os.PathLike):
         video = open_frames(Path(video)).read()
-    if isinstance(video, Image.Image) or getattr(video, "ndim", 4) in (2, 3):
+    shape = getattr(video, "shape", ())
+    if isinstance(video, Image.Image) or len(shape) == 2 or (len(shape) == 3 and shape[-1] in (3, 4)):
         raise UserError("this is one picture, and a video is a sequence of them: give [frame]")
     if not isinstance(video, Iterable):
         raise UserError(

@@ -51,6 +51,10 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file: give a video file, a folder of frames, or a .npy/.npz file")
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        raise UserError(f"{path} is an empty file: fetch it again")
     opened = False
     try:
         _check_samples(path)
@@ -76,6 +80,11 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         reason = getattr(error, "strerror", None) or error
         if opened:
             raise UserError(f"{path} is damaged ({reason}): fetch or make it again") from error
+        if head.endswith(b"ftyp"):
+            raise UserError(
+                f"{path} is an mp4 whose index is missing or damaged ({reason}), as after a download or a"
+                " recording that was cut: fetch or make it again"
+            ) from error
         if isinstance(error, av.ArgumentError):
             reason = "it is of another kind"
         raise UserError(
