@@ -105,7 +105,8 @@ class VideoResults:
                 write_map_png(self._file("soft", frame.index), frame.foreground)
             file = self._file("masks", frame.index)
             write_palette_png(file, frame.mask)
-            self._with_objects |= {file.name} if frame.mask.any() else set()
+            if frame.mask.any():
+                self._with_objects.add(file.name)
             self._draw(picture, frame.mask)
         except UserError:
             self._keep = True  # there may be room for it later
