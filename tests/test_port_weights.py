@@ -122,6 +122,15 @@ def test_an_empty_folder_name_and_an_unknown_target_are_refused(file, capsys, mo
     assert "it goes into dcseg, not 'foo'" in capsys.readouterr().err
 
 
+def test_names_and_suffixes_are_those_that_export_has_and_others_are_told_at_once(tmp_path, capsys):
+    assert (port_weights.NAMINGS, port_weights.SUFFIXES) == (export.NAMINGS, export.FORMATS)
+    flags = {"--naming=vmzz": "vmzz", f"--output={tmp_path / 'a.bin'}": ".safetensors, .pth, .pt"}
+    for flag, words in flags.items():
+        with pytest.raises(SystemExit) as ended:
+            port_weights.main(["export", str(tmp_path), f"--output={tmp_path / 'a.pth'}", flag])
+        assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
 def test_the_help_of_export_lists_the_names_that_it_takes(capsys):
     with pytest.raises(SystemExit):
         port_weights.main(["export", "--help"])

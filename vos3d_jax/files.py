@@ -17,6 +17,7 @@ except ImportError:  # not a Unix: nothing is locked
 # What to do about a place that cannot be written to; for anything else, another one.
 _MENDS = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "give a folder that you may write to"),
+    errno.ENOENT: "make its folder first",
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, or give a folder on another disk"),
     **dict.fromkeys(
         (errno.ENOTDIR, errno.EEXIST), "a file stands where a folder is needed, so give another folder"

@@ -9,6 +9,12 @@ from vos3d_jax import command, runtime
 from vos3d_jax.command_line import OVERWRITE, Parser, named_values, require_path
 from vos3d_jax.errors import UserError
 
+# What `export` takes, as porting says, too: here a mistake is told before anything is loaded.
+SUFFIXES = (".safetensors", ".pth", ".pt")
+NAMINGS = (
+    *("3dcseg_old", "3dcseg", "mmaction2", "pytorchvideo", "vmz", "r2plus1d", "3dcseg_backbone"),
+    *("caffe2_r2plus1d", "caffe2"),
+)
 _EXAMPLES = """examples:
   python -m vos3d_jax.port_weights inspect bmvc_final.pth
   python -m vos3d_jax.port_weights convert bmvc_final.pth --output=models/dcseg
@@ -143,14 +149,19 @@ def _parser() -> Parser:
     add("inspect convert", "--allow", allowed, metavar="PATTERN", **several)
     add("inspect", "--all", "list every tensor, not only what needs a look", action="store_true")
     add("convert", "--output", "folder for the model", metavar="DIR", required=True)
-    add("export", "--output", "ends in .safetensors, .pth or .pt", metavar="FILE", required=True)
+    output = "a new file, .safetensors, .pth or .pt"
+    add("export", "--output", output, metavar="FILE", required=True, type=_exported)
     add("convert export", "--overwrite", **OVERWRITE)
-    naming = (
-        "whose names: 3dcseg_old, 3dcseg, mmaction2, pytorchvideo, vmz, r2plus1d, 3dcseg_backbone, "
-        "caffe2_r2plus1d, caffe2 (default: those the weights came with)"
-    )
-    add("export", "--naming", naming, metavar="SOURCE")
+    naming = f"whose names: {', '.join(NAMINGS)} (default: those the weights came with)"
+    add("export", "--naming", naming, metavar="SOURCE", choices=NAMINGS)
     return parser
+
+
+def _exported(path: str) -> str:
+    """The file to write, whose suffix says what is written."""
+    if not path.endswith(SUFFIXES):
+        raise argparse.ArgumentTypeError(f"{path} has none of the suffixes {', '.join(SUFFIXES)}")
+    return path
 
 
 if __name__ == "__main__":

@@ -258,13 +258,13 @@ class Config:
         return sum(stage.steps for stage in self.stages[:index])
 
 
-def parse(values: Mapping[str, Any], kind: type = Config, where: str = "config") -> Any:
-    """Returns the data class `kind` made of plain `values` (dicts, tuples, numbers, strings).
+def parse(values: Mapping[str, Any]) -> Config:
+    """Returns the run that plain `values` (dicts, tuples, numbers, strings) say.
 
     Raises:
         UserError: an unknown or missing key, or a value of another type; it names the key by its path.
     """
-    return schema.parse(values, kind, where)
+    return schema.parse(values, Config, "config")
 
 
 def plain(config: Config) -> dict[str, Any]:

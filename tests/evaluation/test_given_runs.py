@@ -7,9 +7,9 @@ import pytest
 import toy_network
 from toy_predictor import Following
 
-from vos3d_jax import main
-from vos3d_jax.evaluation import benchmarks, metrics
-from vos3d_jax.evaluation.benchmark_data import load
+from vos3d_jax import main, models
+from vos3d_jax.evaluation import benchmarks, metrics, quick_score
+from vos3d_jax.evaluation.benchmark_data import load, load_for
 from vos3d_jax.inference.registry import PREDICTORS
 
 toy_system = toy_network.toy_system
@@ -40,4 +40,23 @@ def test_it_is_given_the_first_true_mask_and_scored_on_the_others(tmp_path, monk
     assert row["frames"] == list(video.frame_names[1:])
     assert row["series"]["J"] == pytest.approx(expected) and min(expected) < 1
     (line,) = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1:]
-    assert json.loads(line).get("score", json.loads(line).get("J")) == pytest.approx(sum(expected) / 3)
+    assert json.loads(line)["score"] == pytest.approx(sum(expected) / 3)
+
+
+@pytest.mark.usefixtures("toy_system")
+def test_trap_where_lower_is_better_the_score_that_ranks_checkpoints_has_a_minus(monkeypatch):
+    # "best" would be the network with most wrong pixels.
+    row = dataclasses.replace(
+        benchmarks.find("moving_shapes"), first_mask=True, frames="transfers", metrics=("error",)
+    )
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "moving_shapes", row)
+    monkeypatch.setitem(PREDICTORS, "toy", Following)
+    data = {**toy_network.VAL, "options": {**toy_network.VAL["options"], "length": 9}}
+    evaluation = {"benchmark": "moving_shapes", "data": data, "predictor": {"trust": 1.0}, "quick_frames": 0}
+    config = toy_network.config(evaluation=evaluation)
+    found = load_for(config)
+    (video,) = found.videos
+    given, truth = video.read_mask(0) != 0, video.read_mask(8) != 0
+    wrong = 100 * (given != truth).sum() / truth.sum()
+    value, _ = quick_score.quick_score(config.evaluation, found)(models.build_model("toy"))
+    assert wrong > 0 and value == pytest.approx(-wrong)

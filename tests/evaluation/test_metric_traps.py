@@ -1,4 +1,4 @@
-"""The traps of specs/spec-metrics.md section 13, each by its number."""
+"""Traps that implementations of these metrics have fallen into, each by its number."""
 
 import functools
 import math

@@ -127,3 +127,9 @@ def test_a_video_without_frames_is_refused(video):
 
 def test_after_the_frames_of_an_earlier_run_there_may_be_none():
     assert list(frames_of([], first=8)) == []
+
+
+def test_a_mask_of_a_frame_before_the_first_is_told():
+    # Trap: a stream that goes on in the middle once passed over it without a word.
+    with pytest.raises(UserError, match=f"given for frame 0, and frames are 5 to {4 + len(VIDEO)}"):
+        list(given_frames(VIDEO, {0: np.zeros(VIDEO.shape[1:3], np.uint8)}, 5))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from video_files import FORMS
 
 from vos3d_jax.errors import UserError
-from vos3d_jax.media.folders import picture_files
+from vos3d_jax.media.folders import VIDEO_SUFFIXES, picture_files
 from vos3d_jax.media.frames import open_frames
 
 
@@ -61,6 +62,10 @@ def test_a_folder_without_frames_is_refused_with_what_there_is(tmp_path, names, 
     with pytest.raises(UserError, match="holds no frames .*, but ") as refused:
         picture_files(tmp_path)
     assert names[0].strip("/") in str(refused.value) and mend in str(refused.value)
+
+
+def test_every_form_of_video_that_is_read_is_known_by_its_name():
+    assert {f".{suffix}" for suffix, _ in FORMS} <= set(VIDEO_SUFFIXES)
 
 
 def test_an_empty_folder_and_one_with_frames_alone_have_nothing_to_say(tmp_path):

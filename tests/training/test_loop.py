@@ -180,7 +180,7 @@ def test_scores_during_training_rank_the_checkpoints_and_the_best_is_named(tmp_p
 def test_every_part_of_a_mixture_becomes_a_source():
     stage = toy_network.stage(data=[toy_network.STILLS, {**toy_network.VIDEOS, "weight": 3.0}])
     config = toy_network.config(stages=[stage])
-    still, video = stage_data.load_sources(config, config.stages[0])
+    still, video = stage_data.load_mixtures(config)[0]
     assert (still.sample, len(still.videos)) == (Still(augmentation=Augmentation(short_edge=None)), 6)
     assert (video.sample, len(video.videos)) == (Clip(augmentation=Augmentation(short_edge=None)), 2)
     assert video.weight == 3.0

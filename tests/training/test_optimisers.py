@@ -5,7 +5,7 @@ import optax
 import pytest
 import toy_network
 
-from vos3d_jax import recipe
+from vos3d_jax import recipe, schema
 from vos3d_jax.training import optimisers
 
 _PARAMS = {
@@ -24,7 +24,7 @@ _PARAMS = {
 
 def _stage(groups=(), **changes):
     optimiser = {"learning_rate": 0.1, "groups": [dict(pattern=p, rate=r) for p, r in groups]}
-    return recipe.parse(toy_network.stage(optimiser=optimiser, **changes), recipe.Stage)
+    return schema.parse(toy_network.stage(optimiser=optimiser, **changes), recipe.Stage, "config")
 
 
 def test_groups_are_found_by_the_unstacked_path_and_the_first_counts():

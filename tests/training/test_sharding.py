@@ -8,7 +8,7 @@ import jax
 import pytest
 import toy_network
 
-from vos3d_jax import recipe
+from vos3d_jax import recipe, schema
 from vos3d_jax.errors import UserError
 from vos3d_jax.training import sharding
 
@@ -34,7 +34,7 @@ def test_a_mesh_that_does_not_fit_is_a_users_error(sizes):
 def test_sizes_that_do_not_divide_are_named(changes, shape, message):
     mesh = jax.sharding.AbstractMesh(shape, ("data", "space"))
     with pytest.raises(UserError, match=message):
-        sharding.check(recipe.parse(toy_network.stage(**changes), recipe.Stage), mesh)
+        sharding.check(schema.parse(toy_network.stage(**changes), recipe.Stage, "config"), mesh)
 
 
 _COMPARE = """

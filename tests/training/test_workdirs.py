@@ -12,6 +12,7 @@ def _written_before(config):
     """The config.json of a run begun when there were no tasks, and every sample had the options of all."""
     values = recipe.plain(config)
     del values["init_from"]
+    values["evaluation"] |= values["evaluation"].pop("predictor")
     for stage in values["stages"]:
         del stage["task"]
         stage["loss"] = {"kind": "cross_entropy", "bootstrap": False}

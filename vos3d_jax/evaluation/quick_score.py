@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from vos3d_jax.data.video import Video, annotated, excerpt
 from vos3d_jax.evaluation import network
 from vos3d_jax.evaluation.benchmark_data import BenchmarkData
+from vos3d_jax.evaluation.report.figures import facts
 from vos3d_jax.evaluation.runs import Run
 from vos3d_jax.evaluation.scoring import score_predictions
 from vos3d_jax.media.overlay import side_by_side
@@ -25,8 +26,9 @@ def quick_score(
 ) -> Callable[[nnx.Module], tuple[float, Mapping[str, Picture]]]:
     """Returns a function of a network that scores it as `settings` say for during training.
 
-    It gives the mean J (where the benchmark does not measure it, the first of its figures), and of up to
-    eight videos, by their names, the middle one of the scored frames, its truth and the mask side by side.
+    It gives the mean J (where the benchmark does not measure it, the first of its figures, with a minus where
+    lower is better), and of up to eight videos, by their names, the middle one of the scored frames, its
+    truth and the mask side by side.
     `say` is told when the network is compiled for a size of frames.
 
     Raises:
@@ -56,7 +58,9 @@ def quick_score(
                 yield mask
 
         figures = score_predictions(data, watched).figures
-        return float(figures.get("J mean", next(iter(figures.values())))), pictures
+        name = "J mean" if "J mean" in figures else next(iter(figures))
+        # What ranks checkpoints is larger where it is better.
+        return float(-figures[name] if facts(name).lower else figures[name]), pictures
 
     return look
 

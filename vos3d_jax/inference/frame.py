@@ -94,8 +94,10 @@ def _given_frames(video: Iterable[Any], masks: Mapping[int, Any], first: int) ->
         yield GivenFrame(index, pixels, ids)
     if index < 0:  # after those of an earlier run there may be none
         raise UserError("the video has no frames: give one that has")
-    if others := [one for one in masks if one not in range(index + 1)]:
-        raise UserError(f"a mask is given for frame {others[0]!r}, and frames are 0 to {index}: leave it out")
+    if others := [one for one in masks if one not in range(first, index + 1)]:
+        raise UserError(
+            f"a mask is given for frame {others[0]!r}, and frames are {first} to {index}: leave it out"
+        )
 
 
 def frame_of(index: int, frame: Any) -> UInt8[np.ndarray, "h w 3"]:

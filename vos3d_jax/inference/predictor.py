@@ -54,9 +54,9 @@ class Predictor:
             raise UserError(f"a {type(model).__name__} is no model: give a network, or the folder of one")
         kind = registry.kind_of(getattr(model, "system", type(model).__name__))
         card = dict(remembered(model).get("settings", {}))
+        limit = card.pop("trained_edge", 0)
         # Of a size that is given nobody asks whether it is that of the training.
-        trained_edge = 0 if "short_edge" in settings else card.pop("trained_edge", 0)
-        card.pop("trained_edge", None)
+        trained_edge = 0 if "short_edge" in settings else limit
         own = schema.parse(card, kind, "the model's card")
         self.settings = schema.parse({**asdict(own), **settings}, kind, "predictor")
         self.delay, self.takes_masks = self.settings.delay, self.settings.takes_masks

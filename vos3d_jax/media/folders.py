@@ -11,7 +11,9 @@ from vos3d_jax.media.images import natural_order, orientation, read_image
 from vos3d_jax.media.reading import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif")
+VIDEO_SUFFIXES = tuple(
+    ".mp4 .m4v .mov .3gp .mkv .webm .avi .mpg .mpeg .ts .flv .ogv .wmv .asf .gif .apng".split()
+)
 FRAMES = "frames"  # the folder of a video's frames, where it has others beside it
 _NO_VIDEOS = ("masks", "annotations", "__macosx")  # folders whose pictures are no frames, in lower case
 _MOST_NAMED = 3

@@ -45,7 +45,7 @@ def prepare(model: nnx.Module, *inputs: Any, method: str = "__call__") -> Callab
     equals `forward` to 2e-5 of the largest logit; elsewhere to the rounding of that precision. Batch norm is
     folded into the kernels and the kernels are transformed for the forms that suit these sizes, once. It
     holds its own weights, on a CPU up to 8 times those that are not stacked: later changes of `model` do not
-    reach it. The first call compiles.
+    reach it. The first call compiles. Batch norm is frozen, whichever view of the network is given.
 
     Args:
         model: a network.
@@ -56,6 +56,7 @@ def prepare(model: nnx.Module, *inputs: Any, method: str = "__call__") -> Callab
     Raises:
         ValueError: by the function, for inputs of other shapes.
     """
+    model = nnx.view(model, batch_norm="frozen", raise_if_not_found=False)
     expected = _shapes(inputs)
     calls: dict[tuple[Any, ...], list[observe.Observed]] = {}
     for call in observe.convolutions(model, *inputs, method=method):

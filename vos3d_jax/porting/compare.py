@@ -64,7 +64,7 @@ def compare(folder: str | os.PathLike, path: str | os.PathLike, *, root: str | N
     """
     variables, card = storage.load_variables(folder)
     checkpoint = open_checkpoint(path, root=root)
-    recognised = recognise(checkpoint.path, checkpoint.shapes)
+    recognised = recognise(checkpoint.path, checkpoint.shapes, checkpoint.roots)
     views, source = targets.views(variables), rules.SOURCES[recognised.source]
     names = rules.torch_names(views, recognised.source, naming_arguments(card), strict=False)
     tensors = [_compared(path, view, names.get(path, ""), checkpoint) for path, view in views.items()]

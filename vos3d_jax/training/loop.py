@@ -78,7 +78,7 @@ def train(
     config.require_stages()
     config = tasks.with_losses(config)
     mesh = sharding.make_mesh(config.mesh)
-    mixtures = [stage_data.load_sources(config, stage) for stage in config.stages]
+    mixtures = stage_data.load_mixtures(config)
     config = stage_data.with_sizes(config, mixtures)
     for stage in config.stages:
         sharding.check(stage, mesh)
@@ -95,11 +95,11 @@ def train(
             recent.extend(card["recent"])
         else:
             state, weights = begun or first_state(config)
+        resumed = restored is not None
         state = jax.device_put(state, sharding.replicated(mesh))
+        del restored, begun  # on a device they would hold a second state in the host's memory
         with Writer(workdir, int(state.step), config.log_seconds) as writer:
-            writer.text(
-                summary.describe(config, mesh, state, mixtures, workdir, restored is not None, weights)
-            )
+            writer.text(summary.describe(config, mesh, state, mixtures, workdir, resumed, weights))
             if int(state.step) == config.total_steps:
                 writer.text("training is finished already")
             run = _Run(config, mesh, checkpoints, writer, score)

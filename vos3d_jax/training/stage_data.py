@@ -8,7 +8,7 @@ from vos3d_jax.constants import STRIDE
 from vos3d_jax.data import datasets, pipeline
 from vos3d_jax.data.identity import identity
 from vos3d_jax.data.video import Video
-from vos3d_jax.recipe import Config, Data, Stage
+from vos3d_jax.recipe import Config, Data
 
 HELD_OUT = "held-out"
 
@@ -20,9 +20,17 @@ def load_videos(config: Config, part: Data) -> list[Video]:
     return videos
 
 
-def load_sources(config: Config, stage: Stage) -> list[pipeline.Source]:
-    """Returns the data mixture of `stage` for `pipeline.batches`."""
-    return [pipeline.Source(load_videos(config, part), part.sample, part.weight) for part in stage.data]
+def load_mixtures(config: Config) -> list[list[pipeline.Source]]:
+    """Returns the data mixture of each stage for `pipeline.batches`; stages share videos."""
+    found: dict[str, list[Video]] = {}
+    for stage in config.stages:
+        for part in stage.data:
+            if _words(part) not in found:
+                found[_words(part)] = load_videos(config, part)
+    return [
+        [pipeline.Source(found[_words(part)], part.sample, part.weight) for part in stage.data]
+        for stage in config.stages
+    ]
 
 
 def identities(
@@ -34,13 +42,17 @@ def identities(
     that the run is scored on, if any.
     """
     parts = {
-        " ".join((part.name, part.split, *(f"{name}={value}" for name, value in part.options.items()))): {
-            video.name: identity(video) for video in source.videos
-        }
+        _words(part): source.videos
         for stage, mixture in zip(config.stages, mixtures, strict=True)
         for part, source in zip(stage.data, mixture, strict=True)
     }
-    return parts | ({HELD_OUT: {video.name: identity(video) for video in held_out}} if held_out else {})
+    parts |= {HELD_OUT: held_out} if held_out else {}
+    return {name: {video.name: identity(video) for video in videos} for name, videos in parts.items()}
+
+
+def _words(part: Data) -> str:
+    """What says which videos a part is of."""
+    return " ".join((part.name, part.split, *(f"{name}={value}" for name, value in part.options.items())))
 
 
 def with_sizes(config: Config, mixtures: Sequence[Sequence[pipeline.Source]]) -> Config:

@@ -131,7 +131,7 @@ _DCSEG_UNUSED = (
     (re.compile(r"encoder\.conv1_p\.weight"), "convolution for a guidance mask that is never given"),
     (re.compile(r"encoder\.resnet\.fc\..*"), "classes of the pretraining, never evaluated"),
     (re.compile(r"decoders\.0\.pred[345]\..*"), "side outputs that are computed and thrown away"),
-    # Trained files may hold two different norms here; only encoder.bn1 is in the forward pass (spec 3.1).
+    # Trained files may hold two different norms here; only encoder.bn1 is in the forward pass.
     (re.compile(r"encoder\.resnet\.bn1\..*"), "stale copy of the stem's norm; encoder.bn1 is the live one"),
 )
 _DCSEG = {
