@@ -14,7 +14,7 @@ from vos3d_jax.errors import UserError
 from vos3d_jax.evaluation import benchmark_data, benchmarks, metrics
 from vos3d_jax.evaluation.benchmark_data import BenchmarkData
 from vos3d_jax.evaluation.scores import Scores, require_comparable
-from vos3d_jax.evaluation.scoring import everything_foreground, score_predictions
+from vos3d_jax.evaluation.scoring import everything_foreground, score, score_predictions
 
 SIZE = (24, 32)
 
@@ -52,6 +52,14 @@ def test_the_truth_scores_one_and_a_shifted_mask_its_overlap():
     assert scores.rows[0].series["J"] == (50 / 150,) * 3
     assert scores.rows[0].frames == ("00001", "00002", "00003")
     assert (scores.protocol, scores.benchmark) == ("toolkit", "davis2016")
+
+
+def test_what_the_data_of_a_benchmark_say_is_not_taken_beside_them(tmp_path):
+    # Trap: metrics=["J"] once measured everything.
+    data = BenchmarkData(benchmarks.find("davis2016"), [make_video()])
+    for given in ({"metrics": ["J"]}, {"partial": True}, {"split": "train"}, {"lenght": 3}):
+        with pytest.raises(UserError, match=f"{next(iter(given))}: the benchmark's data say that"):
+            score(tmp_path, data, **given)
 
 
 def test_the_everything_foreground_baseline_scores_the_area_of_the_object():

@@ -57,7 +57,7 @@ def score(
             JumpCut: `<clip>/key016/<frame>.png`; J-HMDB: `split1/<class>/<clip>/<frame>.png`, and the scores
             of the actions in `split1/actions.csv` (`clip,frame,<the 21 classes>`).
         benchmark: a row of `benchmarks.BENCHMARKS`; it says which frames count, and what is measured. Or one
-            with its data, of which the other arguments then say nothing.
+            with its data, which say data_dir, mask_values, metrics, resolution, split, partial and options.
         data_dir: the benchmark's data.
         mask_values: what to make of masks, true ones of own data and results, whose values cannot be told for
             certain (`media.encodings.decide`): "half", "ids", or None, to refuse them.
@@ -79,12 +79,18 @@ def score(
 
     Raises:
         UserError: results or data are missing, damaged or of different sizes; the benchmark does not measure
-            one of the metrics, or no maps.
+            one of the metrics, or no maps; what its data say already is given, too.
     """
-    data = benchmark
-    if not isinstance(data, BenchmarkData):
-        options |= {"resolution": resolution, "split": split, "mask_values": mask_values}
-        data = load(find(data, metrics, partial), data_dir, **options)
+    options |= {"resolution": resolution, "split": split, "mask_values": mask_values}
+    if isinstance(benchmark, BenchmarkData):
+        data = benchmark
+        asked = {**options, "data_dir": data_dir, "metrics": metrics, "partial": partial}
+        if known := [name for name, value in asked.items() if value]:
+            raise UserError(
+                f"{', '.join(known)}: the benchmark's data say that: give it to `benchmark_data.load`"
+            )
+    else:
+        data = load(find(benchmark, metrics, partial), data_dir, **options)
     rules, runs, defects = data.rules, data.runs, tuple(sorted(set(defects)))
     protocol(rules, defects)  # names of defects are checked before masks are
     if maps_dir is not None and not rules.takes_maps:
